@@ -1,0 +1,17 @@
+//! Frostline: pretrain and fine-tune language models by hand, live, in the terminal.
+//!
+//! The rooms, from the ground up; each imports only from those before it (`tests/tidy.rs` keeps that).
+//! `ARCHITECTURE.md` is the map.
+
+pub mod error;
+
+pub mod ops;
+pub mod model;
+pub mod corpus;
+pub mod learn;
+pub mod sample;
+pub mod run;
+pub mod protocol;
+pub mod cli;
+
+pub use error::{Context, Error, Result};
