@@ -1,0 +1,34 @@
+//! Reductions of a whole tensor to one number.
+
+use super::cpu;
+use super::storage::{on_cpu_f32, with_slices};
+use candle_core::{DType, Result, Tensor};
+use rayon::prelude::*;
+
+const CHUNK: usize = 1 << 16;
+
+/// Σ x². Chunks are summed in f32 lanes, and added in order in f64.
+pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
+    if !on_cpu_f32(&[x]) {
+        return x.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_dtype(DType::F64)?.to_scalar();
+    }
+    with_slices([x], |[x]| {
+        let parts: Vec<f32> =
+            x.par_chunks(CHUNK).map(|part| cpu::simd(|| cpu::vector::sum_squares(part, 0.0))).collect();
+        parts.iter().map(|&part| part as f64).sum()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{random, single, values};
+    use super::*;
+
+    #[test]
+    fn agrees_with_f64() {
+        let x = random(200_001, 1);
+        let want: f64 = values(&x).iter().map(|v| v * v).sum();
+        assert!((sum_of_squares(&single(&x)).unwrap() / want - 1.0).abs() < 1e-6);
+        assert!((sum_of_squares(&x).unwrap() / want - 1.0).abs() < 1e-5);
+    }
+}
