@@ -4,6 +4,7 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod error;
+pub mod random;
 
 pub mod ops;
 pub mod model;

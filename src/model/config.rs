@@ -1,0 +1,145 @@
+//! The shape of a decoder.
+
+use crate::ops::attention::Heads;
+use crate::{Error, Result};
+
+/// The two kinds of decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// RMS norm, rotary positions, SwiGLU, grouped-query attention (Touvron et al. 2023, arXiv 2302.13971).
+    Llama,
+    /// Layer norm, learned positions, GELU (Radford et al. 2019, *Language models are unsupervised multitask
+    /// learners*).
+    Gpt2,
+}
+
+/// How Llama 3.1 stretches its rotary frequencies to longer contexts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Llama3Scaling {
+    pub factor: f64,
+    pub low_frequency_factor: f64,
+    pub high_frequency_factor: f64,
+    pub original_context: f64,
+}
+
+/// Stretching of rotary frequencies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RotaryScaling {
+    None,
+    /// Every frequency divided by this.
+    Linear(f64),
+    Llama3(Llama3Scaling),
+}
+
+/// Rotary position embedding.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rotary {
+    pub theta: f64,
+    pub scaling: RotaryScaling,
+}
+
+/// Everything that decides the shapes and the arithmetic of a decoder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub family: Family,
+    pub vocabulary: usize,
+    pub width: usize,
+    pub layers: usize,
+    pub heads: Heads,
+    /// Width inside the MLP.
+    pub intermediate: usize,
+    /// The most positions it can be given.
+    pub context: usize,
+    pub norm_epsilon: f64,
+    /// The head shares its weight with the embedding.
+    pub tied: bool,
+    /// Biases of the attention's projections (GPT-2 has them always).
+    pub attention_bias: bool,
+    /// Biases of the MLP's projections (GPT-2 has them always).
+    pub mlp_bias: bool,
+    /// `None` where positions are learned.
+    pub rotary: Option<Rotary>,
+}
+
+/// The largest size of anything: keeps products of two sizes far from overflow.
+const LARGEST: usize = 1 << 24;
+
+impl Config {
+    /// Refuses shapes that no model can have, naming the setting.
+    pub fn validate(&self) -> Result<()> {
+        let sizes = [
+            ("vocabulary", self.vocabulary),
+            ("width", self.width),
+            ("layers", self.layers),
+            ("heads", self.heads.query),
+            ("key-value heads", self.heads.key_value),
+            ("head width", self.heads.dimension),
+            ("intermediate width", self.intermediate),
+            ("context", self.context),
+        ];
+        let impossible = |why: String| Err(Error::new("the model's shape is impossible").because(why));
+        if let Some((name, size)) = sizes.into_iter().find(|(_, size)| *size == 0 || *size > LARGEST) {
+            return impossible(format!("{name} is {size}, and must be from 1 to {LARGEST}"));
+        }
+        if !self.heads.query.is_multiple_of(self.heads.key_value) {
+            let (query, key_value) = (self.heads.query, self.heads.key_value);
+            return impossible(format!("{query} heads cannot share {key_value} key-value heads evenly"));
+        }
+        if self.rotary.is_some() && !self.heads.dimension.is_multiple_of(2) {
+            return impossible(format!("rotary positions need an even head width, not {}", self.heads.dimension));
+        }
+        Ok(())
+    }
+
+    /// Scalars in the whole model, from the shapes alone.
+    pub fn parameter_count(&self) -> usize {
+        let (width, heads) = (self.width, self.heads);
+        let bias = |has: bool, count: usize| if has { count } else { 0 };
+        let attention = heads.packed_width() * width
+            + bias(self.attention_bias, heads.packed_width() + width)
+            + width * heads.query_width();
+        let up = self.mlp_up_width();
+        let mlp = up * width + width * self.intermediate + bias(self.mlp_bias, up + width);
+        let norm = if self.family == Family::Gpt2 { 2 * width } else { width };
+        let positions = if self.rotary.is_none() { self.context * width } else { 0 };
+        let head = if self.tied { 0 } else { self.vocabulary * width };
+        self.vocabulary * width + positions + self.layers * (attention + mlp + 2 * norm) + norm + head
+    }
+
+    /// Output width of the MLP's first projection: SwiGLU has gate and up in one.
+    pub(super) fn mlp_up_width(&self) -> usize {
+        match self.family {
+            Family::Llama => 2 * self.intermediate,
+            Family::Gpt2 => self.intermediate,
+        }
+    }
+
+    /// The angle that one position turns each pair of coordinates by, radians; empty without rotary positions.
+    pub(super) fn rotary_frequencies(&self) -> Vec<f64> {
+        let Some(rotary) = self.rotary else { return Vec::new() };
+        let dimension = self.heads.dimension;
+        (0..dimension / 2)
+            .map(|pair| rotary.theta.powf(-2.0 * pair as f64 / dimension as f64))
+            .map(|frequency| match rotary.scaling {
+                RotaryScaling::None => frequency,
+                RotaryScaling::Linear(factor) => frequency / factor,
+                RotaryScaling::Llama3(scaling) => scaling.scale(frequency),
+            })
+            .collect()
+    }
+}
+
+impl Llama3Scaling {
+    /// Long waves are stretched by the factor, short ones kept, those between blended.
+    fn scale(&self, frequency: f64) -> f64 {
+        let turns = self.original_context * frequency / std::f64::consts::TAU;
+        if turns < self.low_frequency_factor {
+            return frequency / self.factor;
+        }
+        if turns > self.high_frequency_factor {
+            return frequency;
+        }
+        let smooth = (turns - self.low_frequency_factor) / (self.high_frequency_factor - self.low_frequency_factor);
+        (1.0 - smooth) * frequency / self.factor + smooth * frequency
+    }
+}

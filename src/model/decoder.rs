@@ -1,0 +1,200 @@
+//! The whole stack, forward and backward.
+
+use super::cache::Cache;
+use super::config::Config;
+use super::group::Layer;
+use super::initialize::{Initializer, Start};
+use super::parameters::{Gradients, Parameters, Thaw};
+use super::units::{Block, BlockKept, Builder, Embedding, Head, Norm, Places, Source};
+use crate::ops::attention::Layout;
+use crate::ops::cross_entropy::RowLoss;
+use crate::ops::rotary::Angles;
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+
+/// A causal language model: embedding, blocks, norm, head.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    pub config: Config,
+    pub parameters: Parameters,
+    embedding: Embedding,
+    blocks: Vec<Block>,
+    norm: Norm,
+    head: Head,
+    angles: Option<Angles>,
+    dtype: DType,
+    device: Device,
+}
+
+/// Token rows of equal length, row-major.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    pub rows: usize,
+    pub columns: usize,
+    /// rows · columns.
+    pub tokens: &'a [u32],
+    /// Of each token in its own document.
+    pub positions: &'a [u32],
+    /// For each token the first position of its row that it sees; all earlier ones without it.
+    pub first_visible: Option<&'a [u32]>,
+}
+
+impl<'a> Input<'a> {
+    fn places(&self) -> Places<'a> {
+        let layout = Layout { rows: self.rows, columns: self.columns, first_visible: self.first_visible };
+        Places { layout, positions: self.positions }
+    }
+}
+
+/// A forward pass: the hidden states for the head, and what the backward pass needs.
+#[derive(Debug)]
+pub struct Pass {
+    /// After the last norm, (rows·columns, width).
+    pub hidden: Tensor,
+    /// Before it; `None` where nothing was to be kept.
+    last: Option<Tensor>,
+    /// From the frost line up.
+    blocks: Vec<BlockKept>,
+}
+
+impl Decoder {
+    /// A new model: the same seed gives the same weights everywhere.
+    pub fn random(config: Config, seed: u64, dtype: DType, device: &Device) -> Result<Self> {
+        let (width, layers) = (config.width, config.layers);
+        let initializer = Initializer { seed, width, layers, dtype, device };
+        let draw = |name: &str, shape: &[usize], start: Start| initializer.draw(name, shape, start);
+        Self::build(config, &draw, dtype, device)
+    }
+
+    /// A model whose parameters come from `source`, which is asked for each by name and shape in the fixed order.
+    pub(super) fn build(config: Config, source: Source, dtype: DType, device: &Device) -> Result<Self> {
+        config.validate()?;
+        let mut b = Builder { parameters: Parameters::default(), source };
+        let embedding = Embedding::new(&mut b, &config)?;
+        let blocks = (0..config.layers).map(|index| Block::new(&mut b, index, &config)).collect::<Result<_>>()?;
+        let norm_group = super::Group::new(Layer::Norm, super::Kind::Norm);
+        let norm = Norm::new(&mut b, "norm", norm_group, &config)?;
+        let head = Head::new(&mut b, &config, &embedding)?;
+        let angles = match config.rotary {
+            Some(_) => Some(Angles::new(&config.rotary_frequencies(), config.context, dtype, device)?),
+            None => None,
+        };
+        let (parameters, device) = (b.parameters, device.clone());
+        Ok(Self { config, parameters, embedding, blocks, norm, head, angles, dtype, device })
+    }
+
+    /// A copy that shares no weights with this model.
+    pub fn deep_copy(&self) -> Result<Self> {
+        Ok(Self { parameters: self.parameters.deep_copy()?, ..self.clone() })
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Reads the rows. With a `thaw`, what the backward pass needs is kept from the frost line up; without one
+    /// nothing is.
+    pub fn forward(&self, input: &Input, thaw: Option<&Thaw>) -> Result<Pass> {
+        self.check(input)?;
+        let (places, angles) = (input.places(), self.angles.as_ref());
+        let keeps = |layer| thaw.is_some_and(|thaw| thaw.reaches(layer));
+        let mut kept = Vec::new();
+        let mut x = self.embedding.forward(&self.parameters, input.tokens, input.positions)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let (y, block_kept) = block.forward(&self.parameters, x, angles, places)?;
+            if keeps(Layer::Block(index)) {
+                kept.push(block_kept);
+            }
+            x = y;
+        }
+        let hidden = self.norm.forward(&self.parameters, &x)?;
+        Ok(Pass { hidden, last: keeps(Layer::Norm).then_some(x), blocks: kept })
+    }
+
+    fn check(&self, input: &Input) -> Result<()> {
+        let count = input.rows * input.columns;
+        let lengths = [input.tokens.len(), input.positions.len(), input.first_visible.map_or(count, <[u32]>::len)];
+        if lengths.iter().any(|&length| length != count) || count == 0 {
+            return Err(Error::new(format!("a batch of {count} tokens came with lists of {lengths:?}")));
+        }
+        self.check_positions(input.positions.iter().max().map_or(0, |&p| p as usize + 1))
+    }
+
+    fn check_positions(&self, positions: usize) -> Result<()> {
+        if positions > self.config.context {
+            return Err(Error::new(format!("{positions} tokens do not fit the model's context"))
+                .because(format!("it was made for {} positions", self.config.context))
+                .next("shorten the text, or use a model with a longer context"));
+        }
+        Ok(())
+    }
+
+    /// Goes back through the units above the frost line, from the gradient at `pass.hidden`.
+    pub fn backward(&self, pass: Pass, d_hidden: &Tensor, input: &Input, thaw: &Thaw, gradients: &mut Gradients) -> Result<()> {
+        let (p, places, angles) = (&self.parameters, input.places(), self.angles.as_ref());
+        let Some(last) = pass.last else { return Ok(()) };
+        let mut gradient = self.norm.backward(p, &last, d_hidden, None, gradients)?;
+        let mut kept = pass.blocks;
+        for (index, block) in self.blocks.iter().enumerate().rev() {
+            let Some(block_kept) = kept.pop() else { return Ok(()) };
+            let below = thaw.below(Layer::Block(index));
+            let below = block.backward(p, block_kept, gradient, angles, places, gradients, below)?;
+            let Some(below) = below else { return Ok(()) };
+            gradient = below;
+        }
+        self.embedding.backward(p, &gradient, input.tokens, input.positions, gradients)
+    }
+
+    /// See [`Head::losses`].
+    pub fn losses(&self, hidden: &Tensor, targets: &[u32]) -> Result<Vec<RowLoss>> {
+        self.head.losses(&self.parameters, hidden, targets)
+    }
+
+    /// See [`Head::losses_and_gradients`].
+    pub fn losses_and_gradients(
+        &self,
+        hidden: &Tensor,
+        targets: &[u32],
+        scale: f64,
+        gradients: &mut Gradients,
+    ) -> Result<(Vec<RowLoss>, Tensor)> {
+        self.head.losses_and_gradients(&self.parameters, hidden, targets, scale, gradients)
+    }
+
+    /// Logits (n, vocabulary) of hidden states (n, width).
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.head.logits(&self.parameters, hidden)
+    }
+
+    /// An empty cache for `rows` rows of up to `capacity` tokens.
+    pub fn cache(&self, rows: usize, capacity: usize) -> Result<Cache> {
+        Cache::new(&self.config, rows, capacity.min(self.config.context), self.dtype, &self.device)
+    }
+
+    /// Reads new tokens, `tokens.len() / rows` for each row of the cache, after those already there; returns the
+    /// logits after the last of each row, (rows, vocabulary).
+    pub fn extend(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
+        let (rows, length) = (cache.rows(), cache.length());
+        let new = tokens.len() / rows;
+        if new == 0 || new * rows != tokens.len() {
+            return Err(Error::new(format!("{} tokens cannot be spread over {rows} rows", tokens.len())));
+        }
+        self.check_positions(length + new)?;
+        if new > cache.room() {
+            return Err(Error::new(format!("{new} tokens do not fit a cache with room for {}", cache.room())));
+        }
+        let positions: Vec<u32> = (0..tokens.len()).map(|i| (length + i % new) as u32).collect();
+        let mut x = self.embedding.forward(&self.parameters, tokens, &positions)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            x = block.extend(&self.parameters, x, self.angles.as_ref(), cache.block(index))?;
+        }
+        cache.grow(new);
+        let last = x.reshape((rows, new, self.config.width))?.narrow(1, new - 1, 1)?.contiguous()?;
+        let hidden = self.norm.forward(&self.parameters, &last.reshape((rows, self.config.width))?)?;
+        self.logits(&hidden)
+    }
+}

@@ -1,0 +1,83 @@
+//! Hugging Face model folders: `config.json` and `model.safetensors` (or shards with an index), as `transformers`
+//! writes and reads them. No pickle is ever read.
+
+mod config_file;
+mod names;
+mod weights;
+
+pub use config_file::read as read_config;
+
+use super::config::Config;
+use super::decoder::Decoder;
+use super::initialize::Start;
+use crate::{Context, Error, Result};
+use candle_core::{D, DType, Device, Tensor};
+use std::cell::RefCell;
+use std::path::Path;
+use weights::Weights;
+
+/// Reads a model folder; half-precision weights are widened to `dtype`.
+pub fn load(folder: &Path, dtype: DType, device: &Device) -> Result<Decoder> {
+    let config = config_file::read(folder)?;
+    let weights = RefCell::new(Weights::open(folder)?);
+    let source = |name: &str, shape: &[usize], _: Start| {
+        read_parameter(&mut weights.borrow_mut(), &config, name, shape, dtype, device)
+    };
+    let decoder = Decoder::build(config.clone(), &source, dtype, device)?;
+    weights.into_inner().refuse_leftovers(config.tied)?;
+    Ok(decoder)
+}
+
+/// A parameter may lie in several tensors, one below the other, or transposed.
+fn read_parameter(
+    weights: &mut Weights,
+    config: &Config,
+    name: &str,
+    shape: &[usize],
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
+    let mut parts = Vec::new();
+    for piece in names::pieces(config, name)? {
+        let mut wanted = shape.to_vec();
+        wanted[0] = piece.rows.unwrap_or(wanted[0]);
+        if piece.transposed {
+            wanted.reverse();
+        }
+        let part = weights.read(&piece.name, &wanted, dtype)?;
+        parts.push(if piece.transposed { part.t()?.contiguous()? } else { part });
+    }
+    let whole = match parts.len() {
+        1 => parts.remove(0),
+        _ => Tensor::cat(&parts, 0)?,
+    };
+    Ok(whole.to_device(device)?)
+}
+
+/// Writes `config.json`, `generation_config.json` and `model.safetensors` into an existing folder.
+pub fn save(decoder: &Decoder, end_of_text: Option<u32>, folder: &Path) -> Result<()> {
+    config_file::write(&decoder.config, decoder.dtype(), end_of_text, folder)?;
+    let mut tensors = Vec::new();
+    for (_, parameter) in decoder.parameters.iter() {
+        let value = parameter.value.to_device(&Device::Cpu)?;
+        let mut start = 0;
+        for piece in names::pieces(&decoder.config, &parameter.name)? {
+            let rows = piece.rows.unwrap_or(value.dim(0)?);
+            let part = value.narrow(0, start, rows)?;
+            start += rows;
+            let part = if piece.transposed { part.transpose(0, D::Minus1)?.contiguous()? } else { part };
+            tensors.push((piece.name, part));
+        }
+    }
+    weights::write(tensors, &folder.join("model.safetensors"))
+}
+
+/// Writes a JSON document the way `transformers` does: two spaces, a newline at the end.
+fn write_json(path: &Path, value: &serde_json::Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).what(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(path, text + "\n").what(|| format!("cannot write {}", path.display()))
+}
+
+fn not_a_model(folder: &Path, why: impl std::fmt::Display) -> Error {
+    Error::new(format!("{} is no model that Frostline can read", folder.display())).because(why)
+}
