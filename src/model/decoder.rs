@@ -134,7 +134,14 @@ impl Decoder {
     }
 
     /// Goes back through the units above the frost line, from the gradient at `pass.hidden`.
-    pub fn backward(&self, pass: Pass, d_hidden: &Tensor, input: &Input, thaw: &Thaw, gradients: &mut Gradients) -> Result<()> {
+    pub fn backward(
+        &self,
+        pass: Pass,
+        d_hidden: &Tensor,
+        input: &Input,
+        thaw: &Thaw,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
         let (p, places, angles) = (&self.parameters, input.places(), self.angles.as_ref());
         let Some(last) = pass.last else { return Ok(()) };
         let mut gradient = self.norm.backward(p, &last, d_hidden, None, gradients)?;

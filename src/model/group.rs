@@ -113,8 +113,9 @@ impl FromStr for Selector {
             None => (text, None),
         };
         let refused = || {
-            Error::new(format!("\"{text}\" names no layers"))
-                .next("write all, embedding, block.3, block.0-3, norm or head, with /attention, /mlp or /norm for a kind")
+            Error::new(format!("\"{text}\" names no layers")).next(
+                "write all, embedding, block.3, block.0-3, norm or head, with /attention, /mlp or /norm for a kind",
+            )
         };
         let layers = parse_layers(layer).ok_or_else(refused)?;
         let kind = match kind {

@@ -74,9 +74,12 @@ mod tests {
 
     #[test]
     fn names_tell_the_size() {
-        for (name, vocabulary, millions) in
-            [("llama-1m", 2048, 1.0), ("llama-3m", 2048, 2.8), ("llama-135m", 49_152, 134.5), ("gpt2-124m", 50_257, 124.4)]
-        {
+        for (name, vocabulary, millions) in [
+            ("llama-1m", 2048, 1.0),
+            ("llama-3m", 2048, 2.8),
+            ("llama-135m", 49_152, 134.5),
+            ("gpt2-124m", 50_257, 124.4),
+        ] {
             let preset = find(name).unwrap();
             let config = preset.config(vocabulary, preset.context);
             config.validate().unwrap();

@@ -99,7 +99,10 @@ impl RopeFile {
                 high_frequency_factor: need(self.high_freq_factor, "high_freq_factor")?,
                 original_context: need(self.original_max_position_embeddings, "original_max_position_embeddings")?,
             })),
-            other => Err(not_a_model(folder, format!("rotary scaling \"{other}\" is not known; default, linear and llama3 are"))),
+            other => Err(not_a_model(
+                folder,
+                format!("rotary scaling \"{other}\" is not known; default, linear and llama3 are"),
+            )),
         }
     }
 }

@@ -4,9 +4,9 @@ use super::super::initialize::Start;
 use super::super::parameters::{Gradients, Parameters};
 use super::linear::LinearShape;
 use super::{Builder, Linear, Places};
+use crate::Result;
 use crate::ops::attention::{self, Attended, Heads};
 use crate::ops::rotary::{self, Angles, Turn};
-use crate::Result;
 use candle_core::Tensor;
 
 /// Self-attention: one projection to packed [queries | keys | values], and one back to the residual stream.

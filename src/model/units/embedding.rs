@@ -19,9 +19,7 @@ impl Embedding {
         let tokens = b.add("embedding.tokens".into(), group, &[config.vocabulary, config.width], Start::Normal)?;
         let positions = match config.rotary {
             Some(_) => None,
-            None => {
-                Some(b.add("embedding.positions".into(), group, &[config.context, config.width], Start::Normal)?)
-            }
+            None => Some(b.add("embedding.positions".into(), group, &[config.context, config.width], Start::Normal)?),
         };
         Ok(Self { tokens, positions })
     }

@@ -30,10 +30,8 @@ impl Mlp {
     pub(in super::super) fn new(b: &mut Builder, index: usize, config: &Config) -> Result<Self> {
         let group = Group::new(Layer::Block(index), Kind::Mlp);
         let bias = config.mlp_bias;
-        let up =
-            LinearShape { width_in: config.width, width_out: config.mlp_up_width(), bias, start: Start::Normal };
-        let down =
-            LinearShape { width_in: config.intermediate, width_out: config.width, bias, start: Start::Residual };
+        let up = LinearShape { width_in: config.width, width_out: config.mlp_up_width(), bias, start: Start::Normal };
+        let down = LinearShape { width_in: config.intermediate, width_out: config.width, bias, start: Start::Residual };
         Ok(Self {
             up: Linear::new(b, &format!("block.{index}.mlp.up"), group, up)?,
             down: Linear::new(b, &format!("block.{index}.mlp.down"), group, down)?,

@@ -3,8 +3,8 @@ use super::super::group::Group;
 use super::super::initialize::Start;
 use super::super::parameters::{Gradients, ParameterId, Parameters};
 use super::Builder;
-use crate::ops::norm::{self, Slots};
 use crate::Result;
+use crate::ops::norm::{self, Slots};
 use candle_core::Tensor;
 
 /// Layer norm with a bias (GPT-2) or RMS norm without (Llama). It keeps nothing: its backward takes the input again.
