@@ -1,1 +1,12 @@
-//! learn
+//! Learning: objectives, schedules, the optimizer, one training step, and evaluation.
+
+pub mod evaluation;
+pub mod learner;
+pub mod objective;
+pub mod optimizer;
+pub mod schedule;
+
+pub use evaluation::{ExampleScore, TextScore};
+pub use learner::{Learner, StepReport};
+pub use optimizer::{AdamW, AdamWSettings};
+pub use schedule::Schedule;

@@ -1,0 +1,62 @@
+//! The language-model objective: cross-entropy where a position has a target. Causal pretraining learns every
+//! position, supervised fine-tuning only those of the completion.
+
+use crate::Result;
+use crate::corpus::batches::{Batch, IGNORE};
+use crate::model::{Decoder, Gradients, Input, Thaw};
+use crate::ops::{self, cross_entropy::RowLoss};
+use candle_core::Tensor;
+
+/// A batch as the model reads it.
+pub fn input(batch: &Batch) -> Input<'_> {
+    // Rows that are one document each need no table of who sees whom.
+    let first_visible = batch.first_visible.iter().any(|&first| first > 0).then_some(&batch.first_visible[..]);
+    Input {
+        rows: batch.rows,
+        columns: batch.context,
+        tokens: &batch.inputs,
+        positions: &batch.positions,
+        first_visible,
+    }
+}
+
+/// The positions that have a target, and the targets.
+fn learned(batch: &Batch) -> (Vec<u32>, Vec<u32>) {
+    let with_target = batch.targets.iter().enumerate().filter(|(_, target)| **target != IGNORE);
+    with_target.map(|(position, &target)| (position as u32, target)).unzip()
+}
+
+/// Hidden states of the learned positions alone: positions without loss need no logits.
+fn pick(hidden: &Tensor, positions: &[u32]) -> Result<Tensor> {
+    match positions.len() == hidden.dim(0)? {
+        true => Ok(hidden.clone()),
+        false => Ok(ops::embedding::forward(hidden, positions)?),
+    }
+}
+
+/// Losses of the learned positions, in order, without gradients.
+pub fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
+    let (positions, targets) = learned(batch);
+    let hidden = decoder.forward(&input(batch), None)?.hidden;
+    decoder.losses(&pick(&hidden, &positions)?, &targets)
+}
+
+/// Goes forward and backward: adds the gradients of `scale` · (the sum of the losses), and returns that sum
+/// (unscaled, nats).
+pub fn accumulate(decoder: &Decoder, batch: &Batch, thaw: &Thaw, scale: f64, gradients: &mut Gradients) -> Result<f64> {
+    let (positions, targets) = learned(batch);
+    let input = input(batch);
+    let pass = decoder.forward(&input, Some(thaw))?;
+    let picked = pick(&pass.hidden, &positions)?;
+    let (rows, d_picked) = decoder.losses_and_gradients(&picked, &targets, scale, gradients)?;
+    let d_hidden = match positions.len() == batch.targets.len() {
+        true => d_picked,
+        false => {
+            let mut slot = None;
+            ops::embedding::backward(&d_picked, &positions, batch.targets.len(), &mut slot)?;
+            slot.unwrap_or(d_picked)
+        }
+    };
+    decoder.backward(pass, &d_hidden, &input, thaw, gradients)?;
+    Ok(rows.iter().map(|row| row.loss as f64).sum())
+}
