@@ -3,7 +3,10 @@
 //! Files are read as a stream and in constant memory ([`documents`]), turned into tokens once and kept in shards
 //! ([`shards`]), and from there every batch is a pure function of a seed and a step ([`batches`]).
 
-pub mod documents;
 pub mod kind;
 pub mod progress;
 pub mod source;
+pub mod documents;
+pub mod split;
+pub mod chat;
+pub mod tokenizer;
