@@ -10,3 +10,4 @@ pub mod documents;
 pub mod split;
 pub mod chat;
 pub mod tokenizer;
+pub mod shards;
