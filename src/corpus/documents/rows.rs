@@ -1,0 +1,213 @@
+//! Rows of data files, one at a time: the lines of JSONL, the values of a JSON array.
+
+use std::io::{self, BufRead};
+
+/// No row may be longer: it has to fit in memory, several times over.
+pub(crate) const MAX_ROW_BYTES: usize = 64 << 20;
+
+/// One row, not parsed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) bytes: Vec<u8>,
+    /// The line of the file that it begins on, from 1.
+    pub(crate) line: u64,
+}
+
+fn too_long(line: u64) -> io::Error {
+    io::Error::other(format!("line {line}: a row is longer than {} MiB", MAX_ROW_BYTES >> 20))
+}
+
+/// The lines of a file that hold anything.
+pub(crate) struct Lines<R> {
+    reader: R,
+    line: u64,
+    failed: bool,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, line: 0, failed: false }
+    }
+
+    /// The next line without its end, or `None` at the end of the file.
+    fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        let limit = MAX_ROW_BYTES as u64 + 1;
+        let read = io::Read::take(&mut self.reader, limit).read_until(b'\n', &mut bytes)?;
+        self.line += 1;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        } else if bytes.len() > MAX_ROW_BYTES {
+            return Err(too_long(self.line));
+        }
+        Ok((read > 0).then_some(bytes))
+    }
+}
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = io::Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.failed {
+            match self.line() {
+                Ok(None) => return None,
+                Ok(Some(bytes)) if bytes.trim_ascii().is_empty() => {}
+                Ok(Some(bytes)) => return Some(Ok(Row { bytes, line: self.line })),
+                Err(error) => {
+                    self.failed = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The elements of a JSON array, or JSON values one after another.
+///
+/// Only strings and brackets are looked at, to find where a value ends; whether it is valid is for its parser to say.
+/// A file that ends too early, or has something else between its values, yields rows that no parser accepts.
+pub(crate) struct Values<R> {
+    reader: R,
+    line: u64,
+    in_array: bool,
+    ended: bool,
+}
+
+impl<R: BufRead> Values<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, line: 1, in_array: false, ended: false }
+    }
+
+    fn peek(&mut self) -> io::Result<Option<u8>> {
+        Ok(self.reader.fill_buf()?.first().copied())
+    }
+
+    fn advance(&mut self, byte: u8) {
+        self.line += (byte == b'\n') as u64;
+        self.reader.consume(1);
+    }
+
+    fn row(&mut self) -> io::Result<Option<Row>> {
+        while let Some(byte) = self.peek()? {
+            match byte {
+                b'[' if !self.in_array => self.in_array = true,
+                b']' if self.in_array => self.in_array = false,
+                b',' | b' ' | b'\t' | b'\r' | b'\n' => {}
+                _ => return self.value().map(Some),
+            }
+            self.advance(byte);
+        }
+        // An array that was not closed: an empty row, which no parser accepts.
+        let unclosed = std::mem::take(&mut self.in_array);
+        Ok(unclosed.then(|| Row { bytes: Vec::new(), line: self.line }))
+    }
+
+    /// Takes one value, from its first byte to its last.
+    fn value(&mut self) -> io::Result<Row> {
+        let mut row = Row { bytes: Vec::new(), line: self.line };
+        let mut scan = Scan::default();
+        while let Some(byte) = self.peek()? {
+            if scan.ends_before(byte) && !row.bytes.is_empty() {
+                break;
+            }
+            self.advance(byte);
+            row.bytes.push(byte);
+            if row.bytes.len() > MAX_ROW_BYTES {
+                return Err(too_long(row.line));
+            }
+            if scan.ends_with(byte) {
+                break;
+            }
+        }
+        Ok(row)
+    }
+}
+
+/// Where in a value the bytes read so far have led.
+#[derive(Debug, Default)]
+struct Scan {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Scan {
+    /// Whether a number or a word ends before `byte`.
+    fn ends_before(&self, byte: u8) -> bool {
+        self.depth == 0 && !self.in_string && matches!(byte, b',' | b']' | b' ' | b'\t' | b'\r' | b'\n')
+    }
+
+    /// Takes in `byte`; whether a string, an object or an array ends with it.
+    fn ends_with(&mut self, byte: u8) -> bool {
+        if self.in_string {
+            let closes = byte == b'"' && !self.escaped;
+            self.escaped = byte == b'\\' && !self.escaped;
+            self.in_string = !closes;
+            return closes && self.depth == 0;
+        }
+        match byte {
+            b'"' => self.in_string = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                return self.depth == 0;
+            }
+            _ => {}
+        }
+        false
+    }
+}
+
+impl<R: BufRead> Iterator for Values<R> {
+    type Item = io::Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let row = self.row().transpose();
+        self.ended = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(text: &str) -> Vec<(String, u64)> {
+        let rows = Values::new(text.as_bytes()).map(|row| row.unwrap());
+        rows.map(|row| (String::from_utf8(row.bytes).unwrap(), row.line)).collect()
+    }
+
+    #[test]
+    fn lines_carry_their_number_and_blank_ones_are_passed_over() {
+        let rows: Vec<Row> = Lines::new(&b"a\r\n\n  \nb"[..]).map(|row| row.unwrap()).collect();
+        assert_eq!(rows, [Row { bytes: b"a\r".to_vec(), line: 1 }, Row { bytes: b"b".to_vec(), line: 4 }]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_before_it_fills_memory() {
+        let endless = io::BufReader::new(io::Read::take(io::repeat(b'x'), 1 << 40));
+        let error = Lines::new(endless).next().unwrap().unwrap_err();
+        assert!(error.to_string().contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn values_of_an_array_or_one_after_another() {
+        let array = "[\n {\"a\": \"]}\\\"\", \"b\": [1, {}]},\n \"x, y\", 12,null]";
+        let expected =
+            [("{\"a\": \"]}\\\"\", \"b\": [1, {}]}", 2), ("\"x, y\"", 3), ("12", 3), ("null", 3)].map(|(a, b)| (a.into(), b));
+        assert_eq!(values(array), expected);
+        assert_eq!(values("{\"a\":1}\n{\"b\":2}"), [("{\"a\":1}".into(), 1), ("{\"b\":2}".into(), 2)]);
+        assert!(values(" [ ] ").is_empty());
+    }
+
+    #[test]
+    fn a_truncated_array_ends_in_a_row_that_cannot_be_parsed() {
+        assert_eq!(values("[{\"a\": 1}, {\"a\""), [("{\"a\": 1}".into(), 1), ("{\"a\"".into(), 1), (String::new(), 1)]);
+        assert_eq!(values("[1\n"), [("1".into(), 1), (String::new(), 2)]);
+        assert_eq!(values("]"), [("]".into(), 1)]);
+    }
+}

@@ -1,0 +1,121 @@
+//! A tokenizer as files: `tokenizer.json` and its companions, as `transformers` reads and writes them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use crate::corpus::chat::TEMPLATE;
+use crate::corpus::tokenizer::{END_OF_TEXT, SPECIAL_TOKENS, Tokenizer};
+use crate::error::{Context, Error, Result};
+
+/// Larger than any tokenizer known.
+const MOST_BYTES: u64 = 256 << 20;
+const TOKENIZER: &str = "tokenizer.json";
+const CONFIG: &str = "tokenizer_config.json";
+const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+const CHAT_TEMPLATE: &str = "chat_template.jinja";
+
+/// What known tokenizers call the token that ends a text, for those whose files do not say.
+const END_OF_TEXT_NAMES: [&str; 7] =
+    [END_OF_TEXT, "<|end_of_text|>", "</s>", "<eos>", "<|end▁of▁sentence|>", "<|im_end|>", "[SEP]"];
+
+/// The files beside `tokenizer.json`, kept as they are: name and contents.
+#[derive(Debug, Clone)]
+pub(super) struct Companions(Vec<(&'static str, String)>);
+
+impl Companions {
+    /// Those of a tokenizer that was trained here.
+    pub(super) fn built_in() -> Companions {
+        let marks = json!({
+            "bos_token": END_OF_TEXT,
+            "eos_token": END_OF_TEXT,
+            "pad_token": END_OF_TEXT,
+            "additional_special_tokens": SPECIAL_TOKENS[1..],
+        });
+        let mut config = json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": 1_000_000_000,
+            "clean_up_tokenization_spaces": false,
+            "chat_template": TEMPLATE,
+        });
+        if let (Value::Object(config), Value::Object(marks)) = (&mut config, &marks) {
+            config.extend(marks.clone());
+        }
+        Companions(vec![(CONFIG, format!("{config:#}\n")), (SPECIAL_TOKENS_MAP, format!("{marks:#}\n"))])
+    }
+
+    /// Those found in `folder`; what is not there is not missed.
+    fn read(folder: &Path) -> Result<Companions> {
+        let mut companions = Vec::new();
+        for name in [CONFIG, SPECIAL_TOKENS_MAP, CHAT_TEMPLATE] {
+            let path = folder.join(name);
+            if path.is_file() {
+                companions.push((name, read(&path)?));
+            }
+        }
+        Ok(Companions(companions))
+    }
+
+    /// What the files call the token of a role such as `eos_token`.
+    fn token(&self, role: &str) -> Option<String> {
+        let mentions = self.0.iter().filter_map(|(_, text)| serde_json::from_str::<Map<String, Value>>(text).ok());
+        mentions.into_iter().find_map(|fields| match fields.get(role)? {
+            Value::String(token) => Some(token.clone()),
+            Value::Object(token) => Some(token.get("content")?.as_str()?.to_owned()),
+            _ => None,
+        })
+    }
+}
+
+impl Tokenizer {
+    /// Loads a `tokenizer.json`, or the one in a Hugging Face folder.
+    pub fn load(path: &Path) -> Result<Tokenizer> {
+        let (folder, file) = match path.is_dir() {
+            true => (path.to_owned(), path.join(TOKENIZER)),
+            false => (path.parent().map_or_else(PathBuf::new, Path::to_owned), path.to_owned()),
+        };
+        let failed = || format!("cannot load the tokenizer {}", file.display());
+        let advice = "give a tokenizer.json, or a folder with one: `transformers` writes it with save_pretrained";
+        let text = read(&file).map_err(|error| error.within(failed()).next(advice))?;
+        let inner = tokenizers::Tokenizer::from_bytes(text).what(failed).map_err(|error| error.next(advice))?;
+        check_ids(&inner).what(failed)?;
+        let companions = Companions::read(&folder).what(failed)?;
+        let named = companions.token("eos_token").and_then(|token| inner.token_to_id(&token));
+        let end_of_text = named.or_else(|| END_OF_TEXT_NAMES.iter().find_map(|name| inner.token_to_id(name)));
+        Tokenizer::from_parts(inner, end_of_text, companions)
+    }
+
+    /// Writes `tokenizer.json` and its companions into an existing folder.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let json = self.inner.to_string(true).what(|| "cannot write the tokenizer".into())?;
+        let files = self.companions.0.iter().map(|(name, text)| (*name, text.as_str()));
+        for (name, text) in [(TOKENIZER, json.as_str())].into_iter().chain(files) {
+            let path = folder.join(name);
+            fs::write(&path, text).what(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    let failed = || format!("cannot read {}", path.display());
+    let size = fs::metadata(path).what(failed)?.len();
+    if size > MOST_BYTES {
+        return Err(Error::new(failed()).because(format!("{size} bytes are more than any tokenizer has")));
+    }
+    fs::read_to_string(path).what(failed)
+}
+
+/// Ids index tables, so a file may not name ids far beyond the number of its tokens.
+fn check_ids(tokenizer: &tokenizers::Tokenizer) -> Result<()> {
+    let vocabulary = tokenizer.get_vocab(true);
+    let last = vocabulary.values().max().copied().unwrap_or_default() as usize;
+    match vocabulary.len() {
+        0 => Err(Error::new("the tokenizer has no tokens")),
+        count if last > 2 * count + (1 << 16) => {
+            Err(Error::new(format!("the ids go up to {last}, though there are only {count} tokens")))
+        }
+        _ => Ok(()),
+    }
+}
