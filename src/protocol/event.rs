@@ -1,0 +1,94 @@
+//! What happens in a run, as `train --json` prints it: one object a line, with the kind as its only key.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Phase(PhaseStarted),
+    Step(Step),
+    Evaluation(Evaluation),
+    Checkpoint(CheckpointSaved),
+    Notice(Notice),
+    Finished(Finished),
+}
+
+/// A phase begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseStarted {
+    pub phase: String,
+    /// The checkpoint it starts from; `None` for new weights.
+    pub base: Option<String>,
+    pub first_step: u64,
+    pub steps: u64,
+    /// Scalars in the model, and how many of them train.
+    pub parameters: u64,
+    pub trainable: u64,
+    /// What it learns from, for people.
+    pub data: String,
+}
+
+/// One optimizer step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub phase: String,
+    /// Counted through the whole run, from 1.
+    pub step: u64,
+    /// Nats per learned token, before the step.
+    pub loss: f64,
+    pub learning_rate: f64,
+    /// Before clipping.
+    pub gradient_norm: f64,
+    /// Positions read a second, over this step alone.
+    pub tokens_per_second: f64,
+}
+
+/// One suite measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    pub phase: String,
+    /// Steps done when it was measured.
+    pub step: u64,
+    /// Held-out text of a phase, by its name, or a probe set.
+    pub suite: String,
+    /// Nats per token.
+    pub loss: f64,
+    pub perplexity: f64,
+    pub bits_per_byte: Option<f64>,
+    /// The task's metric, where the suite has one.
+    pub metric: Option<String>,
+    pub value: Option<f64>,
+    /// On suites of earlier phases and probes: the loss minus that of the phase's base. Above zero is forgetting.
+    pub retention: Option<f64>,
+}
+
+/// A checkpoint is on disk, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointSaved {
+    pub phase: String,
+    pub step: u64,
+    pub path: String,
+}
+
+/// Something a person should know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    pub phase: Option<String>,
+    pub step: u64,
+    pub text: String,
+}
+
+/// The run is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    pub run: String,
+    /// The run's folder.
+    pub path: String,
+    pub steps: u64,
+    pub seconds: f64,
+    /// Positions read in training.
+    pub tokens: u64,
+    /// The most memory the process ever held.
+    pub peak_rss_bytes: Option<u64>,
+}

@@ -1,0 +1,186 @@
+//! The data of a phase: what it trains on and what it is measured on.
+
+use super::home::Home;
+use super::plan::{CorpusPlan, Objective, PhasePlan};
+use super::suite::{Suite, SuiteKind};
+use crate::corpus::batches::{Batches, HeldOutWindows, Mixture, Packed, Rows, Windows, held_out_examples};
+use crate::corpus::examples::{self, Example, Options, Template};
+use crate::corpus::progress::Progress;
+use crate::corpus::shards::{Preparation, Prepared, prepare};
+use crate::corpus::source::{OnBroken, Source};
+use crate::corpus::split::Split;
+use crate::corpus::tokenizer::Tokenizer;
+use crate::corpus::world;
+use crate::{Error, Result};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What preparing needs besides the plan.
+pub struct Context<'a> {
+    pub home: &'a Home,
+    pub seed: u64,
+    pub progress: &'a dyn Progress,
+    pub cancel: &'a AtomicBool,
+}
+
+/// A phase's data.
+pub struct PhaseData {
+    pub batches: Box<dyn Batches>,
+    pub held_out: Option<Suite>,
+    pub probes: Vec<Suite>,
+    /// What a person should know about it.
+    pub notices: Vec<String>,
+}
+
+/// Rows of a held-out batch.
+const EVALUATION_ROWS: usize = 16;
+
+/// Opens a path, or a set of the bundled world by `world:NAME`.
+pub fn open_source(name: &str, skip_broken: bool, home: &Home) -> Result<Source> {
+    let policy = if skip_broken { OnBroken::Skip } else { OnBroken::Refuse };
+    let Some(set) = name.strip_prefix("world:") else {
+        return Ok(Source::open(Path::new(name))?.on_broken(policy));
+    };
+    let folder = world::expand(find_set(set)?, &home.cache())?;
+    Source::pair(&folder.join("train.jsonl"), &folder.join("test.jsonl"))
+}
+
+fn find_set(name: &str) -> Result<world::Set> {
+    world::Set::parse(name).ok_or_else(|| {
+        let names: Vec<&str> = world::Set::ALL.iter().map(|set| set.name()).collect();
+        Error::new(format!("the bundled world has no set \"{name}\"")).next(format!("its sets are {}", names.join(", ")))
+    })
+}
+
+/// Reads, tokenises and splits everything a phase needs.
+pub fn load(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<PhaseData> {
+    let named = |error: Error| error.within(format!("the phase {} cannot start", phase.name));
+    let mut data = match phase.objective {
+        Objective::Clm => running_text(phase, tokenizer, context),
+        Objective::Sft => supervised(phase, tokenizer, context),
+    }
+    .map_err(named)?;
+    for probe in &phase.probes {
+        data.probes.push(load_probe(probe, phase, tokenizer, context).map_err(named)?);
+    }
+    Ok(data)
+}
+
+fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<PhaseData> {
+    let mut notices = Vec::new();
+    let prepared = phase.corpus.iter().map(|corpus| {
+        let prepared = prepare_text(corpus, phase, tokenizer, context)?;
+        notices.extend(about(&corpus.path, &prepared));
+        Ok((corpus, prepared))
+    });
+    let prepared: Vec<(&CorpusPlan, Prepared)> = prepared.collect::<Result<_>>()?;
+    let shared = prepared.len() > 1;
+    let mut held_out = None;
+    // The first source stands for the phase; in a mixture it is the one whose loss is followed.
+    if let Some((_, first)) = prepared.first()
+        && let Some(shard) = &first.held_out
+    {
+        let windows = HeldOutWindows::new(shard.clone(), phase.context, EVALUATION_ROWS, phase.evaluation.tokens)?;
+        held_out = Some(Suite { name: phase.name.clone(), kind: SuiteKind::Text(windows) });
+    }
+    let rows = if shared { 1 } else { phase.batch };
+    let mut windows = Vec::new();
+    for (corpus, prepared) in &prepared {
+        let weight = corpus.weight.unwrap_or(prepared.train.tokens() as f64);
+        windows.push((Windows::new(prepared.train.clone(), phase.context, rows, context.seed)?, weight));
+    }
+    let batches: Box<dyn Batches> = match (shared, windows.pop()) {
+        (false, Some((only, _))) => Box::new(only),
+        (_, last) => {
+            let sources = windows.into_iter().chain(last);
+            let sources = sources.map(|(windows, weight)| (Arc::new(windows) as Arc<dyn Rows>, weight)).collect();
+            Box::new(Mixture::new(sources, phase.batch, context.seed)?)
+        }
+    };
+    Ok(PhaseData { batches, held_out, probes: Vec::new(), notices })
+}
+
+fn prepare_text(corpus: &CorpusPlan, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Prepared> {
+    let source = open_source(&corpus.path, phase.skip_broken, context.home)?;
+    let split = Split::plan(&source, phase.held_out, context.seed, context.cancel)?;
+    let cache = context.home.cache().join("corpora");
+    prepare(&Preparation { source: &source, tokenizer, split, cache: &cache }, context.progress, context.cancel)
+}
+
+/// What was met in a corpus that a person should know of.
+fn about(path: &str, prepared: &Prepared) -> Option<String> {
+    let summary = &prepared.summary;
+    let counts = [
+        (summary.skipped_binaries, "binary files skipped"),
+        (summary.broken_rows, "broken rows skipped"),
+        (summary.replaced_bytes, "bytes that were no UTF-8 replaced"),
+    ];
+    let met: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    (!met.is_empty()).then(|| format!("{path}: {}", met.join(", ")))
+}
+
+/// Examples to train on, and held out.
+pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<(Vec<Example>, Vec<Example>)> {
+    let template = match (&phase.prompt, &phase.completion) {
+        (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
+        _ => None,
+    };
+    let on_broken = if phase.skip_broken { OnBroken::Skip } else { OnBroken::Refuse };
+    let options = Options { template, on_broken, limit: None, seed: context.seed };
+    let (mut training, mut held_out) = (Vec::new(), Vec::new());
+    for corpus in &phase.corpus {
+        let source = open_source(&corpus.path, phase.skip_broken, context.home)?;
+        let all = examples::read(source.files(), &options, context.cancel)?.examples;
+        let (train, held) = match source.held_out() {
+            Some(files) => (all, examples::read(files, &options, context.cancel)?.examples),
+            None => examples::hold_out(all, phase.held_out, context.seed),
+        };
+        training.extend(train);
+        held_out.extend(held);
+    }
+    if let Some(limit) = phase.limit {
+        training = examples::first_of(training, limit, context.seed);
+    }
+    held_out.truncate(phase.evaluation.examples);
+    Ok((training, held_out))
+}
+
+fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<PhaseData> {
+    let (training, held_out) = read_examples(phase, context)?;
+    let padding = tokenizer.end_of_text().unwrap_or(0);
+    let encoded = examples::encode(&training, tokenizer, phase.context)?;
+    let mut notices = Vec::new();
+    for (count, what) in [(encoded.cut_prompts, "prompts lost their beginning"), (encoded.cut_completions, "completions lost their end")] {
+        if count > 0 {
+            notices.push(format!("{count} {what}: they are longer than the context of {}", phase.context));
+        }
+    }
+    let packed = Packed::new(encoded.examples, phase.context, phase.batch, context.seed, padding)?;
+    let held_out = match held_out.is_empty() {
+        true => None,
+        false => Some(example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?),
+    };
+    Ok(PhaseData { batches: Box::new(packed), held_out, probes: Vec::new(), notices })
+}
+
+fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: &Tokenizer) -> Result<Suite> {
+    let encoded = examples::encode(examples, tokenizer, context)?.examples;
+    let padding = tokenizer.end_of_text().unwrap_or(0);
+    let batches = held_out_examples(&encoded, context, EVALUATION_ROWS, padding)?;
+    Ok(Suite { name, kind: SuiteKind::Examples(batches) })
+}
+
+/// A probe is measured on its held-out side where it has one, and on all of it otherwise. Running text goes on after
+/// the answer, so no end of text is expected.
+fn load_probe(name: &str, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Suite> {
+    let source = open_source(name, phase.skip_broken, context.home)?;
+    let files = source.held_out().unwrap_or(source.files());
+    let options = Options { seed: context.seed, limit: Some(phase.evaluation.examples), ..Options::default() };
+    let mut read = examples::read(files, &options, context.cancel)?.examples;
+    read.iter_mut().for_each(|example| example.ends = false);
+    let short = name.strip_prefix("world:").unwrap_or(name);
+    let stem = Path::new(short).file_stem().map_or(short.into(), |stem| stem.to_string_lossy());
+    example_suite(stem.into_owned(), &read, phase.context, tokenizer)
+}

@@ -1,0 +1,118 @@
+//! The folder of a run, and its append-only records.
+
+use super::home::Home;
+use super::plan::{Plan, is_plain_name};
+use crate::protocol::Event;
+use crate::{Context, Error, Result};
+use serde::Serialize;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A run's folder while the run is carried out.
+pub struct RunFolder {
+    pub name: String,
+    pub path: PathBuf,
+    journal: File,
+    metrics: BufWriter<File>,
+}
+
+/// A journal line: when, and what.
+#[derive(Serialize)]
+struct Entry<'a> {
+    /// Milliseconds since 1970.
+    time: u64,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl RunFolder {
+    /// Makes `runs/NAME` with the plan in it. A name that was asked for must be free; otherwise the plan's name gets a
+    /// number where it is taken.
+    pub fn create(home: &Home, wanted: Option<&str>, plan: &Plan) -> Result<Self> {
+        let (name, path) = match wanted {
+            Some(name) => (name.to_string(), claim(home, name)?),
+            None => claim_numbered(home, &plan.name)?,
+        };
+        Self::fill(name, path.clone(), plan).inspect_err(|_| {
+            let _ = std::fs::remove_dir_all(&path);
+        })
+    }
+
+    fn fill(name: String, path: PathBuf, plan: &Plan) -> Result<Self> {
+        let plan_path = path.join("plan.toml");
+        std::fs::write(&plan_path, plan.to_toml()?).what(|| format!("cannot write {}", plan_path.display()))?;
+        let journal = append_to(&path.join("journal.jsonl"))?;
+        let metrics = BufWriter::new(append_to(&path.join("metrics.jsonl"))?);
+        Ok(Self { name, path, journal, metrics })
+    }
+
+    /// Steps and evaluations go to the metrics; everything else to the journal, on the disk before this returns.
+    pub fn record(&mut self, event: &Event) -> Result<()> {
+        let failed = |path: &Path| format!("cannot write to the run's records in {}", path.display());
+        match event {
+            Event::Step(_) | Event::Evaluation(_) => {
+                write_line(&mut self.metrics, event).what(|| failed(&self.path))?;
+                if matches!(event, Event::Evaluation(_)) {
+                    self.metrics.flush().what(|| failed(&self.path))?;
+                }
+                Ok(())
+            }
+            event => {
+                let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let entry = Entry { time: since_1970.as_millis() as u64, event };
+                let written = write_line(&mut self.journal, &entry).and_then(|()| self.journal.sync_data());
+                self.metrics.flush().and(written).what(|| failed(&self.path))
+            }
+        }
+    }
+}
+
+fn write_line(to: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    to.write_all(&line)
+}
+
+fn append_to(path: &Path) -> Result<File> {
+    OpenOptions::new().create(true).append(true).open(path).what(|| format!("cannot write {}", path.display()))
+}
+
+fn claim(home: &Home, name: &str) -> Result<PathBuf> {
+    if !is_plain_name(name) {
+        return Err(Error::usage(format!("\"{name}\" cannot name a run")).next("use letters, digits, '-', '_' and '.'"));
+    }
+    let path = home.runs().join(name);
+    make(home, &path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Error::new(format!("there is a run called {name} already"))
+            .because(format!("{} exists", path.display()))
+            .next("give another name with --run"),
+        _ => unwritable(&path, error),
+    })?;
+    Ok(path)
+}
+
+fn claim_numbered(home: &Home, base: &str) -> Result<(String, PathBuf)> {
+    for number in 1u32.. {
+        let name = if number == 1 { base.to_string() } else { format!("{base}-{number}") };
+        let path = home.runs().join(&name);
+        match make(home, &path) {
+            Ok(()) => return Ok((name, path)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            Err(error) => return Err(unwritable(&path, error)),
+        }
+    }
+    Err(Error::new(format!("every name like {base} is taken")))
+}
+
+fn make(home: &Home, path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(home.runs())?;
+    std::fs::create_dir(path)
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> Error {
+    Error::new(format!("cannot make the run's folder {}", path.display()))
+        .because(error)
+        .next("give a folder that you may write to with --home or FROSTLINE_HOME")
+}

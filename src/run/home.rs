@@ -1,0 +1,47 @@
+//! Where runs and caches live.
+
+use crate::{Context, Error, Result};
+use std::path::{Path, PathBuf};
+
+/// The folder that holds runs and caches: `--home`, else `FROSTLINE_HOME`, else the platform's data folder.
+#[derive(Clone, Debug)]
+pub struct Home {
+    path: PathBuf,
+}
+
+impl Home {
+    /// Finds the folder and makes it if it is not there.
+    pub fn open(given: Option<&Path>) -> Result<Self> {
+        let path = match given {
+            Some(path) => path.to_path_buf(),
+            None => directories::ProjectDirs::from("", "", "frostline").map(|dirs| dirs.data_dir().to_path_buf()).ok_or_else(
+                || Error::new("no folder for runs can be found").next("set FROSTLINE_HOME, or give --home"),
+            )?,
+        };
+        std::fs::create_dir_all(&path)
+            .what(|| format!("cannot make the folder for runs, {}", path.display()))
+            .map_err(|error| error.next("give a folder that you may write to with --home or FROSTLINE_HOME"))?;
+        let path = std::path::absolute(&path).unwrap_or(path);
+        Ok(Self { path })
+    }
+
+    pub fn runs(&self) -> PathBuf {
+        self.path.join("runs")
+    }
+
+    pub fn cache(&self) -> PathBuf {
+        self.path.join("cache")
+    }
+
+    /// The names of the runs there are, sorted.
+    pub fn run_names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.runs()).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| !name.starts_with('.'))
+            .collect();
+        names.sort();
+        names
+    }
+}

@@ -1,0 +1,154 @@
+//! A plan: what a run is to do, validated before anything is done.
+
+mod presets;
+mod read;
+mod section;
+
+pub use presets::PRESETS;
+pub use read::{Overrides, load};
+
+use crate::learn::Schedule;
+use serde::Serialize;
+
+/// A run, from the tokenizer to the last phase. Serialises to the TOML that it can be read from again.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    pub name: String,
+    pub seed: u64,
+    /// `None` where the model's checkpoint brings its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<TokenizerPlan>,
+    pub model: ModelPlan,
+    #[serde(rename = "phase")]
+    pub phases: Vec<PhasePlan>,
+}
+
+/// Where the tokenizer comes from: exactly one is set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TokenizerPlan {
+    /// Trained from the first phase's corpus, with this many tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<usize>,
+    /// A `tokenizer.json`, or a folder that holds one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// Where the model comes from: `preset` or `from`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelPlan {
+    /// A shape by name, with new weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// The most positions of a new model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<usize>,
+    /// A checkpoint: a folder, or a run's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}
+
+/// What a phase learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Objective {
+    /// Causal language modelling: every next token of running text.
+    Clm,
+    /// Supervised fine-tuning: the completions of prompts.
+    Sft,
+}
+
+/// One stage of the model's life.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PhasePlan {
+    pub name: String,
+    pub objective: Objective,
+    /// An earlier phase, or `scratch` for the run's first weights; the phase before where not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Paths, or sets of the bundled world (`world:stories`).
+    pub corpus: Vec<CorpusPlan>,
+    /// The share of documents or examples that is held out, where the source does not say itself.
+    pub held_out: f64,
+    /// Skip rows of JSON that cannot be read, rather than refuse the corpus.
+    pub skip_broken: bool,
+    /// For `sft` on rows of other fields: templates with field names in braces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion: Option<String>,
+    /// For `sft`: how many examples are used, chosen by the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Prompt–completion sets that are measured at every evaluation and never trained on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Instead of `steps`: how often everything is seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<f64>,
+    /// Rows of a step, all micro-batches together.
+    pub batch: usize,
+    /// Micro-batches that a step is divided into.
+    pub accumulate: usize,
+    /// Tokens of a row.
+    pub context: usize,
+    /// Groups that do not train.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<String>,
+    pub optimizer: OptimizerPlan,
+    pub schedule: Schedule,
+    pub evaluation: EvaluationPlan,
+    /// Steps between checkpoints, besides the one at the end; 0 for none.
+    pub checkpoint_every: u64,
+}
+
+/// A source of text and its share.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CorpusPlan {
+    pub path: String,
+    /// The share of rows in a mixture; by size where not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+}
+
+/// AdamW's settings.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OptimizerPlan {
+    /// At the schedule's peak.
+    pub learning_rate: f64,
+    pub weight_decay: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+    /// The largest gradient norm; 0 for no clipping.
+    pub clip: f64,
+}
+
+/// When and how much is evaluated.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EvaluationPlan {
+    /// Steps between evaluations, besides the first and the last; 0 for none.
+    pub every: u64,
+    /// At most this many tokens of each held-out text.
+    pub tokens: u64,
+    /// At most this many held-out examples of each set.
+    pub examples: usize,
+}
+
+impl Plan {
+    /// The place of the phase that phase `index` starts from; `None` for new weights.
+    pub fn parent(&self, index: usize) -> Option<usize> {
+        match self.phases[index].from.as_deref() {
+            None => index.checked_sub(1),
+            Some("scratch") => None,
+            Some(name) => self.phases[..index].iter().position(|phase| phase.name == name),
+        }
+    }
+
+    /// The phases that phase `index` stands on, the nearest first.
+    pub fn ancestors(&self, index: usize) -> Vec<usize> {
+        std::iter::successors(self.parent(index), |&parent| self.parent(parent)).collect()
+    }
+}

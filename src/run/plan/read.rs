@@ -1,0 +1,438 @@
+//! From TOML to a validated plan.
+
+use super::section::{Section, nearest};
+use super::{
+    CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan,
+};
+use crate::learn::Schedule;
+use crate::model::{Selector, preset};
+use crate::{Context, Error, Result};
+use std::path::Path;
+use toml::{Table, Value};
+
+/// What the command line changes of a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `KEY=VALUE`, such as `phase.pretrain.steps=100`; the value is TOML, or text where it is not.
+    pub set: Vec<String>,
+    /// Steps of every phase.
+    pub steps: Option<u64>,
+    pub seed: Option<u64>,
+}
+
+/// Reads the plan at a path, or the preset of that name, and validates it.
+pub fn load(name: &str, overrides: &Overrides) -> Result<Plan> {
+    let (file, text) = find(name)?;
+    parse(&file, &text, overrides)
+}
+
+fn find(name: &str) -> Result<(String, String)> {
+    if let Some((_, _, text)) = PRESETS.iter().find(|(preset, _, _)| *preset == name) {
+        return Ok((name.to_string(), text.to_string()));
+    }
+    let names: Vec<&str> = PRESETS.iter().map(|(preset, _, _)| *preset).collect();
+    std::fs::read_to_string(Path::new(name)).map(|text| (name.to_string(), text)).map_err(|error| {
+        let near = nearest(name, &names).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        Error::new(format!("cannot read the plan {name}"))
+            .because(error)
+            .next(format!("{near}Give a plan's file, or one of the presets: {}", names.join(", ")))
+    })
+}
+
+/// Validates a plan's text; `file` is for messages.
+pub(super) fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Plan> {
+    let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
+        Error::new(format!("the plan {file} is no TOML")).because(error.to_string().trim_end())
+    })?;
+    for assignment in &overrides.set {
+        assign(&mut table, assignment)?;
+    }
+    let mut plan = read_plan(file, &table)?;
+    if let Some(seed) = overrides.seed {
+        plan.seed = seed;
+    }
+    if let Some(steps) = overrides.steps {
+        for phase in &mut plan.phases {
+            (phase.steps, phase.epochs) = (Some(steps), None);
+        }
+    }
+    Ok(plan)
+}
+
+/// Puts `a.b.c=value` into the table; a phase is named by its name or its number.
+fn assign(table: &mut Table, assignment: &str) -> Result<()> {
+    let usage = |why: String| Error::usage(format!("--set {assignment} cannot be used")).because(why);
+    let (key, text) = assignment.split_once('=').ok_or_else(|| usage("it has no =".into()))?;
+    let value = format!("value = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
+    let value = value.unwrap_or_else(|| Value::String(text.to_string()));
+    let (path, last) = key.rsplit_once('.').map_or((None, key), |(path, last)| (Some(path), last));
+    let mut place = table;
+    let mut parts = path.into_iter().flat_map(|path| path.split('.'));
+    while let Some(part) = parts.next() {
+        let entry = place.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        place = match entry {
+            Value::Table(inner) => inner,
+            Value::Array(list) => {
+                let wanted = parts.next().ok_or_else(|| usage(format!("say which {part}")))?;
+                phase_called(list, wanted).ok_or_else(|| usage(format!("there is no {part} \"{wanted}\"")))?
+            }
+            _ => return Err(usage(format!("{part} is no table"))),
+        };
+    }
+    place.insert(last.to_string(), value);
+    Ok(())
+}
+
+fn phase_called<'a>(list: &'a mut [Value], wanted: &str) -> Option<&'a mut Table> {
+    let named = |value: &Value| value.get("name").and_then(Value::as_str) == Some(wanted);
+    let index = list.iter().position(named).or_else(|| wanted.parse().ok())?;
+    list.get_mut(index)?.as_table_mut()
+}
+
+fn read_plan(file: &str, table: &Table) -> Result<Plan> {
+    let top = Section::new(file, String::new(), table, &["name", "seed", "tokenizer", "model", "phase"])?;
+    let name = top.text("name")?.ok_or_else(|| top.missing("name"))?;
+    if !is_plain_name(&name) {
+        return Err(top.refuse("name", format!("\"{name}\" cannot name a folder")).next(NAME_ADVICE));
+    }
+    let model = read_model(&top)?;
+    let tokenizer = read_tokenizer(&top)?;
+    if tokenizer.is_none() && model.from.is_none() {
+        return Err(top.missing("tokenizer").next("write [tokenizer] with vocabulary = 4096, or a path"));
+    }
+    let mut phases = Vec::new();
+    for (index, value) in top.values("phase").into_iter().enumerate() {
+        let Value::Table(table) = value else {
+            return Err(top.refuse("phase", "each phase is a table").next("write [[phase]]"));
+        };
+        let phase = read_phase(file, index, table)?;
+        check_lineage(&top, &phase, &phases)?;
+        phases.push(phase);
+    }
+    if phases.is_empty() {
+        return Err(top.missing("phase").next("write at least one [[phase]]"));
+    }
+    let seed = top.integer("seed", 0..=i64::MAX as u64)?.unwrap_or(0);
+    Ok(Plan { name, seed, tokenizer, model, phases })
+}
+
+const NAME_ADVICE: &str = "use letters, digits, '-' and '_'";
+
+/// Names become folders, and parts of `RUN@PHASE`.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.';
+    !name.is_empty() && name.len() <= 100 && name.chars().all(plain) && !name.starts_with('.')
+}
+
+fn check_lineage(top: &Section, phase: &PhasePlan, earlier: &[PhasePlan]) -> Result<()> {
+    let names: Vec<&str> = earlier.iter().map(|phase| phase.name.as_str()).collect();
+    if names.contains(&phase.name.as_str()) {
+        return Err(top.refuse("phase", format!("two phases are called {}", phase.name)));
+    }
+    match phase.from.as_deref() {
+        Some(from) if from != "scratch" && !names.contains(&from) => {
+            let near = nearest(from, &names).map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
+            let why = format!("\"{from}\" is no earlier phase");
+            let advice = format!("{near}Earlier phases: {}; or \"scratch\"", names.join(", "));
+            Err(top.refuse(&format!("phase.{}.from", phase.name), why).next(advice))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_model(top: &Section) -> Result<ModelPlan> {
+    let known = ["preset", "context", "from"];
+    let section = top.section("model", &known)?.ok_or_else(|| top.missing("model").next("write [model] with a preset"))?;
+    let presets: Vec<&str> = preset::PRESETS.iter().map(|preset| preset.name).collect();
+    let (chosen, from) = (section.choice("preset", &presets)?, section.text("from")?);
+    match (&chosen, &from) {
+        (Some(_), Some(_)) => return Err(section.refuse("from", "either this or a preset, not both")),
+        (None, None) => return Err(section.missing("preset").next(format!("one of {}", presets.join(", ")))),
+        (None, Some(_)) if section.has("context") => {
+            return Err(section.refuse("context", "a checkpoint brings its own"));
+        }
+        _ => {}
+    }
+    let standard = chosen.as_deref().and_then(preset::find).map(|preset| preset.context);
+    let context = section.integer("context", 8..=1 << 20)?.map(|c| c as usize).or(standard);
+    Ok(ModelPlan { preset: chosen, context, from })
+}
+
+fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
+    let Some(section) = top.section("tokenizer", &["vocabulary", "path"])? else { return Ok(None) };
+    // 256 bytes and the special tokens are always there.
+    let vocabulary = section.integer("vocabulary", 300..=1_000_000)?.map(|v| v as usize);
+    let path = section.text("path")?;
+    match (&vocabulary, &path) {
+        (Some(_), Some(_)) => Err(section.refuse("path", "either this or a vocabulary, not both")),
+        (None, None) => Err(section.missing("vocabulary").next("or give the path of a tokenizer.json")),
+        _ => Ok(Some(TokenizerPlan { vocabulary, path })),
+    }
+}
+
+const PHASE_KEYS: [&str; 20] = [
+    "name",
+    "objective",
+    "from",
+    "corpus",
+    "held_out",
+    "skip_broken",
+    "prompt",
+    "completion",
+    "limit",
+    "probes",
+    "steps",
+    "epochs",
+    "batch",
+    "accumulate",
+    "context",
+    "frozen",
+    "optimizer",
+    "schedule",
+    "evaluation",
+    "checkpoint_every",
+];
+
+fn read_phase(file: &str, index: usize, table: &Table) -> Result<PhasePlan> {
+    let called = table.get("name").and_then(Value::as_str).map_or(index.to_string(), str::to_string);
+    let section = Section::new(file, format!("phase.{called}"), table, &PHASE_KEYS)?;
+    let name = section.text("name")?.ok_or_else(|| section.missing("name"))?;
+    if !is_plain_name(&name) || name == "scratch" || name == "best" || name.parse::<u64>().is_ok() {
+        return Err(section.refuse("name", format!("\"{name}\" cannot name a phase")).next(NAME_ADVICE));
+    }
+    let objective = match section.choice("objective", &["clm", "sft"])?.as_deref() {
+        Some("sft") => Objective::Sft,
+        Some(_) => Objective::Clm,
+        None => return Err(section.missing("objective").next("\"clm\" for running text, \"sft\" for prompts and completions")),
+    };
+    let (steps, epochs) = read_length(&section)?;
+    let (prompt, completion, limit) = read_templates(&section, objective)?;
+    let frozen = section.texts("frozen")?;
+    for selector in &frozen {
+        selector.parse::<Selector>().map_err(|error| match error.next {
+            Some(advice) => section.refuse("frozen", error.what).next(advice),
+            None => section.refuse("frozen", error.what),
+        })?;
+    }
+    let batch = section.integer("batch", 1..=65_536)?.unwrap_or(16) as usize;
+    let accumulate = section.integer("accumulate", 1..=batch as u64)?.unwrap_or(1) as usize;
+    Ok(PhasePlan {
+        name,
+        objective,
+        from: section.text("from")?,
+        corpus: read_corpus(&section, file)?,
+        held_out: section.number("held_out", 0.0..=0.5)?.unwrap_or(0.02),
+        skip_broken: section.boolean("skip_broken")?.unwrap_or(false),
+        prompt,
+        completion,
+        limit,
+        probes: section.texts("probes")?,
+        steps,
+        epochs,
+        batch,
+        accumulate,
+        context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
+        frozen,
+        optimizer: read_optimizer(&section)?,
+        schedule: read_schedule(&section)?,
+        evaluation: read_evaluation(&section)?,
+        checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
+    })
+}
+
+fn read_length(section: &Section) -> Result<(Option<u64>, Option<f64>)> {
+    let steps = section.integer("steps", 1..=1 << 40)?;
+    let epochs = section.number("epochs", 0.001..=1e6)?;
+    match (steps, epochs) {
+        (Some(_), Some(_)) => Err(section.refuse("epochs", "either this or steps, not both")),
+        (None, None) => Err(section.missing("steps").next("or give epochs")),
+        length => Ok(length),
+    }
+}
+
+fn read_templates(section: &Section, objective: Objective) -> Result<(Option<String>, Option<String>, Option<usize>)> {
+    if objective == Objective::Clm
+        && let Some(key) = ["prompt", "completion", "limit"].into_iter().find(|key| section.has(key))
+    {
+        return Err(section.refuse(key, "this belongs to objective \"sft\""));
+    }
+    let (prompt, completion) = (section.text("prompt")?, section.text("completion")?);
+    if prompt.is_some() != completion.is_some() {
+        let lacking = if prompt.is_some() { "completion" } else { "prompt" };
+        return Err(section.missing(lacking).next("a prompt template needs a completion template, and the other way round"));
+    }
+    let limit = section.integer("limit", 1..=u64::MAX)?.map(|limit| limit as usize);
+    Ok((prompt, completion, limit))
+}
+
+fn read_corpus(section: &Section, file: &str) -> Result<Vec<CorpusPlan>> {
+    let mut corpus = Vec::new();
+    for value in section.values("corpus") {
+        corpus.push(match value {
+            Value::String(path) => CorpusPlan { path: path.clone(), weight: None },
+            Value::Table(table) => {
+                let inner = Section::new(file, "corpus".into(), table, &["path", "weight"])?;
+                let path = inner.text("path")?.ok_or_else(|| inner.missing("path"))?;
+                CorpusPlan { path, weight: inner.number("weight", 1e-9..=1e9)? }
+            }
+            other => return Err(section.refuse("corpus", format!("a path is needed, not {other}"))),
+        });
+    }
+    if corpus.is_empty() {
+        return Err(section.missing("corpus").next("a path, or a set of the bundled world such as \"world:stories\""));
+    }
+    let weighted = corpus.iter().filter(|source| source.weight.is_some()).count();
+    if weighted != 0 && weighted != corpus.len() {
+        return Err(section.refuse("corpus", "either every source has a weight or none"));
+    }
+    Ok(corpus)
+}
+
+fn read_optimizer(phase: &Section) -> Result<OptimizerPlan> {
+    let known = ["learning_rate", "weight_decay", "beta1", "beta2", "epsilon", "clip"];
+    let section = phase.section("optimizer", &known)?;
+    let section = section.ok_or_else(|| phase.missing("optimizer").next("write optimizer = { learning_rate = 1e-3 }"))?;
+    let number = |key, range, standard: f64| Ok::<f64, Error>(section.number(key, range)?.unwrap_or(standard));
+    Ok(OptimizerPlan {
+        learning_rate: section.number("learning_rate", 1e-12..=10.0)?.ok_or_else(|| section.missing("learning_rate"))?,
+        weight_decay: number("weight_decay", 0.0..=10.0, 0.1)?,
+        beta1: number("beta1", 0.0..=0.9999999, 0.9)?,
+        beta2: number("beta2", 0.0..=0.9999999, 0.95)?,
+        epsilon: number("epsilon", 1e-16..=1.0, 1e-8)?,
+        clip: number("clip", 0.0..=1e9, 1.0)?,
+    })
+}
+
+fn read_schedule(phase: &Section) -> Result<Schedule> {
+    let kinds = ["constant", "linear", "cosine", "warmup-stable-decay", "slanted-triangular"];
+    let known = ["kind", "warmup", "floor", "decay", "cut", "ratio"];
+    let Some(section) = phase.section("schedule", &known)? else { return Ok(Schedule::Constant { warmup: 0 }) };
+    let kind = section.choice("kind", &kinds)?.ok_or_else(|| section.missing("kind").next(kinds.join(", ")))?;
+    let own: &[&str] = match kind.as_str() {
+        "constant" => &["warmup"],
+        "linear" | "cosine" => &["warmup", "floor"],
+        "warmup-stable-decay" => &["warmup", "decay", "floor"],
+        _ => &["cut", "ratio"],
+    };
+    if let Some(key) = known[1..].iter().find(|key| section.has(key) && !own.contains(key)) {
+        return Err(section.refuse(key, format!("a {kind} schedule has only {}", own.join(", "))));
+    }
+    let warmup = section.integer("warmup", 0..=1 << 40)?.unwrap_or(0);
+    let floor = section.number("floor", 0.0..=1.0)?.unwrap_or(0.0);
+    Ok(match kind.as_str() {
+        "constant" => Schedule::Constant { warmup },
+        "linear" => Schedule::Linear { warmup, floor },
+        "cosine" => Schedule::Cosine { warmup, floor },
+        "warmup-stable-decay" => {
+            Schedule::WarmupStableDecay { warmup, decay: section.number("decay", 0.0..=1.0)?.unwrap_or(0.2), floor }
+        }
+        _ => Schedule::SlantedTriangular {
+            cut: section.number("cut", 0.0..=1.0)?.unwrap_or(0.1),
+            ratio: section.number("ratio", 1.0..=1e9)?.unwrap_or(32.0),
+        },
+    })
+}
+
+fn read_evaluation(phase: &Section) -> Result<EvaluationPlan> {
+    let section = phase.section("evaluation", &["every", "tokens", "examples"])?;
+    let integer = |key, range, standard| match &section {
+        Some(section) => Ok::<u64, Error>(section.integer(key, range)?.unwrap_or(standard)),
+        None => Ok(standard),
+    };
+    Ok(EvaluationPlan {
+        every: integer("every", 0..=u64::MAX, 100)?,
+        tokens: integer("tokens", 1..=u64::MAX, 50_000)?,
+        examples: integer("examples", 1..=1 << 32, 500)? as usize,
+    })
+}
+
+impl Plan {
+    /// The plan as TOML, with every default written out.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).what(|| "cannot write the plan down".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+        name = "small"
+        tokenizer = { vocabulary = 300 }
+        model = { preset = "llama-1m" }
+        [[phase]]
+        name = "pretrain"
+        objective = "clm"
+        corpus = "a.txt"
+        steps = 10
+        optimizer = { learning_rate = 1e-3 }
+        [[phase]]
+        name = "tune"
+        objective = "sft"
+        corpus = ["b.jsonl"]
+        epochs = 2
+        frozen = ["embedding", "block.0-1"]
+        optimizer = { learning_rate = 1e-4 }
+        schedule = { kind = "cosine", warmup = 5 }
+    "#;
+
+    fn parse_with(text: &str, set: &[&str]) -> Result<Plan> {
+        parse("small.toml", text, &Overrides { set: set.iter().map(|s| s.to_string()).collect(), ..Default::default() })
+    }
+
+    #[test]
+    fn a_plan_written_down_reads_back_the_same() {
+        let plan = parse_with(SMALL, &[]).unwrap();
+        assert_eq!(parse_with(&plan.to_toml().unwrap(), &[]).unwrap(), plan);
+        assert_eq!((plan.phases[1].batch, plan.phases[1].held_out), (16, 0.02));
+        for (name, _, text) in PRESETS {
+            let plan = parse(name, text, &Overrides::default()).unwrap();
+            assert_eq!(parse_with(&plan.to_toml().unwrap(), &[]).unwrap(), plan, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_overrides() {
+        let plan = parse_with(SMALL, &["phase.tune.optimizer.learning_rate=0.5", "model.preset=gpt2-1m", "phase.0.steps=3"]);
+        let plan = plan.unwrap();
+        assert_eq!(plan.phases[1].optimizer.learning_rate, 0.5);
+        assert_eq!(plan.model.preset.as_deref(), Some("gpt2-1m"));
+        assert_eq!(plan.phases[0].steps, Some(3));
+        let all = parse("x", SMALL, &Overrides { steps: Some(7), seed: Some(5), ..Default::default() }).unwrap();
+        assert_eq!((all.seed, all.phases[1].steps, all.phases[1].epochs), (5, Some(7), None));
+        assert_eq!(parse_with(SMALL, &["phase.other.steps=3"]).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn errors_name_the_key_the_file_and_the_nearest_valid_one() {
+        let cases: [(&str, &str, &[&str]); 12] = [
+            ("steps = 10", "stpes = 10", &["phase.pretrain.stpes", "`steps`", "small.toml"]),
+            ("warmup = 5", "warmpu = 5", &["phase.tune.schedule.warmpu", "`warmup`"]),
+            ("warmup = 5", "cut = 0.1", &["phase.tune.schedule.cut", "cosine"]),
+            ("\"cosine\"", "\"cosin\"", &["phase.tune.schedule.kind", "\"cosine\""]),
+            ("\"llama-1m\"", "\"lama-1m\"", &["model.preset", "\"llama-1m\""]),
+            ("steps = 10", "steps = -1", &["phase.pretrain.steps", "-1 is impossible"]),
+            ("steps = 10", "steps = 10\nepochs = 1", &["phase.pretrain.epochs", "not both"]),
+            ("steps = 10", "steps = \"ten\"", &["phase.pretrain.steps", "whole number"]),
+            ("block.0-1", "block.x", &["phase.tune.frozen", "block.x"]),
+            ("steps = 10", "steps = 10\nprompt = \"a\"", &["phase.pretrain.prompt", "sft"]),
+            ("epochs = 2", "epochs = 2\nfrom = \"pretrian\"", &["phase.tune.from", "\"pretrain\""]),
+            ("name = \"small\"", "name = \"../x\"", &["name", "folder"]),
+        ];
+        for (from, to, parts) in cases {
+            let error = parse_with(&SMALL.replacen(from, to, 1), &[]).unwrap_err().to_string();
+            for part in parts {
+                assert!(error.contains(part), "{to}: \"{part}\" is not in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn lineage_follows_from() {
+        let text = format!("{SMALL}\n[[phase]]\nname = \"fresh\"\nobjective = \"clm\"\ncorpus = \"a\"\nsteps = 1\nfrom = \"scratch\"\noptimizer = {{ learning_rate = 1.0 }}\n[[phase]]\nname = \"branch\"\nobjective = \"clm\"\ncorpus = \"a\"\nsteps = 1\nfrom = \"tune\"\noptimizer = {{ learning_rate = 1.0 }}");
+        let plan = parse_with(&text, &[]).unwrap();
+        assert_eq!((plan.parent(0), plan.parent(1), plan.parent(2), plan.parent(3)), (None, Some(0), None, Some(1)));
+        assert_eq!(plan.ancestors(3), [1, 0]);
+    }
+}
