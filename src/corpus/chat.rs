@@ -76,7 +76,8 @@ mod tests {
     #[test]
     fn only_the_assistant_is_learned_from() {
         let message = |role, content: &str| Message { role, content: content.into() };
-        let messages = [message(Role::System, "Be kind."), message(Role::User, "Hi"), message(Role::Assistant, "Hello")];
+        let messages =
+            [message(Role::System, "Be kind."), message(Role::User, "Hi"), message(Role::Assistant, "Hello")];
         let segments = segments(&messages);
         let read = "<|system|>\nBe kind.<|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\n";
         let expected = [(read, false), ("Hello<|end|>", true), ("\n", false)];

@@ -11,3 +11,5 @@ pub mod split;
 pub mod chat;
 pub mod tokenizer;
 pub mod shards;
+pub mod examples;
+pub mod batches;

@@ -82,8 +82,19 @@ impl Gap {
 fn is_skipped(element: &[u8]) -> bool {
     matches!(
         element,
-        b"script" | b"style" | b"title" | b"nav" | b"svg" | b"math" | b"template" | b"iframe" | b"noscript"
-            | b"button" | b"select" | b"textarea" | b"object"
+        b"script"
+            | b"style"
+            | b"title"
+            | b"nav"
+            | b"svg"
+            | b"math"
+            | b"template"
+            | b"iframe"
+            | b"noscript"
+            | b"button"
+            | b"select"
+            | b"textarea"
+            | b"object"
     )
 }
 

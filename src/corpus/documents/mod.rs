@@ -8,8 +8,8 @@ mod reader;
 mod rows;
 mod stream;
 
-pub use reader::{Parsed, Raw, Reader};
 pub(crate) use decode::{lossy, open_text};
+pub use reader::{Parsed, Raw, Reader};
 pub(crate) use rows::{Lines, Row, Values};
 pub use stream::{Counts, for_each, for_each_batch};
 

@@ -140,7 +140,9 @@ impl<'a> Reader<'a> {
         if file.named {
             return Err(Error::new(format!("{} is not text", file.path.display()))
                 .because("its first bytes are those of a binary file")
-                .next("give a text, Markdown, HTML, source code, JSON or JSONL file; unpack it first if it is an archive"));
+                .next(
+                    "give a text, Markdown, HTML, source code, JSON or JSONL file; unpack it first if it is an archive",
+                ));
         }
         self.skipped_binaries += 1;
         Ok(Raw { file: index, source_bytes: file.size, body: Body::Whole(Vec::new()) })
@@ -151,9 +153,9 @@ impl<'a> Reader<'a> {
         let Some(open) = &mut self.open else { return Ok(None) };
         let index = self.next - 1;
         let body = match &mut open.parts {
-            Parts::Pieces { pieces, continues } => pieces.next().map(|piece| {
-                piece.map(|bytes| Body::Piece { bytes, continues: std::mem::replace(continues, true) })
-            }),
+            Parts::Pieces { pieces, continues } => pieces
+                .next()
+                .map(|piece| piece.map(|bytes| Body::Piece { bytes, continues: std::mem::replace(continues, true) })),
             Parts::Lines(lines) => lines.next().map(|row| row.map(Body::Row)),
             Parts::Values(values) => values.next().map(|row| row.map(Body::Row)),
         };
@@ -221,6 +223,14 @@ impl Raw {
     pub fn size(&self) -> usize {
         match &self.body {
             Body::Whole(bytes) | Body::Piece { bytes, .. } | Body::Row(Row { bytes, .. }) => bytes.len(),
+        }
+    }
+
+    /// The row of a data file and the line it begins on; `None` for a part of any other file.
+    pub fn into_row(self) -> Option<(String, u64)> {
+        match self.body {
+            Body::Row(row) => Some((lossy(row.bytes).0, row.line)),
+            _ => None,
         }
     }
 

@@ -197,8 +197,8 @@ mod tests {
     #[test]
     fn values_of_an_array_or_one_after_another() {
         let array = "[\n {\"a\": \"]}\\\"\", \"b\": [1, {}]},\n \"x, y\", 12,null]";
-        let expected =
-            [("{\"a\": \"]}\\\"\", \"b\": [1, {}]}", 2), ("\"x, y\"", 3), ("12", 3), ("null", 3)].map(|(a, b)| (a.into(), b));
+        let expected = [("{\"a\": \"]}\\\"\", \"b\": [1, {}]}", 2), ("\"x, y\"", 3), ("12", 3), ("null", 3)]
+            .map(|(a, b)| (a.into(), b));
         assert_eq!(values(array), expected);
         assert_eq!(values("{\"a\":1}\n{\"b\":2}"), [("{\"a\":1}".into(), 1), ("{\"b\":2}".into(), 2)]);
         assert!(values(" [ ] ").is_empty());

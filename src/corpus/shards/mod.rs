@@ -3,6 +3,8 @@
 mod cache;
 mod format;
 mod prepare;
+#[cfg(test)]
+pub(crate) mod testing;
 mod writer;
 
 use std::fs::File;
@@ -69,8 +71,11 @@ impl Shard {
             Some(first..first.checked_add(out.len().checked_mul(width)?)?)
         });
         let Some(bytes) = range.and_then(|range| self.tokens.get(range)) else {
-            return Err(Error::new(format!("cannot read {} tokens from {start} on", out.len()))
-                .because(format!("{} holds {} tokens", self.path.display(), self.tokens())));
+            return Err(Error::new(format!("cannot read {} tokens from {start} on", out.len())).because(format!(
+                "{} holds {} tokens",
+                self.path.display(),
+                self.tokens()
+            )));
         };
         match self.header.width {
             2 => copy(bytes, out, |bytes| u16::from_le_bytes(bytes) as u32),

@@ -95,12 +95,7 @@ fn open(folder: &Path, reused: bool) -> Result<Prepared> {
 }
 
 /// Writes the shards of both sides into `folder`.
-fn write(
-    request: &Preparation<'_>,
-    folder: &Path,
-    progress: &dyn Progress,
-    cancel: &AtomicBool,
-) -> Result<Summary> {
+fn write(request: &Preparation<'_>, folder: &Path, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Summary> {
     let Preparation { source, tokenizer, split, .. } = request;
     let create = |name| ShardWriter::create(folder, name, tokenizer.vocabulary_size(), tokenizer.end_of_text());
     let mut job = Job { request, progress, cancel, summary: Summary::default() };

@@ -1,0 +1,146 @@
+//! Batches as pure functions of a seed and a step: resume and replay need to remember nothing else.
+
+mod held_out;
+mod mixture;
+mod packed;
+mod permutation;
+mod windows;
+
+use crate::error::Result;
+
+pub use held_out::{HeldOutBatch, HeldOutWindows, Span, held_out_examples};
+pub use mixture::Mixture;
+pub use packed::Packed;
+pub use permutation::{Permutation, mix};
+pub use windows::Windows;
+
+/// Target of a position without loss.
+pub const IGNORE: u32 = u32::MAX;
+
+/// `rows` × `context` positions, row-major.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    pub rows: usize,
+    pub context: usize,
+    /// What the model reads.
+    pub inputs: Vec<u32>,
+    /// What it should say at each position, or [`IGNORE`].
+    pub targets: Vec<u32>,
+    /// Position of each token in its own example, for position embeddings.
+    pub positions: Vec<u32>,
+    /// For each position, the first position of its row that it may attend to: where its example starts. Padding sees
+    /// only itself.
+    pub first_visible: Vec<u32>,
+}
+
+impl Batch {
+    /// A batch of no rows, for rows of `context` positions.
+    pub(crate) fn with_capacity(rows: usize, context: usize) -> Batch {
+        let vector = || Vec::with_capacity(rows * context);
+        let (inputs, targets, positions, first_visible) = (vector(), vector(), vector(), vector());
+        Batch { rows: 0, context, inputs, targets, positions, first_visible }
+    }
+
+    /// How many positions have a loss.
+    pub fn learned(&self) -> usize {
+        self.targets.iter().filter(|&&target| target != IGNORE).count()
+    }
+
+    /// The rows in order, in `parts` batches as equal as can be; fewer when there are fewer rows.
+    pub fn split(&self, parts: usize) -> Vec<Batch> {
+        let parts = parts.clamp(1, self.rows.max(1));
+        (0..parts).map(|part| self.slice(self.rows * part / parts, self.rows * (part + 1) / parts)).collect()
+    }
+
+    /// Rows `start` to `end`.
+    fn slice(&self, start: usize, end: usize) -> Batch {
+        let cut = |values: &[u32]| values[start * self.context..end * self.context].to_vec();
+        Batch {
+            rows: end - start,
+            context: self.context,
+            inputs: cut(&self.inputs),
+            targets: cut(&self.targets),
+            positions: cut(&self.positions),
+            first_visible: cut(&self.first_visible),
+        }
+    }
+
+    /// Appends a row of one window: `tokens` has one more than the context, and each position learns the next token.
+    pub(crate) fn push_window(&mut self, tokens: &[u32]) {
+        let context = self.context;
+        self.inputs.extend_from_slice(&tokens[..context]);
+        self.targets.extend_from_slice(&tokens[1..=context]);
+        self.positions.extend(0..context as u32);
+        self.first_visible.extend(std::iter::repeat_n(0, context));
+        self.rows += 1;
+    }
+
+    /// Appends `count` positions that nothing is learned from and that see only themselves.
+    pub(crate) fn push_padding(&mut self, count: usize, token: u32) {
+        let row_start = self.inputs.len() / self.context * self.context;
+        let within = self.inputs.len() - row_start;
+        self.inputs.extend(std::iter::repeat_n(token, count));
+        self.targets.extend(std::iter::repeat_n(IGNORE, count));
+        self.positions.extend(std::iter::repeat_n(0, count));
+        self.first_visible.extend((within..within + count).map(|position| position as u32));
+    }
+}
+
+/// Rows in an order that a seed fixes, numbered without end: what batches and mixtures are made of.
+pub trait Rows: Send + Sync {
+    /// Positions of a row.
+    fn context(&self) -> usize;
+
+    /// How many rows make an epoch: in every epoch each comes once.
+    fn rows_per_epoch(&self) -> u64;
+
+    /// Appends row number `index`, counted from the start of training, to `batch`.
+    fn push_row(&self, index: u64, batch: &mut Batch) -> Result<()>;
+
+    /// What the rows are, for people.
+    fn describe(&self) -> String;
+}
+
+/// Batches in an order that a seed fixes.
+pub trait Batches: Send + Sync {
+    /// The batch of a step; the same whenever it is asked for.
+    fn batch(&self, step: u64) -> Result<Batch>;
+
+    /// How many batches it takes to see everything once, rounded up.
+    fn batches_per_epoch(&self) -> u64;
+
+    /// What the batches are made of, for people.
+    fn describe(&self) -> String;
+}
+
+/// Batches of `rows` consecutive rows.
+pub(crate) fn batch_of(rows: &dyn Rows, count: usize, step: u64) -> Result<Batch> {
+    let mut batch = Batch::with_capacity(count, rows.context());
+    // The order has no end, so neither has the step: it wraps where the numbers do.
+    let first = step.wrapping_mul(count as u64);
+    for row in 0..count as u64 {
+        rows.push_row(first.wrapping_add(row), &mut batch)?;
+    }
+    Ok(batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_splits_into_its_rows() {
+        let mut batch = Batch::with_capacity(3, 2);
+        for row in 0..3 {
+            batch.push_window(&[row, row + 10, row + 20]);
+        }
+        batch.targets[0] = IGNORE;
+        assert_eq!(batch.learned(), 5);
+        let parts = batch.split(2);
+        assert_eq!(parts.iter().map(|part| part.rows).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(parts.iter().flat_map(|part| part.inputs.clone()).collect::<Vec<_>>(), batch.inputs);
+        assert_eq!(parts.iter().map(Batch::learned).sum::<usize>(), 5);
+        assert_eq!(batch.split(9).len(), 3);
+        assert_eq!(batch.split(0).len(), 1);
+    }
+}
