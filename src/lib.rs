@@ -6,13 +6,13 @@
 pub mod error;
 pub mod random;
 
+pub mod protocol;
 pub mod ops;
 pub mod model;
 pub mod corpus;
 pub mod learn;
 pub mod sample;
 pub mod run;
-pub mod protocol;
 pub mod cli;
 
 pub use error::{Context, Error, Result};

@@ -13,3 +13,4 @@ pub mod tokenizer;
 pub mod shards;
 pub mod examples;
 pub mod batches;
+pub mod world;

@@ -86,6 +86,8 @@ fn checked_thaw(decoder: &Decoder, frozen: &[Selector]) -> Result<Thaw> {
     let thaw = Thaw::all_but(&decoder.parameters, frozen)?;
     match thaw.frost_line() {
         Some(_) => Ok(thaw),
-        None => Err(Error::new("nothing is left to train").because("every layer is frozen").next("leave some layer out of `frozen`")),
+        None => Err(Error::new("nothing is left to train")
+            .because("every layer is frozen")
+            .next("leave some layer out of `frozen`")),
     }
 }

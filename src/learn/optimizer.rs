@@ -35,7 +35,13 @@ impl AdamW {
 
     /// Clips, then moves every parameter that has a gradient; the others stay byte-identical. `norm` is the
     /// gradient's, from [`gradient_norm`].
-    pub fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients, norm: f64, learning_rate: f64) -> Result<()> {
+    pub fn step(
+        &mut self,
+        parameters: &mut Parameters,
+        gradients: &Gradients,
+        norm: f64,
+        learning_rate: f64,
+    ) -> Result<()> {
         // As PyTorch's clip_grad_norm_: a little below the bound.
         let gradient_scale = self.settings.largest_norm.map_or(1.0, |largest| (largest / (norm + 1e-6)).min(1.0));
         for (id, gradient) in gradients.iter() {

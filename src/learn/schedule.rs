@@ -113,7 +113,10 @@ mod tests {
                     Schedule::SlantedTriangular { cut: 0.1, ratio: 32.0 },
                 ] {
                     let factor = schedule.factor(step, steps);
-                    assert!(factor.is_finite() && (0.0..=1.0).contains(&factor), "{schedule:?} {step}/{steps}: {factor}");
+                    assert!(
+                        factor.is_finite() && (0.0..=1.0).contains(&factor),
+                        "{schedule:?} {step}/{steps}: {factor}"
+                    );
                 }
             }
         }

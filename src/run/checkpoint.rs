@@ -115,8 +115,11 @@ fn pick(run: &Path, name: &str, which: Option<&str>) -> Result<PathBuf> {
     };
     found.map(|(path, _)| path.clone()).ok_or_else(|| {
         let names: Vec<String> = all.iter().map(|(_, state)| format!("{} ({})", state.step, state.phase)).collect();
-        let next = if names.is_empty() { "it has none yet".into() } else { format!("it has the steps {}", names.join(", ")) };
-        Error::new(format!("{name} is no checkpoint")).because(format!("the run {} has no such one", run.display())).next(next)
+        let next =
+            if names.is_empty() { "it has none yet".into() } else { format!("it has the steps {}", names.join(", ")) };
+        Error::new(format!("{name} is no checkpoint"))
+            .because(format!("the run {} has no such one", run.display()))
+            .next(next)
     })
 }
 

@@ -49,7 +49,8 @@ pub fn open_source(name: &str, skip_broken: bool, home: &Home) -> Result<Source>
 fn find_set(name: &str) -> Result<world::Set> {
     world::Set::parse(name).ok_or_else(|| {
         let names: Vec<&str> = world::Set::ALL.iter().map(|set| set.name()).collect();
-        Error::new(format!("the bundled world has no set \"{name}\"")).next(format!("its sets are {}", names.join(", ")))
+        Error::new(format!("the bundled world has no set \"{name}\""))
+            .next(format!("its sets are {}", names.join(", ")))
     })
 }
 
@@ -152,7 +153,9 @@ fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Re
     let padding = tokenizer.end_of_text().unwrap_or(0);
     let encoded = examples::encode(&training, tokenizer, phase.context)?;
     let mut notices = Vec::new();
-    for (count, what) in [(encoded.cut_prompts, "prompts lost their beginning"), (encoded.cut_completions, "completions lost their end")] {
+    for (count, what) in
+        [(encoded.cut_prompts, "prompts lost their beginning"), (encoded.cut_completions, "completions lost their end")]
+    {
         if count > 0 {
             notices.push(format!("{count} {what}: they are longer than the context of {}", phase.context));
         }

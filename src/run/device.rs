@@ -6,7 +6,8 @@ use candle_core::Device;
 /// Opens `cpu`, `cuda:N` (or `cuda`) or `metal`. A device that is not there, or that this program was built without,
 /// is an error, never another device.
 pub fn open(name: &str) -> Result<Device> {
-    let refuse = |why: String, next: &str| Err(Error::new(format!("cannot use the device {name}")).because(why).next(next));
+    let refuse =
+        |why: String, next: &str| Err(Error::new(format!("cannot use the device {name}")).because(why).next(next));
     match name.split_once(':').unwrap_or((name, "0")) {
         ("cpu", "0") => Ok(Device::Cpu),
         ("cuda", index) => {
@@ -14,13 +15,20 @@ pub fn open(name: &str) -> Result<Device> {
                 return refuse(format!("\"{index}\" is no number of a GPU"), "write cuda:0 for the first GPU");
             };
             if !candle_core::utils::cuda_is_available() {
-                return refuse("this program was built without CUDA".into(), "build it with `cargo build --release --features cuda`, or use --device cpu");
+                return refuse(
+                    "this program was built without CUDA".into(),
+                    "build it with `cargo build --release --features cuda`, or use --device cpu",
+                );
             }
-            Device::new_cuda(index).or_else(|error| refuse(first_line(&error), "check the driver with nvidia-smi, or use --device cpu"))
+            Device::new_cuda(index)
+                .or_else(|error| refuse(first_line(&error), "check the driver with nvidia-smi, or use --device cpu"))
         }
         ("metal", "0") => {
             if !candle_core::utils::metal_is_available() {
-                return refuse("this program was built without Metal".into(), "build it with `cargo build --release --features metal`, or use --device cpu");
+                return refuse(
+                    "this program was built without Metal".into(),
+                    "build it with `cargo build --release --features metal`, or use --device cpu",
+                );
             }
             Device::new_metal(0).or_else(|error| refuse(first_line(&error), "use --device cpu"))
         }

@@ -12,11 +12,14 @@ pub struct Home {
 impl Home {
     /// Finds the folder and makes it if it is not there.
     pub fn open(given: Option<&Path>) -> Result<Self> {
-        let path = match given {
-            Some(path) => path.to_path_buf(),
-            None => directories::ProjectDirs::from("", "", "frostline").map(|dirs| dirs.data_dir().to_path_buf()).ok_or_else(
-                || Error::new("no folder for runs can be found").next("set FROSTLINE_HOME, or give --home"),
-            )?,
+        let path = match given.map(Path::to_path_buf).or_else(|| std::env::var_os("FROSTLINE_HOME").map(PathBuf::from))
+        {
+            Some(path) => path,
+            None => directories::ProjectDirs::from("", "", "frostline")
+                .map(|dirs| dirs.data_dir().to_path_buf())
+                .ok_or_else(|| {
+                    Error::new("no folder for runs can be found").next("set FROSTLINE_HOME, or give --home")
+                })?,
         };
         std::fs::create_dir_all(&path)
             .what(|| format!("cannot make the folder for runs, {}", path.display()))

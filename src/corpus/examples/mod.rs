@@ -148,7 +148,7 @@ fn example(raw: Raw, files: &[SourceFile], options: &Options) -> Result<Found> {
 }
 
 /// The first `limit` of the examples in an order fixed by `seed`.
-fn first_of(examples: Vec<Example>, limit: usize, seed: u64) -> Vec<Example> {
+pub fn first_of(examples: Vec<Example>, limit: usize, seed: u64) -> Vec<Example> {
     let order = Permutation::new(examples.len() as u64, mix(seed, LIMIT));
     let mut slots: Vec<Option<Example>> = examples.into_iter().map(Some).collect();
     let chosen = (0..slots.len().min(limit) as u64).map(|place| order.get(place) as usize);

@@ -5,6 +5,7 @@ mod read;
 mod section;
 
 pub use presets::PRESETS;
+pub(crate) use read::is_plain_name;
 pub use read::{Overrides, load};
 
 use crate::learn::Schedule;

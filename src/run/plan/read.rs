@@ -1,9 +1,7 @@
 //! From TOML to a validated plan.
 
 use super::section::{Section, nearest};
-use super::{
-    CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan,
-};
+use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
 use crate::learn::Schedule;
 use crate::model::{Selector, preset};
 use crate::{Context, Error, Result};
@@ -142,7 +140,8 @@ fn check_lineage(top: &Section, phase: &PhasePlan, earlier: &[PhasePlan]) -> Res
 
 fn read_model(top: &Section) -> Result<ModelPlan> {
     let known = ["preset", "context", "from"];
-    let section = top.section("model", &known)?.ok_or_else(|| top.missing("model").next("write [model] with a preset"))?;
+    let section =
+        top.section("model", &known)?.ok_or_else(|| top.missing("model").next("write [model] with a preset"))?;
     let presets: Vec<&str> = preset::PRESETS.iter().map(|preset| preset.name).collect();
     let (chosen, from) = (section.choice("preset", &presets)?, section.text("from")?);
     match (&chosen, &from) {
@@ -203,7 +202,11 @@ fn read_phase(file: &str, index: usize, table: &Table) -> Result<PhasePlan> {
     let objective = match section.choice("objective", &["clm", "sft"])?.as_deref() {
         Some("sft") => Objective::Sft,
         Some(_) => Objective::Clm,
-        None => return Err(section.missing("objective").next("\"clm\" for running text, \"sft\" for prompts and completions")),
+        None => {
+            return Err(section
+                .missing("objective")
+                .next("\"clm\" for running text, \"sft\" for prompts and completions"));
+        }
     };
     let (steps, epochs) = read_length(&section)?;
     let (prompt, completion, limit) = read_templates(&section, objective)?;
@@ -259,7 +262,9 @@ fn read_templates(section: &Section, objective: Objective) -> Result<(Option<Str
     let (prompt, completion) = (section.text("prompt")?, section.text("completion")?);
     if prompt.is_some() != completion.is_some() {
         let lacking = if prompt.is_some() { "completion" } else { "prompt" };
-        return Err(section.missing(lacking).next("a prompt template needs a completion template, and the other way round"));
+        return Err(section
+            .missing(lacking)
+            .next("a prompt template needs a completion template, and the other way round"));
     }
     let limit = section.integer("limit", 1..=u64::MAX)?.map(|limit| limit as usize);
     Ok((prompt, completion, limit))
@@ -291,10 +296,13 @@ fn read_corpus(section: &Section, file: &str) -> Result<Vec<CorpusPlan>> {
 fn read_optimizer(phase: &Section) -> Result<OptimizerPlan> {
     let known = ["learning_rate", "weight_decay", "beta1", "beta2", "epsilon", "clip"];
     let section = phase.section("optimizer", &known)?;
-    let section = section.ok_or_else(|| phase.missing("optimizer").next("write optimizer = { learning_rate = 1e-3 }"))?;
+    let section =
+        section.ok_or_else(|| phase.missing("optimizer").next("write optimizer = { learning_rate = 1e-3 }"))?;
     let number = |key, range, standard: f64| Ok::<f64, Error>(section.number(key, range)?.unwrap_or(standard));
     Ok(OptimizerPlan {
-        learning_rate: section.number("learning_rate", 1e-12..=10.0)?.ok_or_else(|| section.missing("learning_rate"))?,
+        learning_rate: section
+            .number("learning_rate", 1e-12..=10.0)?
+            .ok_or_else(|| section.missing("learning_rate"))?,
         weight_decay: number("weight_decay", 0.0..=10.0, 0.1)?,
         beta1: number("beta1", 0.0..=0.9999999, 0.9)?,
         beta2: number("beta2", 0.0..=0.9999999, 0.95)?,
@@ -394,7 +402,8 @@ mod tests {
 
     #[test]
     fn the_command_line_overrides() {
-        let plan = parse_with(SMALL, &["phase.tune.optimizer.learning_rate=0.5", "model.preset=gpt2-1m", "phase.0.steps=3"]);
+        let plan =
+            parse_with(SMALL, &["phase.tune.optimizer.learning_rate=0.5", "model.preset=gpt2-1m", "phase.0.steps=3"]);
         let plan = plan.unwrap();
         assert_eq!(plan.phases[1].optimizer.learning_rate, 0.5);
         assert_eq!(plan.model.preset.as_deref(), Some("gpt2-1m"));
@@ -430,7 +439,9 @@ mod tests {
 
     #[test]
     fn lineage_follows_from() {
-        let text = format!("{SMALL}\n[[phase]]\nname = \"fresh\"\nobjective = \"clm\"\ncorpus = \"a\"\nsteps = 1\nfrom = \"scratch\"\noptimizer = {{ learning_rate = 1.0 }}\n[[phase]]\nname = \"branch\"\nobjective = \"clm\"\ncorpus = \"a\"\nsteps = 1\nfrom = \"tune\"\noptimizer = {{ learning_rate = 1.0 }}");
+        let text = format!(
+            "{SMALL}\n[[phase]]\nname = \"fresh\"\nobjective = \"clm\"\ncorpus = \"a\"\nsteps = 1\nfrom = \"scratch\"\noptimizer = {{ learning_rate = 1.0 }}\n[[phase]]\nname = \"branch\"\nobjective = \"clm\"\ncorpus = \"a\"\nsteps = 1\nfrom = \"tune\"\noptimizer = {{ learning_rate = 1.0 }}"
+        );
         let plan = parse_with(&text, &[]).unwrap();
         assert_eq!((plan.parent(0), plan.parent(1), plan.parent(2), plan.parent(3)), (None, Some(0), None, Some(1)));
         assert_eq!(plan.ancestors(3), [1, 0]);

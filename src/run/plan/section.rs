@@ -137,7 +137,13 @@ impl<'a> Section<'a> {
         self.refuse(key, format!("{wanted} is needed, not {found}"))
     }
 
-    fn out_of_range(&self, key: &str, value: impl std::fmt::Display, low: impl std::fmt::Display, high: impl std::fmt::Display) -> Error {
+    fn out_of_range(
+        &self,
+        key: &str,
+        value: impl std::fmt::Display,
+        low: impl std::fmt::Display,
+        high: impl std::fmt::Display,
+    ) -> Error {
         self.refuse(key, format!("{value} is impossible")).next(format!("give a value from {low} to {high}"))
     }
 }

@@ -1,0 +1,197 @@
+//! `frostline eval`: the loss of a checkpoint on text.
+
+use super::output::{self, bytes, count, number};
+use crate::corpus::batches::Batch;
+use crate::corpus::documents::{Reader, for_each};
+use crate::corpus::progress::Silent;
+use crate::corpus::source::Source;
+use crate::corpus::tokenizer::Tokenizer;
+use crate::learn::{TextScore, objective};
+use crate::model::{Decoder, folder};
+use crate::run::{Home, checkpoint, device};
+use crate::{Error, Result};
+use candle_core::DType;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A model's folder, RUN, RUN@STEP, RUN@PHASE or RUN@best
+    checkpoint: String,
+    /// A file or a folder of text
+    #[arg(long, value_name = "PATH")]
+    text: PathBuf,
+    /// Tokens of a window [default: the model's context, at most 1024]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    context: Option<u32>,
+    /// With --json, the log-probability of every token
+    #[arg(long)]
+    per_token: bool,
+    /// cpu, cuda:N or metal
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    device: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed with `--json`.
+#[derive(Serialize)]
+struct Report {
+    /// Predicted: one fewer than the text has.
+    tokens: u64,
+    bytes: u64,
+    loss: f64,
+    perplexity: f64,
+    bits_per_byte: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_ids: Option<Vec<u32>>,
+    /// Nats; the first token has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Vec<f32>>,
+}
+
+/// Windows that are evaluated together.
+const ROWS: usize = 8;
+
+pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
+    let path = checkpoint::resolve(&arguments.checkpoint, home)?;
+    let device = device::open(&arguments.device)?;
+    let decoder = folder::load(&path, DType::F32, &device)?;
+    let tokenizer = Tokenizer::load(&path)?;
+    let report = measure(arguments, &decoder, &tokenizer)?;
+    match arguments.json {
+        true => output::write_json(&report),
+        false => output::write(&format!(
+            "loss {} nats/token · perplexity {} · {} bits/byte\n{} tokens, {}, in windows of {}\n",
+            number(report.loss),
+            number(report.perplexity),
+            report.bits_per_byte.map_or("–".into(), number),
+            count(report.tokens),
+            bytes(report.bytes),
+            context_of(arguments, &decoder)?,
+        )),
+    }
+}
+
+fn context_of(arguments: &Arguments, decoder: &Decoder) -> Result<usize> {
+    let most = decoder.config.context;
+    match arguments.context.map(|context| context as usize) {
+        Some(context) if context > most => {
+            Err(Error::new(format!("a window of {context} tokens does not fit the model"))
+                .because(format!("its context is {most}"))
+                .next(format!("give --context {most} or less")))
+        }
+        Some(context) => Ok(context),
+        None => Ok(most.min(1024)),
+    }
+}
+
+/// Goes through the text as a stream: windows side by side, each token predicted once from those before it in its
+/// window.
+fn measure(arguments: &Arguments, decoder: &Decoder, tokenizer: &Tokenizer) -> Result<Report> {
+    let source = Source::open(&arguments.text)?;
+    let mut windows = Windows {
+        decoder,
+        tokenizer,
+        context: context_of(arguments, decoder)?,
+        waiting: Vec::new(),
+        score: TextScore::default(),
+        kept: arguments.per_token.then(|| (Vec::new(), Vec::new())),
+    };
+    let end = tokenizer.end_of_text();
+    let mut begun = false;
+    let cancel = super::interruption()?;
+    let work = |raw: crate::corpus::documents::Raw| {
+        let documents = raw.parse(source.files(), source.policy())?.documents;
+        documents
+            .into_iter()
+            .map(|d| Ok((d.continues, d.text.len() as u64, tokenizer.encode(&d.text)?)))
+            .collect::<Result<Vec<_>>>()
+    };
+    for_each(Reader::new(source.files()), &Silent, &cancel, work, |documents| {
+        for (continues, bytes, tokens) in documents {
+            // Pieces of one text follow each other; texts are set apart as in training.
+            let mark = if begun && !continues { end } else { None };
+            begun = true;
+            windows.score.bytes += bytes;
+            windows.push(mark.into_iter().chain(tokens))?;
+        }
+        Ok(())
+    })?;
+    windows.finish(&arguments.text)
+}
+
+/// Text on its way through the model.
+struct Windows<'a> {
+    decoder: &'a Decoder,
+    tokenizer: &'a Tokenizer,
+    context: usize,
+    /// Not yet predicted, but for the first, which the first window only reads.
+    waiting: Vec<u32>,
+    score: TextScore,
+    /// Token ids and log-probabilities, where they are asked for.
+    kept: Option<(Vec<u32>, Vec<f32>)>,
+}
+
+impl Windows<'_> {
+    fn push(&mut self, tokens: impl Iterator<Item = u32>) -> Result<()> {
+        for token in tokens {
+            self.waiting.push(token);
+            if let Some((ids, _)) = &mut self.kept {
+                ids.push(token);
+            }
+        }
+        while self.waiting.len() > ROWS * self.context {
+            self.read(ROWS, self.context)?;
+        }
+        Ok(())
+    }
+
+    /// Predicts `rows` windows of `context` tokens; the last token stays, as the next window's first.
+    fn read(&mut self, rows: usize, context: usize) -> Result<()> {
+        let count = rows * context;
+        let batch = Batch {
+            rows,
+            context,
+            inputs: self.waiting[..count].to_vec(),
+            targets: self.waiting[1..=count].to_vec(),
+            positions: (0..count).map(|i| (i % context) as u32).collect(),
+            first_visible: vec![0; count],
+        };
+        let losses = objective::losses(self.decoder, &batch)?;
+        self.score.total += losses.iter().map(|row| row.loss as f64).sum::<f64>();
+        self.score.tokens += count as u64;
+        if let Some((_, logprobs)) = &mut self.kept {
+            logprobs.extend(losses.iter().map(|row| -row.loss));
+        }
+        self.waiting.drain(..count);
+        Ok(())
+    }
+
+    fn finish(mut self, path: &std::path::Path) -> Result<Report> {
+        while self.waiting.len() > self.context {
+            self.read(1, self.context)?;
+        }
+        if self.waiting.len() > 1 {
+            self.read(1, self.waiting.len() - 1)?;
+        }
+        if self.score.tokens == 0 {
+            return Err(Error::new(format!("there is too little text in {}", path.display()))
+                .because("to predict a token takes one before it")
+                .next("give a longer text"));
+        }
+        let vocabulary = self.tokenizer.vocabulary_size();
+        debug_assert!(self.waiting.iter().all(|&token| (token as usize) < vocabulary));
+        let (token_ids, logprobs) = self.kept.unzip();
+        Ok(Report {
+            tokens: self.score.tokens,
+            bytes: self.score.bytes,
+            loss: self.score.loss(),
+            perplexity: self.score.perplexity(),
+            bits_per_byte: self.score.bits_per_byte(),
+            token_ids,
+            logprobs,
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! `frostline inspect`: what a checkpoint or a run is.
+
+use super::output::{self, count, number};
+use crate::Result;
+use crate::model::{Decoder, Group, folder};
+use crate::run::{Home, checkpoint};
+use candle_core::{DType, Device};
+use comfy_table::{Table, presets};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A model's folder, a run's folder or name, RUN@STEP, RUN@PHASE or RUN@best
+    path: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct CheckpointReport {
+    kind: &'static str,
+    path: PathBuf,
+    model_type: &'static str,
+    parameters: usize,
+    layers: usize,
+    width: usize,
+    context: usize,
+    vocabulary: usize,
+    groups: Vec<GroupReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<checkpoint::State>,
+}
+
+#[derive(Serialize)]
+struct GroupReport {
+    layer: String,
+    kind: String,
+    parameters: usize,
+    /// A checkpoint by itself freezes nothing.
+    trainable: bool,
+}
+
+#[derive(Serialize)]
+struct RunReport {
+    kind: &'static str,
+    path: PathBuf,
+    checkpoints: Vec<RunCheckpoint>,
+}
+
+#[derive(Serialize)]
+struct RunCheckpoint {
+    path: PathBuf,
+    #[serde(flatten)]
+    state: checkpoint::State,
+}
+
+pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
+    if let Some(folder) = run_folder(&arguments.path, home) {
+        return inspect_run(folder, arguments.json);
+    }
+    let path = checkpoint::resolve(&arguments.path, home)?;
+    let decoder = folder::load(&path, DType::F32, &Device::Cpu)?;
+    let report = describe(path, &decoder);
+    if arguments.json { output::write_json(&report) } else { output::write(&render(&report)) }
+}
+
+/// A run named without a checkpoint.
+fn run_folder(name: &str, home: &Home) -> Option<PathBuf> {
+    let folders = [PathBuf::from(name), home.runs().join(name)];
+    folders.into_iter().find(|folder| folder.join("plan.toml").is_file())
+}
+
+fn describe(path: PathBuf, decoder: &Decoder) -> CheckpointReport {
+    let config = &decoder.config;
+    let groups = decoder.parameters.groups().into_iter().map(|group| GroupReport {
+        layer: group.layer.to_string(),
+        kind: group.kind.to_string(),
+        parameters: count_in(decoder, group),
+        trainable: true,
+    });
+    CheckpointReport {
+        kind: "checkpoint",
+        model_type: match config.family {
+            crate::model::Family::Llama => "llama",
+            crate::model::Family::Gpt2 => "gpt2",
+        },
+        parameters: decoder.parameters.count(),
+        layers: config.layers,
+        width: config.width,
+        context: config.context,
+        vocabulary: config.vocabulary,
+        groups: groups.collect(),
+        state: checkpoint::state(&path),
+        path,
+    }
+}
+
+fn count_in(decoder: &Decoder, group: Group) -> usize {
+    let inside = decoder.parameters.iter().filter(|(_, parameter)| parameter.group == group);
+    inside.map(|(_, parameter)| parameter.value.elem_count()).sum()
+}
+
+fn render(report: &CheckpointReport) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["layer", "kind", "parameters"]);
+    // From the top down, as the layers stand.
+    for group in report.groups.iter().rev() {
+        table.add_row([group.layer.clone(), group.kind.clone(), count(group.parameters as u64)]);
+    }
+    let mut text = format!(
+        "{}\n{} with {} parameters: {} layers of width {}, context {}, vocabulary {}\n",
+        report.path.display(),
+        report.model_type,
+        count(report.parameters as u64),
+        report.layers,
+        report.width,
+        report.context,
+        report.vocabulary,
+    );
+    if let Some(state) = &report.state {
+        let loss = state.loss.map_or(String::new(), |loss| format!(", held-out loss {}", number(loss)));
+        text += &format!("run {}, phase {}, step {}{loss}\n", state.run, state.phase, state.step);
+    }
+    format!("{text}{table}\n")
+}
+
+fn inspect_run(folder: PathBuf, json: bool) -> Result<()> {
+    let checkpoints = match folder.join("checkpoints").is_dir() {
+        true => checkpoint::list(&folder)?,
+        false => Vec::new(),
+    };
+    if json {
+        let checkpoints = checkpoints.into_iter().map(|(path, state)| RunCheckpoint { path, state }).collect();
+        return output::write_json(&RunReport { kind: "run", path: folder, checkpoints });
+    }
+    output::write(&render_run(&folder, &checkpoints))
+}
+
+fn render_run(folder: &Path, checkpoints: &[(PathBuf, checkpoint::State)]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["step", "phase", "held-out loss", "checkpoint"]);
+    for (path, state) in checkpoints {
+        let loss = state.loss.map_or("–".into(), number);
+        table.add_row([state.step.to_string(), state.phase.clone(), loss, path.display().to_string()]);
+    }
+    format!("run {}\n{table}\n", folder.display())
+}

@@ -1,0 +1,100 @@
+//! Text that goes to a terminal or a script.
+
+use crate::{Context, Result};
+use serde::Serialize;
+use std::io::Write;
+
+/// Text with control characters shown instead of obeyed: what comes from a file or a model never steers the terminal.
+/// Line breaks and tabs stay.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            '\0'..='\x1f' => char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}'),
+            '\x7f' => '\u{2421}',
+            '\u{80}'..='\u{9f}' => '\u{fffd}',
+            // Marks that reorder what stands around them.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => '\u{fffd}',
+            _ => c,
+        })
+        .collect()
+}
+
+/// Writes text to standard output. A reader that went away is no failure: nobody is left to tell.
+pub fn write(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.what(|| "cannot write to standard output".into()),
+    }
+}
+
+/// Writes one JSON object as a line.
+pub fn write_json(value: &impl Serialize) -> Result<()> {
+    let line = serde_json::to_string(value).what(|| "cannot write the result as JSON".into())?;
+    write(&(line + "\n"))
+}
+
+/// Three significant digits, without an exponent where that can be: 0.00312, 12.3, 1230.
+pub fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 { "0".into() } else { "–".into() };
+    }
+    let magnitude = value.abs().log10().floor() as i32;
+    match magnitude {
+        -4..=2 => format!("{value:.*}", (2 - magnitude) as usize),
+        3..=6 => format!("{value:.0}"),
+        _ => format!("{value:.2e}"),
+    }
+}
+
+/// 12 400, 1.02M, 3.4G.
+pub fn count(value: u64) -> String {
+    match value {
+        0..10_000 => value.to_string(),
+        10_000..1_000_000 => format!("{:.1}k", value as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.2}M", value as f64 / 1e6),
+        _ => format!("{:.2}G", value as f64 / 1e9),
+    }
+}
+
+/// Bytes in binary units: 512 B, 1.5 MiB.
+pub fn bytes(value: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut scaled = value as f64;
+    let mut unit = 0;
+    while scaled >= 1024.0 && unit + 1 < UNITS.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{value} B") } else { format!("{scaled:.1} {}", UNITS[unit]) }
+}
+
+/// 4.2 s, 3m05s, 2h07m.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
+        _ => format!("{}h{:02}m", whole / 3600, whole / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        assert_eq!(printable("a\x1b[31mb\x07\r\n\tc\u{9b}\u{202e}"), "a␛[31mb␇␍\n\tc\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn figures_are_short() {
+        let shown: Vec<String> = [0.0, 0.0031234, 0.5, 12.345, 999.6, 12345.6, 3e-6, f64::NAN].map(number).into();
+        assert_eq!(shown, ["0", "0.00312", "0.500", "12.3", "1000", "12346", "3.00e-6", "–"]);
+        assert_eq!([9_999, 12_400, 1_020_000].map(count), ["9999", "12.4k", "1.02M"]);
+        assert_eq!([5, 1536, 3 << 30].map(bytes), ["5 B", "1.5 KiB", "3.0 GiB"]);
+        assert_eq!([4.21, 185.0, 7620.0].map(duration), ["4.2 s", "3m05s", "2h07m"]);
+    }
+}

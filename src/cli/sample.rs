@@ -1,0 +1,188 @@
+//! `frostline sample`: checkpoints go on from one prompt, side by side.
+
+use super::output;
+use super::side_by_side::Columns;
+use crate::corpus::chat::{self, Message, Role};
+use crate::corpus::tokenizer::{self, Tokenizer};
+use crate::model::{Decoder, folder};
+use crate::run::{Home, checkpoint, device};
+use crate::sample::{Ended, Generator, Sampling};
+use crate::{Context, Result};
+use candle_core::DType;
+use serde::Serialize;
+use std::io::Read;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Models' folders, RUN, RUN@STEP, RUN@PHASE or RUN@best
+    #[arg(required = true)]
+    checkpoints: Vec<String>,
+    /// What to go on from; - reads it from standard input
+    #[arg(long, value_name = "TEXT")]
+    prompt: String,
+    /// The prompt is a message of a user, for models that were tuned on conversations
+    #[arg(long)]
+    chat: bool,
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    max_tokens: usize,
+    /// 0 always takes the likeliest token
+    #[arg(long, default_value_t = 0.8, value_name = "T")]
+    temperature: f64,
+    /// Choose among the K likeliest tokens only; 0 for all
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    top_k: usize,
+    /// Choose among the likeliest tokens that make up this probability
+    #[arg(long, default_value_t = 0.95, value_name = "P")]
+    top_p: f64,
+    /// Lanes under the same seed draw the same random numbers
+    #[arg(long, default_value_t = 0, value_name = "S")]
+    seed: u64,
+    /// cpu, cuda:N or metal
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    device: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// One checkpoint being sampled.
+struct Lane<'a> {
+    name: &'a str,
+    generator: Generator<'a>,
+    tokenizer: &'a Tokenizer,
+    decoder: tokenizer::Decoder,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    lanes: Vec<LaneReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct LaneReport<'a> {
+    checkpoint: &'a str,
+    text: &'a str,
+    token_ids: &'a [u32],
+    /// `stopped` by the model, `complete`, or `full`: no room in the model's context.
+    ended: &'static str,
+}
+
+pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
+    let prompt = prompt_of(arguments)?;
+    let sampling = Sampling {
+        temperature: arguments.temperature,
+        top_k: arguments.top_k,
+        top_p: arguments.top_p,
+        seed: arguments.seed,
+    };
+    sampling.validate()?;
+    let device = device::open(&arguments.device)?;
+    let models = arguments.checkpoints.iter().map(|name| {
+        let path = checkpoint::resolve(name, home)?;
+        Ok((name.as_str(), folder::load(&path, DType::F32, &device)?, Tokenizer::load(&path)?))
+    });
+    let models: Vec<(&str, Decoder, Tokenizer)> = models.collect::<Result<_>>()?;
+    let lanes = models.iter().map(|(name, decoder, tokenizer)| {
+        let generator = start(decoder, tokenizer, &prompt, sampling, arguments.max_tokens)?;
+        Ok(Lane { name, generator, tokenizer, decoder: tokenizer::Decoder::new(), text: String::new() })
+    });
+    let mut lanes: Vec<Lane> = lanes.collect::<Result<_>>()?;
+    for lane in lanes.iter().filter(|lane| lane.generator.left_out > 0) {
+        eprintln!(
+            "note: {}: the first {} tokens of the prompt do not fit its context",
+            lane.name, lane.generator.left_out
+        );
+    }
+    match arguments.json {
+        true => {
+            write_lanes(&mut lanes, |_| Ok(()))?;
+            output::write_json(&report(&lanes))
+        }
+        false => show(&mut lanes, &arguments.prompt),
+    }
+}
+
+fn prompt_of(arguments: &Arguments) -> Result<String> {
+    let mut prompt = arguments.prompt.clone();
+    if prompt == "-" {
+        prompt.clear();
+        std::io::stdin().read_to_string(&mut prompt).what(|| "cannot read the prompt from standard input".into())?;
+    }
+    Ok(match arguments.chat {
+        true => chat::prompt(&[Message { role: Role::User, content: prompt }]),
+        false => prompt,
+    })
+}
+
+fn start<'a>(
+    decoder: &'a Decoder,
+    tokenizer: &Tokenizer,
+    prompt: &str,
+    sampling: Sampling,
+    limit: usize,
+) -> Result<Generator<'a>> {
+    let mut tokens = tokenizer.encode(prompt)?;
+    if tokens.is_empty() {
+        // As at the start of a document.
+        tokens.extend(tokenizer.end_of_text());
+    }
+    let stop = tokenizer.end_of_text().into_iter().chain(tokenizer.id("<|end|>")).collect();
+    Generator::new(decoder, &tokens, sampling, limit, stop)
+}
+
+/// Lets every lane write a token in turn until all have ended; `shown` is called after each round.
+fn write_lanes(lanes: &mut [Lane], mut shown: impl FnMut(&[Lane]) -> Result<()>) -> Result<()> {
+    let cancel = super::interruption()?;
+    let mut writing = true;
+    while writing && !cancel.load(std::sync::atomic::Ordering::Relaxed) {
+        writing = false;
+        for lane in lanes.iter_mut() {
+            if let Some(token) = lane.generator.next_token()? {
+                lane.text += &lane.decoder.push(lane.tokenizer, token)?;
+                writing = true;
+            }
+        }
+        shown(lanes)?;
+    }
+    for lane in lanes.iter_mut() {
+        lane.text += &lane.decoder.finish();
+    }
+    shown(lanes)
+}
+
+fn report<'a>(lanes: &'a [Lane]) -> Report<'a> {
+    let report = |lane: &'a Lane| LaneReport {
+        checkpoint: lane.name,
+        text: &lane.text,
+        token_ids: &lane.generator.tokens,
+        ended: match lane.generator.ended {
+            Some(Ended::Stopped) => "stopped",
+            Some(Ended::Full) => "full",
+            Some(Ended::Complete) | None => "complete",
+        },
+    };
+    Report { lanes: lanes.iter().map(report).collect() }
+}
+
+/// One lane is a stream of text; several are columns.
+fn show(lanes: &mut [Lane], prompt: &str) -> Result<()> {
+    if lanes.len() == 1 {
+        let mut written = 0;
+        output::write(&output::printable(prompt))?;
+        write_lanes(lanes, |lanes| {
+            let text = &lanes[0].text;
+            let new = &text[written..];
+            written = text.len();
+            output::write(&output::printable(new))
+        })?;
+        return output::write("\n");
+    }
+    let names = lanes.iter().map(|lane| output::printable(lane.name)).collect();
+    let mut columns = Columns::new(names);
+    let texts = |lanes: &[Lane]| {
+        lanes.iter().map(|lane| output::printable(&format!("{prompt}{}", lane.text))).collect::<Vec<_>>()
+    };
+    write_lanes(lanes, |lanes| columns.draw(&texts(lanes)))?;
+    columns.finish(&texts(lanes))
+}

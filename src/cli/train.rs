@@ -1,0 +1,158 @@
+//! `frostline train`: a plan carried out without a screen.
+
+use super::output::{count, number, printable};
+use super::progress::{Bar, style};
+use super::summary::Summary;
+use super::{interruption, output};
+use crate::Result;
+use crate::protocol::{Evaluation, Event, PhaseStarted, Step};
+use crate::run::execute::Request;
+use crate::run::plan::{self, Overrides};
+use crate::run::{Home, Observer, device, execute};
+use indicatif::ProgressBar;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A plan's TOML file, or a preset's name
+    plan: String,
+    /// The run's name [default: the plan's, numbered where it is taken]
+    #[arg(long, value_name = "NAME")]
+    run: Option<String>,
+    /// Change a setting of the plan, such as phase.pretrain.steps=100
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Take this many steps in every phase
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    steps: Option<u64>,
+    /// Use this seed instead of the plan's
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
+    seed: Option<u64>,
+    /// cpu, cuda:N or metal
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    device: String,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    /// What the program does when it is given no command.
+    pub fn first_run() -> Self {
+        let (plan, device) = ("first-run".into(), "cpu".into());
+        Self { plan, run: None, set: Vec::new(), steps: None, seed: None, device, json: false }
+    }
+}
+
+pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
+    let overrides = Overrides { set: arguments.set.clone(), steps: arguments.steps, seed: arguments.seed };
+    let plan = plan::load(&arguments.plan, &overrides)?;
+    let device = device::open(&arguments.device)?;
+    let cancel = interruption()?;
+    let bar = Bar::default();
+    let name = arguments.run.as_deref();
+    let request = Request { plan: &plan, name, device, home, progress: &bar, cancel: &cancel };
+    if arguments.json {
+        execute(&request, &mut Json)?;
+        return Ok(());
+    }
+    let mut screen = Screen::default();
+    let finished = execute(&request, &mut screen);
+    screen.end_bar();
+    let finished = finished?;
+    output::write(&screen.summary.render(&finished))
+}
+
+/// Prints every event as it comes.
+struct Json;
+
+impl Observer for Json {
+    fn event(&mut self, event: &Event) {
+        // The run goes on when its reader is gone: what happens stands in its folder all the same.
+        let _ = output::write_json(event);
+    }
+}
+
+/// Shows a run to a person: a bar for the phase, a line for each evaluation.
+#[derive(Default)]
+struct Screen {
+    bar: Option<ProgressBar>,
+    summary: Summary,
+    /// The loss that is shown: smoothed, so that it can be read.
+    loss: Option<f64>,
+    first_step: u64,
+}
+
+impl Observer for Screen {
+    fn event(&mut self, event: &Event) {
+        self.summary.record(event);
+        match event {
+            Event::Phase(phase) => self.begin(phase),
+            Event::Step(step) => self.step(step),
+            Event::Evaluation(evaluation) => self.say(&describe(evaluation)),
+            Event::Notice(notice) => self.say(&format!("  note: {}", notice.text)),
+            Event::Checkpoint(saved) => self.say(&format!("  saved {}", saved.path)),
+            Event::Finished(_) => self.end_bar(),
+        }
+    }
+}
+
+impl Screen {
+    fn begin(&mut self, phase: &PhaseStarted) {
+        self.end_bar();
+        let trains = match phase.trainable == phase.parameters {
+            true => format!("{} parameters", count(phase.parameters)),
+            false => format!("{} of {} parameters train", count(phase.trainable), count(phase.parameters)),
+        };
+        eprintln!("{} · {} steps · {trains} · {}", phase.phase, phase.steps, printable(&phase.data));
+        let bar = ProgressBar::new(phase.steps);
+        bar.set_style(style("  {bar:30} {pos}/{len}  {msg}  {eta} left"));
+        self.bar = Some(bar);
+        self.loss = None;
+        self.first_step = phase.first_step;
+    }
+
+    fn step(&mut self, step: &Step) {
+        let smooth = self.loss.map_or(step.loss, |old| 0.95 * old + 0.05 * step.loss);
+        self.loss = Some(smooth);
+        if let Some(bar) = &self.bar {
+            let rate = count(step.tokens_per_second as u64);
+            bar.set_message(format!("loss {}  rate {}  {rate} tokens/s", number(smooth), number(step.learning_rate)));
+            bar.set_position(step.step + 1 - self.first_step);
+        }
+    }
+
+    /// A line above the bar, or a plain one where there is none.
+    fn say(&self, line: &str) {
+        let line = printable(line);
+        match &self.bar {
+            Some(bar) if !bar.is_hidden() => bar.println(line),
+            _ => eprintln!("{line}"),
+        }
+    }
+
+    fn end_bar(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn describe(evaluation: &Evaluation) -> String {
+    let mut line = format!(
+        "  step {:<6} {:<12} loss {:<6} perplexity {:<6}",
+        evaluation.step,
+        evaluation.suite,
+        number(evaluation.loss),
+        number(evaluation.perplexity),
+    );
+    if let Some(bits) = evaluation.bits_per_byte {
+        line += &format!(" {} bits/byte", number(bits));
+    }
+    if let (Some(metric), Some(value)) = (&evaluation.metric, evaluation.value) {
+        line += &format!("  {} {:.1}%", metric.replace('_', " "), 100.0 * value);
+    }
+    if let Some(retention) = evaluation.retention {
+        line += &format!("  retention {retention:+.3}");
+    }
+    line
+}
