@@ -1,1 +1,2 @@
 //! corpus
+pub mod world;
