@@ -8,6 +8,7 @@ pub mod progress;
 pub mod source;
 pub mod documents;
 pub mod split;
+pub mod survey;
 pub mod chat;
 pub mod tokenizer;
 pub mod shards;

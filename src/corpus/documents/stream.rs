@@ -73,7 +73,7 @@ pub fn for_each_batch(
 
 fn read_batches(reader: &mut Reader<'_>, sender: &SyncSender<Vec<Raw>>) -> Result<()> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
-    while let Some(raw) = reader.next() {
+    for raw in reader.by_ref() {
         let raw = match raw {
             Ok(raw) => raw,
             Err(error) => {
