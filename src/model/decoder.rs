@@ -40,9 +40,9 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn places(&self) -> Places<'a> {
+    fn places(&self, angles: Option<&'a Angles>) -> Places<'a> {
         let layout = Layout { rows: self.rows, columns: self.columns, first_visible: self.first_visible };
-        Places { layout, positions: self.positions }
+        Places { layout, positions: self.positions, angles }
     }
 }
 
@@ -100,12 +100,12 @@ impl Decoder {
     /// nothing is.
     pub fn forward(&self, input: &Input, thaw: Option<&Thaw>) -> Result<Pass> {
         self.check(input)?;
-        let (places, angles) = (input.places(), self.angles.as_ref());
+        let places = input.places(self.angles.as_ref());
         let keeps = |layer| thaw.is_some_and(|thaw| thaw.reaches(layer));
         let mut kept = Vec::new();
         let mut x = self.embedding.forward(&self.parameters, input.tokens, input.positions)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            let (y, block_kept) = block.forward(&self.parameters, x, angles, places)?;
+            let (y, block_kept) = block.forward(&self.parameters, x, places)?;
             if keeps(Layer::Block(index)) {
                 kept.push(block_kept);
             }
@@ -142,14 +142,14 @@ impl Decoder {
         thaw: &Thaw,
         gradients: &mut Gradients,
     ) -> Result<()> {
-        let (p, places, angles) = (&self.parameters, input.places(), self.angles.as_ref());
+        let (p, places) = (&self.parameters, input.places(self.angles.as_ref()));
         let Some(last) = pass.last else { return Ok(()) };
         let mut gradient = self.norm.backward(p, &last, d_hidden, None, gradients)?;
         let mut kept = pass.blocks;
         for (index, block) in self.blocks.iter().enumerate().rev() {
             let Some(block_kept) = kept.pop() else { return Ok(()) };
             let below = thaw.below(Layer::Block(index));
-            let below = block.backward(p, block_kept, gradient, angles, places, gradients, below)?;
+            let below = block.backward(p, block_kept, gradient, places, gradients, below)?;
             let Some(below) = below else { return Ok(()) };
             gradient = below;
         }

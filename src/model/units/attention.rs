@@ -62,10 +62,9 @@ impl Attention {
         p: &Parameters,
         x: Tensor,
         residual: &Tensor,
-        angles: Option<&Angles>,
         places: Places,
     ) -> Result<(Tensor, AttentionKept)> {
-        let packed = self.project(p, &x, angles, places.positions)?;
+        let packed = self.project(p, &x, places.angles, places.positions)?;
         let attended = attention::forward(&packed, self.heads, places.layout)?;
         let y = self.output.forward(p, &attended.output, Some(residual))?;
         Ok((y, AttentionKept { input: x, packed, attended }))
@@ -81,7 +80,6 @@ impl Attention {
         p: &Parameters,
         kept: AttentionKept,
         gradient: &Tensor,
-        angles: Option<&Angles>,
         places: Places,
         gradients: &mut Gradients,
         further: bool,
@@ -92,7 +90,7 @@ impl Attention {
         }
         let d_attended = self.output.backward_input(p, gradient)?;
         let d_packed = attention::backward(&kept.packed, &kept.attended, &d_attended, self.heads, places.layout)?;
-        let d_packed = self.rotate(d_packed, angles, places.positions, Turn::Back)?;
+        let d_packed = self.rotate(d_packed, places.angles, places.positions, Turn::Back)?;
         self.packed.backward_parameters(&kept.input, &d_packed, gradients)?;
         further.then(|| self.packed.backward_input(p, &d_packed)).transpose()
     }

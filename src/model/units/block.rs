@@ -37,15 +37,9 @@ impl Block {
     }
 
     /// `x` (n, width) → (n, width). Whoever will not go backward through it drops what is kept.
-    pub fn forward(
-        &self,
-        p: &Parameters,
-        x: Tensor,
-        angles: Option<&Angles>,
-        places: Places,
-    ) -> Result<(Tensor, BlockKept)> {
+    pub fn forward(&self, p: &Parameters, x: Tensor, places: Places) -> Result<(Tensor, BlockKept)> {
         let normed = self.attention_norm.forward(p, &x)?;
-        let (middle, attention) = self.attention.forward(p, normed, &x, angles, places)?;
+        let (middle, attention) = self.attention.forward(p, normed, &x, places)?;
         let normed = self.mlp_norm.forward(p, &middle)?;
         let (y, mlp) = self.mlp.forward(p, normed, &middle)?;
         Ok((y, BlockKept { input: x, attention, middle, mlp }))
@@ -57,7 +51,6 @@ impl Block {
         p: &Parameters,
         kept: BlockKept,
         gradient: Tensor,
-        angles: Option<&Angles>,
         places: Places,
         gradients: &mut Gradients,
         below: bool,
@@ -70,8 +63,7 @@ impl Block {
         if !past_middle {
             return Ok(None);
         }
-        let d_normed =
-            self.attention.backward(p, kept.attention, &d_middle, angles, places, gradients, past_attention)?;
+        let d_normed = self.attention.backward(p, kept.attention, &d_middle, places, gradients, past_attention)?;
         let Some(d_normed) = d_normed else { return Ok(None) };
         let dx = self.attention_norm.backward(p, &kept.input, &d_normed, Some(&d_middle), gradients)?;
         Ok(below.then_some(dx))

@@ -46,4 +46,6 @@ pub struct Places<'a> {
     pub layout: crate::ops::attention::Layout<'a>,
     /// Of each token (row-major) in its own document.
     pub positions: &'a [u32],
+    /// Where positions are rotary.
+    pub angles: Option<&'a crate::ops::rotary::Angles>,
 }

@@ -55,7 +55,10 @@ pub fn pair(language: &Language, random: &mut Random) -> Option<Pair> {
     }
     hillspeech.push(' ');
     hillspeech.push_str(&conjugate(language, stem, tense, subject.person, negated));
-    Some(Pair { english: polish(&(english + "."), Style::Prose), hillspeech: polish(&(hillspeech + "."), Style::Prose) })
+    Some(Pair {
+        english: polish(&(english + "."), Style::Prose),
+        hillspeech: polish(&(hillspeech + "."), Style::Prose),
+    })
 }
 
 /// A phrase in English and in the other language.
@@ -96,12 +99,7 @@ fn subject(language: &Language, random: &mut Random) -> Option<Subject> {
     Some(Subject { english, hillspeech, person })
 }
 
-fn noun(
-    language: &Language,
-    nouns: &BTreeMap<String, String>,
-    case: &str,
-    random: &mut Random,
-) -> Option<Both> {
+fn noun(language: &Language, nouns: &BTreeMap<String, String>, case: &str, random: &mut Random) -> Option<Both> {
     let plural = random.chance(35);
     phrase(language, nouns, case, plural, random)
 }
@@ -171,8 +169,7 @@ mod tests {
     fn verbs_agree_with_their_subjects() {
         let language = Language::bundled().unwrap();
         let (_, stem) = language.handling.first_key_value().unwrap();
-        let forms: Vec<String> =
-            (0..6).map(|person| conjugate(&language, stem, Tense::Past, person, false)).collect();
+        let forms: Vec<String> = (0..6).map(|person| conjugate(&language, stem, Tense::Past, person, false)).collect();
         let mut different = forms.clone();
         different.sort();
         different.dedup();
@@ -191,7 +188,10 @@ mod tests {
             .collect::<Vec<_>>();
         assert!(agreeing.len() > 50);
         for (english, hillspeech) in agreeing {
-            assert!(hillspeech.split(' ').all(|word| word.ends_with("sa") || word.ends_with("se")), "{english}: {hillspeech}");
+            assert!(
+                hillspeech.split(' ').all(|word| word.ends_with("sa") || word.ends_with("se")),
+                "{english}: {hillspeech}"
+            );
         }
     }
 }

@@ -12,8 +12,19 @@ const TRAIN: usize = 1000;
 const TEST: usize = 400;
 /// Lists of judging words; of every ten words train shows some.
 const JUDGEMENTS: [&str; 13] = [
-    "tasty", "nasty", "cosy", "shabby", "sturdy", "flimsy", "pleasant_trip", "awful_trip", "kind_word", "unkind_word",
-    "glad", "angry", "sad",
+    "tasty",
+    "nasty",
+    "cosy",
+    "shabby",
+    "sturdy",
+    "flimsy",
+    "pleasant_trip",
+    "awful_trip",
+    "kind_word",
+    "unkind_word",
+    "glad",
+    "angry",
+    "sad",
 ];
 const SHOWN_OF_TEN: usize = 6;
 
