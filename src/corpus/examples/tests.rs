@@ -4,7 +4,7 @@ use super::*;
 use crate::corpus::source::Source;
 use crate::corpus::tokenizer::Tokenizer;
 
-const NEVER: AtomicBool = AtomicBool::new(false);
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn read_rows(rows: &str, options: &Options) -> Result<Examples> {
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use super::*;
 use crate::corpus::progress::Silent;
 use crate::corpus::source::OnBroken;
 
-const NEVER: AtomicBool = AtomicBool::new(false);
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 struct Place {
     folder: tempfile::TempDir,
