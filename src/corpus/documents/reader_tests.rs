@@ -96,7 +96,7 @@ fn a_file_that_may_not_be_read_is_named() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path(), "secret.txt", "text");
-    fs::set_permissions(source.path(), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(source.path(), fs::Permissions::from_mode(0o000)).unwrap();
     if File::open(source.path()).is_ok() {
         return; // Whoever runs this test may read everything.
     }
