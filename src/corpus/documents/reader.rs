@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::corpus::documents::cut::Pieces;
 use crate::corpus::documents::html::HtmlText;
-use crate::corpus::documents::{Document, Lines, Row, Values, lossy, open_text};
+use crate::corpus::documents::{Document, Lines, Row, Values, field_names, lossy, open_text, parse};
 use crate::corpus::kind::{HEAD, Kind, is_binary};
 use crate::corpus::source::{OnBroken, SourceFile};
 use crate::error::{Error, Result};
@@ -309,15 +309,12 @@ fn document(bytes: Vec<u8>, file: usize, continues: bool) -> Option<Document> {
 
 /// The text of a row: the row itself if it is a string, else its field `text`.
 fn row_text(row: &str) -> Result<String, String> {
-    match serde_json::from_str(row).map_err(|error| error.to_string())? {
+    match parse(row)? {
         Value::String(text) => Ok(text),
         Value::Object(mut fields) => match fields.get_mut("text") {
             Some(Value::String(text)) => Ok(std::mem::take(text)),
             Some(_) => Err("its field `text` is not a string".into()),
-            None => {
-                let present: Vec<&str> = fields.keys().map(String::as_str).take(20).collect();
-                Err(format!("it has no field `text`, only: {}", present.join(", ")))
-            }
+            None => Err(format!("it has no field `text`, only: {}", field_names(&fields))),
         },
         _ => Err("it is neither an object nor a string".into()),
     }

@@ -170,6 +170,22 @@ fn interrupted_it_leaves_nothing_behind() {
 }
 
 #[test]
+fn one_thread_and_many_give_the_same_shards() {
+    let place = Place::new();
+    let text: String = (0..30_000).map(|line| format!("line {line} of the tale\n")).collect();
+    let source = place.source("tale.txt", text);
+    let split = Split::plan(&source, 0.1, 7, &NEVER).unwrap();
+    let shards = [1, 3].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let prepared = pool.install(|| place.prepare(&source, split).unwrap());
+        let tokens = ["train.tokens", "held-out.tokens"].map(|name| fs::read(prepared.folder.join(name)).unwrap());
+        fs::remove_dir_all(prepared.folder).unwrap();
+        tokens
+    });
+    assert_eq!(shards[0], shards[1]);
+}
+
+#[test]
 fn two_at_once_make_it_once() {
     let place = Place::new();
     let source = place.source("a.txt", "one line\n".repeat(1000));
