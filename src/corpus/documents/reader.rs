@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 const WHOLE_BYTES: u64 = 256 << 10;
 /// The same for HTML, which takes longer to reduce than to read.
 const WHOLE_HTML_BYTES: u64 = 1 << 20;
-/// The text of a row that is longer than about this many bytes is cut, so that no single word takes up much memory.
-const ROW_PIECE_BYTES: usize = 1 << 20;
+/// Text longer than about this many bytes is cut wherever it comes from, so that no single word takes up much memory.
+const LONGEST_BYTES: usize = 1 << 20;
 /// Bytes read from a large file at a time.
 const READ_BYTES: usize = 1 << 20;
 
@@ -213,9 +213,7 @@ impl Iterator for Reader<'_> {
 }
 
 fn pieces(text: Text, target: usize) -> Parts {
-    // What is read piece by piece is never held as a whole, however large a document the source allows.
-    let target = target.min(ROW_PIECE_BYTES);
-    Parts::Pieces { pieces: Pieces::new(text, target), continues: false }
+    Parts::Pieces { pieces: Pieces::new(text, target.min(LONGEST_BYTES)), continues: false }
 }
 
 /// The kind by name, except that JSON found among other files is data only if it looks like rows with `text`.
@@ -287,12 +285,12 @@ fn whole(bytes: Vec<u8>, file: &SourceFile, index: usize) -> Result<Parsed> {
 
 /// The documents of a row's text: one, unless it is very long.
 fn row_documents(text: String, replaced_bytes: u64, file: usize) -> Vec<Document> {
-    if text.len() <= ROW_PIECE_BYTES {
+    if text.len() <= LONGEST_BYTES {
         let blank = text.trim().is_empty();
         return if blank { Vec::new() } else { vec![Document { text, replaced_bytes, file, continues: false }] };
     }
     // Reading from memory cannot fail, and cutting at characters keeps every piece valid.
-    let pieces = Pieces::new(text.as_bytes(), ROW_PIECE_BYTES).flatten().enumerate();
+    let pieces = Pieces::new(text.as_bytes(), LONGEST_BYTES).flatten().enumerate();
     let mut documents: Vec<Document> = pieces.filter_map(|(order, piece)| document(piece, file, order > 0)).collect();
     if let Some(first) = documents.first_mut() {
         first.replaced_bytes = replaced_bytes;

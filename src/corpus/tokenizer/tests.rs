@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use proptest::prelude::*;
 
 use super::*;
+use crate::corpus::documents::Reader;
 use crate::corpus::progress::Silent;
 use crate::corpus::source::Source;
 use crate::corpus::split::Split;
@@ -137,6 +138,25 @@ fn a_stream_holds_back_half_a_character() {
     assert_eq!(parts.concat() + &decoder.finish(), text);
     decoder.push(tokenizer, tokenizer.encode("雪").unwrap()[0]).unwrap();
     assert_eq!(decoder.finish(), "\u{fffd}");
+}
+
+#[test]
+fn the_pieces_of_a_text_have_the_tokens_of_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String =
+        (0..900).map(|line| format!("eggs  {line}.{}\tthe\n", ["", "\n\n", "\r\n  "][line % 3])).collect();
+    fs::write(folder.path().join("a.txt"), &text).unwrap();
+    let source = Source::open(&folder.path().join("a.txt")).unwrap();
+    let mut pieces = Vec::new();
+    for raw in Reader::new(source.files()) {
+        let documents = raw.unwrap().parse(source.files(), source.policy()).unwrap().documents;
+        pieces.extend(documents.iter().map(|document| trained().encode(&document.text).unwrap()));
+    }
+    assert!(pieces.len() > 20);
+    assert_eq!(pieces.concat(), trained().encode(&text).unwrap());
+    let whole = source.uncut();
+    let raw = Reader::new(whole.files()).next().unwrap().unwrap();
+    assert_eq!(raw.parse(whole.files(), whole.policy()).unwrap().documents[0].text, text);
 }
 
 proptest! {
