@@ -24,6 +24,22 @@ impl Progress for Silent {
     fn finish(&self) {}
 }
 
+/// Work that has begun; it is finished when this is dropped, however the work ends.
+pub(crate) struct Running<'a>(&'a dyn Progress);
+
+impl<'a> Running<'a> {
+    pub(crate) fn begin(progress: &'a dyn Progress, what: &str, total_bytes: u64) -> Self {
+        progress.begin(what, Some(total_bytes));
+        Running(progress)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
 /// An error of kind [`Kind::Interrupted`] once `cancel` is set.
 pub(crate) fn check(cancel: &AtomicBool, what: &str) -> Result<()> {
     if cancel.load(Ordering::Relaxed) {

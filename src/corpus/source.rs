@@ -92,6 +92,14 @@ impl Source {
         Source { on_broken, ..self }
     }
 
+    /// Leaves texts whole as far as memory allows: one is cut only where it is longer than about 1 MiB. For
+    /// evaluating a text as it stands, rather than dividing it.
+    pub fn uncut(mut self) -> Source {
+        let files = self.files.iter_mut().chain(self.held_out.iter_mut().flatten());
+        files.for_each(|file| file.piece = usize::MAX);
+        self
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

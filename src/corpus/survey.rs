@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::corpus::documents::{Raw, Reader, for_each};
 use crate::corpus::kind::Kind;
-use crate::corpus::progress::Progress;
+use crate::corpus::progress::{Progress, Running};
 use crate::corpus::source::{Source, SourceFile};
 use crate::error::Result;
 
@@ -59,12 +59,11 @@ impl Survey {
     /// Reads all of a corpus, in constant memory. Errors: as for reading it to train on, except that a corpus without
     /// text is one of no documents.
     pub fn of(source: &Source, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Survey> {
-        progress.begin("reading the corpus", Some(source.size()));
+        let _running = Running::begin(progress, "reading the corpus", source.size());
         let mut survey = survey(source, source.files(), progress, cancel)?;
         if let Some(files) = source.held_out() {
             survey.held_out = Some(Box::new(survey_of_held_out(source, files, progress, cancel)?));
         }
-        progress.finish();
         Ok(survey)
     }
 }

@@ -4,8 +4,9 @@ use std::io::{self, Read};
 
 /// Pieces of about `target` bytes: their concatenation is the text.
 ///
-/// A piece ends after the first blank line beyond `target` bytes; without one before twice as many, after the first
-/// line, else the first space, else a character. Text of at most one and a half times `target` stays whole.
+/// A piece ends before the first blank line beyond `target` bytes; without one before twice as many, before the first
+/// line end, else the first space, else after a character. The white space begins the next piece: so do words as GPT-2
+/// cuts them, and the pieces have the tokens of the whole. Text of at most one and a half times `target` stays whole.
 pub(crate) struct Pieces<R> {
     reader: R,
     target: usize,
@@ -51,15 +52,17 @@ impl<R: Read> Iterator for Pieces<R> {
 
 /// Where to cut `text`, which is longer than `target` bytes: between `target` and its length.
 fn seam(text: &[u8], target: usize) -> usize {
-    let (before, window) = text.split_at(target);
+    let window = &text[target..];
     let blank_line = window.iter().enumerate().position(|(at, &byte)| {
         byte == b'\n' && (at > 0 && window[at - 1] == b'\n' || at > 1 && window[at - 2..at] == *b"\n\r")
     });
     let after = |byte: u8| window.iter().position(|&other| other == byte);
-    match blank_line.or_else(|| after(b'\n')).or_else(|| after(b' ')) {
-        Some(last) => before.len() + last + 1,
-        None => character_start(text, text.len()),
-    }
+    let Some(space) = blank_line.or_else(|| after(b'\n')).or_else(|| after(b' ')) else {
+        return character_start(text, text.len());
+    };
+    // White space all the way from the start is cut where it is found.
+    let end = text[..target + space].iter().rposition(|byte| !byte.is_ascii_whitespace());
+    end.map_or(target + space + 1, |last| last + 1)
 }
 
 /// The start of the character that `end` would cut in two, or `end` itself.
@@ -98,10 +101,11 @@ mod tests {
 
     #[test]
     fn cuts_at_blank_lines_then_lines_then_spaces() {
-        assert_eq!(pieces("aaaa bb\n\ncccc\nd", 6), ["aaaa bb\n\n", "cccc\nd"]);
-        assert_eq!(pieces("aaaa\r\n\r\nbbbbbbbbbb", 4), ["aaaa\r\n\r\n", "bbbbbbbb", "bb"]);
-        assert_eq!(pieces("aaaa bbbbb\nccccccccccccc", 8), ["aaaa bbbbb\n", "ccccccccccccc"][..2].to_vec());
-        assert_eq!(pieces("word word word word", 6), ["word word ", "word word"]);
+        assert_eq!(pieces("aaaa bb\n\ncccc\nd", 6), ["aaaa bb", "\n\ncccc\nd"]);
+        assert_eq!(pieces("aaaa\r\n\r\nbbbbbbbbbb", 4), ["aaaa", "\r\n\r\nbbbb", "bbbbbb"]);
+        assert_eq!(pieces("aaaa bbbbb\nccccccccccccc", 8), ["aaaa bbbbb", "\nccccccccccccc"]);
+        assert_eq!(pieces("word word word word", 6), ["word word", " word word"]);
+        assert_eq!(pieces("          word", 4), ["     ", "     ", "word"]);
     }
 
     #[test]

@@ -8,13 +8,18 @@ use serde_json::Value;
 
 use crate::corpus::documents::cut::Pieces;
 use crate::corpus::documents::html::HtmlText;
-use crate::corpus::documents::{Document, Lines, Row, Values, lossy, open_text};
+use crate::corpus::documents::{Document, Lines, Row, Values, field_names, lossy, open_text, parse};
 use crate::corpus::kind::{HEAD, Kind, is_binary};
 use crate::corpus::source::{OnBroken, SourceFile};
 use crate::error::{Error, Result};
 
-/// Files of text up to this size are read at once, and decoded and cut wherever the part is parsed.
-const WHOLE_BYTES: u64 = 4 << 20;
+/// Files up to this size are read at once, and decoded and cut wherever the part is parsed; a larger one is cut as it
+/// is read, so that all cores share its pieces.
+const WHOLE_BYTES: u64 = 256 << 10;
+/// The same for HTML, which takes longer to reduce than to read.
+const WHOLE_HTML_BYTES: u64 = 1 << 20;
+/// Text longer than about this many bytes is cut wherever it comes from, so that no single word takes up much memory.
+const LONGEST_BYTES: usize = 1 << 20;
 /// Bytes read from a large file at a time.
 const READ_BYTES: usize = 1 << 20;
 
@@ -115,12 +120,13 @@ impl<'a> Reader<'a> {
         }
         let kind = actual_kind(file, &head);
         handle.rewind().map_err(failed)?;
-        if !kind.is_rows() && file.size <= WHOLE_BYTES {
+        let whole_bytes = if kind == Kind::Html { WHOLE_HTML_BYTES } else { WHOLE_BYTES };
+        if !kind.is_rows() && file.size <= whole_bytes {
             if !self.is_due() {
                 return Ok(None);
             }
             let mut bytes = Vec::with_capacity(file.size as usize);
-            handle.take(WHOLE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+            handle.take(whole_bytes).read_to_end(&mut bytes).map_err(failed)?;
             return Ok(Some(Raw { file: index, source_bytes: file.size, body: Body::Whole(bytes) }));
         }
         let handle = Arc::new(handle);
@@ -207,9 +213,7 @@ impl Iterator for Reader<'_> {
 }
 
 fn pieces(text: Text, target: usize) -> Parts {
-    // What is read piece by piece is never held as a whole, however large a document the source allows.
-    let target = target.min(WHOLE_BYTES as usize);
-    Parts::Pieces { pieces: Pieces::new(text, target), continues: false }
+    Parts::Pieces { pieces: Pieces::new(text, target.min(LONGEST_BYTES)), continues: false }
 }
 
 /// The kind by name, except that JSON found among other files is data only if it looks like rows with `text`.
@@ -248,10 +252,8 @@ impl Raw {
                 let (line, length) = (row.line, row.bytes.len());
                 let (text, replaced_bytes) = lossy(row.bytes);
                 match row_text(&text) {
-                    Ok(text) if text.trim().is_empty() => Ok(Parsed::default()),
                     Ok(text) => {
-                        let document = Document { text, replaced_bytes, file: self.file, continues: false };
-                        Ok(Parsed { documents: vec![document], broken_rows: 0 })
+                        Ok(Parsed { documents: row_documents(text, replaced_bytes, self.file), broken_rows: 0 })
                     }
                     Err(_) if on_broken == OnBroken::Skip => Ok(Parsed { documents: Vec::new(), broken_rows: 1 }),
                     Err(why) => Err(broken_row(file, line, length, &why)),
@@ -281,6 +283,21 @@ fn whole(bytes: Vec<u8>, file: &SourceFile, index: usize) -> Result<Parsed> {
     Ok(parsed)
 }
 
+/// The documents of a row's text: one, unless it is very long.
+fn row_documents(text: String, replaced_bytes: u64, file: usize) -> Vec<Document> {
+    if text.len() <= LONGEST_BYTES {
+        let blank = text.trim().is_empty();
+        return if blank { Vec::new() } else { vec![Document { text, replaced_bytes, file, continues: false }] };
+    }
+    // Reading from memory cannot fail, and cutting at characters keeps every piece valid.
+    let pieces = Pieces::new(text.as_bytes(), LONGEST_BYTES).flatten().enumerate();
+    let mut documents: Vec<Document> = pieces.filter_map(|(order, piece)| document(piece, file, order > 0)).collect();
+    if let Some(first) = documents.first_mut() {
+        first.replaced_bytes = replaced_bytes;
+    }
+    documents
+}
+
 /// The document of one stretch of text, unless it is blank.
 fn document(bytes: Vec<u8>, file: usize, continues: bool) -> Option<Document> {
     let (text, replaced_bytes) = lossy(bytes);
@@ -290,15 +307,12 @@ fn document(bytes: Vec<u8>, file: usize, continues: bool) -> Option<Document> {
 
 /// The text of a row: the row itself if it is a string, else its field `text`.
 fn row_text(row: &str) -> Result<String, String> {
-    match serde_json::from_str(row).map_err(|error| error.to_string())? {
+    match parse(row)? {
         Value::String(text) => Ok(text),
         Value::Object(mut fields) => match fields.get_mut("text") {
             Some(Value::String(text)) => Ok(std::mem::take(text)),
             Some(_) => Err("its field `text` is not a string".into()),
-            None => {
-                let present: Vec<&str> = fields.keys().map(String::as_str).take(20).collect();
-                Err(format!("it has no field `text`, only: {}", present.join(", ")))
-            }
+            None => Err(format!("it has no field `text`, only: {}", field_names(&fields))),
         },
         _ => Err("it is neither an object nor a string".into()),
     }

@@ -53,7 +53,7 @@ fn a_single_file_is_cut_and_its_pieces_are_the_whole() {
 fn a_large_file_is_streamed_like_a_small_one_is_cut() {
     let folder = tempfile::tempdir().unwrap();
     let text: String = (0..400_000).map(|line| format!("line {line}\n")).collect();
-    assert!(text.len() as u64 > WHOLE_BYTES);
+    assert!(text.len() as u64 > WHOLE_HTML_BYTES);
     let (documents, ..) = read(&source(folder.path(), "tale.txt", &text)).unwrap();
     assert_eq!(documents.iter().map(|document| document.text.as_str()).collect::<String>(), text);
     let html = format!("<title>no</title><pre>{text}</pre>");
@@ -77,6 +77,31 @@ fn a_broken_row_is_named_or_skipped() {
     assert!(error.contains("rows.jsonl:2 ") && error.contains("next:"), "{error}");
     let (documents, broken, _) = read(&source.on_broken(OnBroken::Skip)).unwrap();
     assert_eq!((documents.len(), broken), (2, 3));
+}
+
+#[test]
+fn a_very_long_row_is_cut_without_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "word ".repeat(1 << 20);
+    let rows = format!("{{\"text\": \"{text}\"}}\n{{\"text\": \"short\"}}\n");
+    let (documents, ..) = read(&source(folder.path(), "rows.jsonl", rows)).unwrap();
+    let continues: Vec<bool> = documents.iter().map(|document| document.continues).collect();
+    assert_eq!(continues, [false, true, true, true, true, false]);
+    assert_eq!(documents[..5].iter().map(|document| document.text.as_str()).collect::<String>(), text);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_be_read_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path(), "secret.txt", "text");
+    fs::set_permissions(source.path(), fs::Permissions::from_mode(0o000)).unwrap();
+    if File::open(source.path()).is_ok() {
+        return; // Whoever runs this test may read everything.
+    }
+    let error = read(&source).unwrap_err().to_string();
+    assert!(error.contains("secret.txt") && error.contains("next:"), "{error}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead};
 
+use serde_json::{Map, Value};
+
 /// No row may be longer: it has to fit in memory, several times over.
 pub(crate) const MAX_ROW_BYTES: usize = 64 << 20;
 
@@ -11,6 +13,24 @@ pub(crate) struct Row {
     pub(crate) bytes: Vec<u8>,
     /// The line of the file that it begins on, from 1.
     pub(crate) line: u64,
+}
+
+/// Parses a row; the error says what is wrong at which column, since the row's own line is known already.
+pub(crate) fn parse(row: &str) -> Result<Value, String> {
+    serde_json::from_str(row).map_err(|error| {
+        let text = error.to_string();
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        match text.strip_suffix(&position) {
+            Some(what) if error.line() == 1 => format!("{what} at column {}", error.column()),
+            _ => text,
+        }
+    })
+}
+
+/// The names of a row's fields, for messages to people: not all of very many, and without control characters.
+pub(crate) fn field_names(fields: &Map<String, Value>) -> String {
+    let names: Vec<String> = fields.keys().take(20).map(|name| name.escape_debug().to_string()).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
 fn too_long(line: u64) -> io::Error {
@@ -185,6 +205,14 @@ mod tests {
     fn lines_carry_their_number_and_blank_ones_are_passed_over() {
         let rows: Vec<Row> = Lines::new(&b"a\r\n\n  \nb"[..]).map(|row| row.unwrap()).collect();
         assert_eq!(rows, [Row { bytes: b"a\r".to_vec(), line: 1 }, Row { bytes: b"b".to_vec(), line: 4 }]);
+    }
+
+    #[test]
+    fn messages_point_at_columns_and_carry_no_control_characters() {
+        assert_eq!(parse("{\"a\": x}").unwrap_err(), "expected value at column 7");
+        let Value::Object(fields) = parse("{\"a\\u001b[31m\": 1, \"b\": 2}").unwrap() else { panic!("an object") };
+        assert_eq!(field_names(&fields), "a\\u{1b}[31m, b");
+        assert_eq!(field_names(&Map::new()), "none");
     }
 
     #[test]

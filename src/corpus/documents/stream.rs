@@ -11,7 +11,7 @@ use crate::corpus::progress::{Progress, check};
 use crate::error::{Error, Result};
 
 /// Parts are handed over in batches of about this many bytes…
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 8 << 20;
 /// …or this many parts, whichever comes first.
 const BATCH_PARTS: usize = 8 << 10;
 /// Batches that may wait, so that reading and working overlap.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::corpus::chat::{Message, Role, segments};
+use crate::corpus::documents::field_names;
 use crate::corpus::examples::Example;
 
 /// What to do about a row that is no example.
@@ -32,13 +33,7 @@ pub(super) fn recognise(fields: Fields) -> Result<Example, String> {
     if fields.contains_key("instruction") && fields.contains_key("output") {
         return alpaca(&fields);
     }
-    Err(format!("its fields are {}", present(&fields)))
-}
-
-/// The names of the fields, for messages to people.
-pub(super) fn present(fields: &Fields) -> String {
-    let names: Vec<&str> = fields.keys().map(String::as_str).take(20).collect();
-    if names.is_empty() { "none".into() } else { names.join(", ") }
+    Err(format!("its fields are {}", field_names(&fields)))
 }
 
 fn text<'f>(fields: &'f Fields, name: &str) -> Result<&'f str, String> {
@@ -97,7 +92,7 @@ fn conversation_with(first: Option<Message>, turns: &Value, role: &str, content:
             "system" => Role::System,
             "user" | "human" => Role::User,
             "assistant" | "gpt" => Role::Assistant,
-            other => return Err(format!("turn {} is by `{other}`, not system, user or assistant", order + 1)),
+            other => return Err(format!("turn {} is by {other:?}, not system, user or assistant", order + 1)),
         };
         messages.push(Message { role, content: field(content)?.into() });
     }

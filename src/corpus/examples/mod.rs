@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::corpus::batches::{Permutation, mix};
 use crate::corpus::chat::Segment;
-use crate::corpus::documents::{Raw, Reader, for_each};
+use crate::corpus::documents::{Raw, Reader, for_each, parse};
 use crate::corpus::progress::Silent;
 use crate::corpus::source::{OnBroken, SourceFile};
 use crate::error::{Error, Result};
@@ -132,8 +132,7 @@ enum Found {
 fn example(raw: Raw, files: &[SourceFile], options: &Options) -> Result<Found> {
     let file = &files[raw.file];
     let Some((row, line)) = raw.into_row() else { return Ok(Found::Nothing) };
-    let parsed = serde_json::from_str::<Value>(&row).map_err(|error| error.to_string());
-    let example = parsed.and_then(|row| match (&options.template, row) {
+    let example = parse(&row).and_then(|row| match (&options.template, row) {
         (Some(template), Value::Object(fields)) => template.fill(&fields),
         (None, Value::Object(fields)) => formats::recognise(fields),
         _ => Err("it is not a JSON object".into()),

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::corpus::documents::field_names;
 use crate::corpus::examples::Example;
-use crate::corpus::examples::formats::present;
 use crate::error::{Error, Result};
 
 /// How a row's fields become a prompt and a completion.
@@ -48,7 +48,7 @@ fn fill(parts: &[Part], fields: &Map<String, Value>) -> Result<String, String> {
                 Some(Value::String(value)) => text.push_str(value),
                 Some(value @ (Value::Number(_) | Value::Bool(_))) => text.push_str(&value.to_string()),
                 Some(_) => return Err(format!("its field `{name}` is neither a string nor a number")),
-                None => return Err(format!("it has no field `{name}`, only: {}", present(fields))),
+                None => return Err(format!("it has no field `{name}`, only: {}", field_names(fields))),
             },
         }
     }

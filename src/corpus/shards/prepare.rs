@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::corpus::documents::{Raw, Reader, for_each};
-use crate::corpus::progress::Progress;
+use crate::corpus::documents::{Document, Raw, Reader, for_each};
+use crate::corpus::progress::{Progress, Running};
 use crate::corpus::shards::Shard;
 use crate::corpus::shards::cache::Entry;
 use crate::corpus::shards::format::VERSION;
@@ -100,7 +100,7 @@ fn write(request: &Preparation<'_>, folder: &Path, progress: &dyn Progress, canc
     let create = |name| ShardWriter::create(folder, name, tokenizer.vocabulary_size(), tokenizer.end_of_text());
     let mut job = Job { request, progress, cancel, summary: Summary::default() };
     let (mut train, mut held_out) = (create(TRAIN)?, create(HELD_OUT)?);
-    progress.begin("tokenizing the corpus", Some(source.size()));
+    let running = Running::begin(progress, "tokenizing the corpus", source.size());
     job.tokenize(source.files(), |side, document, order| match side {
         Side::Train => train.append(document, order),
         Side::HeldOut => held_out.append(document, order),
@@ -108,7 +108,7 @@ fn write(request: &Preparation<'_>, folder: &Path, progress: &dyn Progress, canc
     if let Some(files) = source.held_out() {
         job.tokenize(files, |_, document, order| held_out.append(document, order))?;
     }
-    progress.finish();
+    drop(running);
     if train.finish()? == 0 {
         return Err(nothing_to_train_on(source, &job.summary));
     }
@@ -178,7 +178,7 @@ impl Job<'_> {
     fn tokenize_part(&self, raw: Raw, files: &[SourceFile]) -> Result<Tokenized> {
         let parsed = raw.parse(files, self.request.source.policy())?;
         let replaced_bytes = parsed.documents.iter().map(|document| document.replaced_bytes).sum();
-        let encode = |document: crate::corpus::documents::Document| {
+        let encode = |document: Document| {
             let encoded = Encoded {
                 tokens: self.request.tokenizer.encode(&document.text)?,
                 bytes: document.text.len() as u64,

@@ -19,8 +19,8 @@ use crate::corpus::tokenizer::words::{GPT2, Words, WordsCache};
 
 /// Longer words hardly ever come back.
 const LONGEST_REMEMBERED: usize = 64;
-/// A memory that holds this many words, some 20 MB, is emptied: what is frequent is back at once.
-const MOST_REMEMBERED: usize = 1 << 18;
+/// A memory that holds this many words, some 6 MB, is emptied: what is frequent is back at once.
+const MOST_REMEMBERED: usize = 1 << 16;
 
 /// The quick way through a tokenizer whose steps are all known.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
 use std::fs;
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::corpus::documents::Reader;
 use crate::corpus::progress::Silent;
 use crate::corpus::source::Source;
 use crate::corpus::split::Split;
@@ -11,8 +13,13 @@ use crate::corpus::split::Split;
 const TALE: &str = "The miller's daughter carried eleven eggs to the market, and the miller carried none. \
                     She sold seven eggs at the market; how many eggs were left? Four eggs were left.\n\n";
 
-fn trained() -> Tokenizer {
+fn train() -> Tokenizer {
     Tokenizer::train([TALE.repeat(5)], 400).unwrap()
+}
+
+fn trained() -> &'static Tokenizer {
+    static TRAINED: LazyLock<Tokenizer> = LazyLock::new(train);
+    &TRAINED
 }
 
 /// The tokens that the `tokenizers` crate itself gives.
@@ -34,7 +41,7 @@ fn training_gives_the_special_tokens_the_first_ids_and_learns_words() {
 
 #[test]
 fn the_same_corpus_gives_the_same_tokenizer_and_another_gives_another() {
-    assert_eq!(trained().inner.to_string(false).unwrap(), trained().inner.to_string(false).unwrap());
+    assert_eq!(train().inner.to_string(false).unwrap(), trained().inner.to_string(false).unwrap());
     let other = Tokenizer::train(["another corpus, another corpus"], 400).unwrap();
     assert_ne!(trained().fingerprint(), other.fingerprint());
 }
@@ -63,7 +70,7 @@ fn special_tokens_in_text_are_recognised() {
     let tokenizer = trained();
     let text = "<|user|>\nHow many eggs?<|end|>\n<|endoftext|>";
     let tokens = tokenizer.encode(text).unwrap();
-    assert_eq!(tokens, reference(&tokenizer, text));
+    assert_eq!(tokens, reference(tokenizer, text));
     assert!(tokens.starts_with(&[2]) && tokens.ends_with(&[0]));
     assert_eq!(tokenizer.decode(&tokens), text);
     let bytes: usize = tokens.iter().map(|&id| tokenizer.token_bytes(id)).sum();
@@ -126,11 +133,30 @@ fn a_stream_holds_back_half_a_character() {
     let text = "eggs 雪 🜂 é";
     let mut decoder = Decoder::new();
     let tokens = tokenizer.encode(text).unwrap();
-    let parts: Vec<String> = tokens.iter().map(|&id| decoder.push(&tokenizer, id).unwrap()).collect();
+    let parts: Vec<String> = tokens.iter().map(|&id| decoder.push(tokenizer, id).unwrap()).collect();
     assert!(parts.iter().all(|part| !part.contains('\u{fffd}')));
     assert_eq!(parts.concat() + &decoder.finish(), text);
-    decoder.push(&tokenizer, tokenizer.encode("雪").unwrap()[0]).unwrap();
+    decoder.push(tokenizer, tokenizer.encode("雪").unwrap()[0]).unwrap();
     assert_eq!(decoder.finish(), "\u{fffd}");
+}
+
+#[test]
+fn the_pieces_of_a_text_have_the_tokens_of_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String =
+        (0..900).map(|line| format!("eggs  {line}.{}\tthe\n", ["", "\n\n", "\r\n  "][line % 3])).collect();
+    fs::write(folder.path().join("a.txt"), &text).unwrap();
+    let source = Source::open(&folder.path().join("a.txt")).unwrap();
+    let mut pieces = Vec::new();
+    for raw in Reader::new(source.files()) {
+        let documents = raw.unwrap().parse(source.files(), source.policy()).unwrap().documents;
+        pieces.extend(documents.iter().map(|document| trained().encode(&document.text).unwrap()));
+    }
+    assert!(pieces.len() > 20);
+    assert_eq!(pieces.concat(), trained().encode(&text).unwrap());
+    let whole = source.uncut();
+    let raw = Reader::new(whole.files()).next().unwrap().unwrap();
+    assert_eq!(raw.parse(whole.files(), whole.policy()).unwrap().documents[0].text, text);
 }
 
 proptest! {
@@ -139,7 +165,7 @@ proptest! {
         let tokenizer = trained();
         prop_assert!(tokenizer.quick.is_some());
         let tokens = tokenizer.encode(&text).unwrap();
-        prop_assert_eq!(&tokens, &reference(&tokenizer, &text));
+        prop_assert_eq!(&tokens, &reference(tokenizer, &text));
         prop_assert_eq!(tokenizer.decode(&tokens), text);
         let ids = tokens.iter().all(|&id| (id as usize) < tokenizer.vocabulary_size());
         prop_assert!(ids);

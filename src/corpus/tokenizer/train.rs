@@ -10,7 +10,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, ModelWrapper};
 
 use crate::corpus::documents::{Raw, Reader, for_each_batch};
-use crate::corpus::progress::Progress;
+use crate::corpus::progress::{Progress, Running};
 use crate::corpus::source::Source;
 use crate::corpus::split::{Side, Split};
 use crate::corpus::tokenizer::bytes::{alphabet, spell};
@@ -63,7 +63,7 @@ impl Tokenizer {
             }
             Ok((counts, cache))
         };
-        progress.begin("learning the tokenizer", Some(size / stride.max(1)));
+        let _running = Running::begin(progress, "learning the tokenizer", size / stride.max(1));
         let mut counts = WordCounts::new();
         for_each_batch(Reader::every(source.files(), stride), cancel, |batch| {
             let bytes = batch.iter().map(|raw| raw.source_bytes).sum();
@@ -76,9 +76,7 @@ impl Tokenizer {
             progress.advance(bytes);
             Ok(true)
         })?;
-        let tokenizer = from_words(&counts, vocabulary_size);
-        progress.finish();
-        tokenizer
+        from_words(&counts, vocabulary_size)
     }
 }
 
