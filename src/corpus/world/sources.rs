@@ -38,6 +38,7 @@ pub fn grammar(lexicon: &Lexicon) -> Result<Grammar> {
         "page_gossip": "registers/gossip.toml",
         "page_letters": "registers/letters.toml",
         "page_almanac": "registers/almanac.toml",
+        "roll": "registers/roll.toml",
         "ledger": "ledger.toml",
         "sentiment": "tasks/sentiment.toml",
         "instructions": "tasks/instructions.toml",
