@@ -220,3 +220,14 @@ fn a_cache_that_cannot_be_written_is_an_error() {
     let error = expand(Set::Preferences, Path::new("/dev/null/cache")).unwrap_err().to_string();
     assert!(error.contains("preferences") && error.contains("next:"), "{error}");
 }
+
+#[test]
+fn look() {
+    let cache = Path::new("/tmp/world-look");
+    for set in Set::ALL {
+        let start = std::time::Instant::now();
+        let rows = match rows(set) { Ok(r) => r, Err(e) => { eprintln!("{e}"); continue; } };
+        eprintln!("{} {} {} {:?}", set.name(), rows.train.len(), rows.test.len(), start.elapsed());
+        if let Err(e) = expand(set, cache) { eprintln!("{e}"); }
+    }
+}
