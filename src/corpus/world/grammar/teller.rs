@@ -333,6 +333,10 @@ impl<'a> Teller<'a> {
             Value::Year(number) if filters.contains(&Filter::Words) => (in_words(number), false),
             Value::Year(number) => (number.to_string(), false),
         };
+        let irregular = match value {
+            Value::Word(word) if word.irregular => Some(word.many.as_str()),
+            _ => None,
+        };
         for filter in filters {
             text = match filter {
                 Filter::Article if mass => format!("some {text}"),
@@ -340,6 +344,7 @@ impl<'a> Teller<'a> {
                 Filter::Ordinal => value.number().map_or(text, ordinal),
                 Filter::Upper => text.to_uppercase(),
                 Filter::Capital => capitalised(&text),
+                Filter::Past if irregular.is_some() => irregular.unwrap_or_default().into(),
                 Filter::Past => inflect(&text, Form::Past),
                 Filter::Third => inflect(&text, Form::Third),
                 Filter::Participle => inflect(&text, Form::Participle),
