@@ -18,6 +18,7 @@ pub fn lexicon() -> Result<Lexicon> {
         "people.toml": "words/people.toml",
         "things.toml": "words/things.toml",
         "feelings.toml": "words/feelings.toml",
+        "doings.toml": "words/doings.toml",
         "ledger.toml": "words/ledger.toml",
     })
 }
@@ -34,10 +35,13 @@ pub fn grammar(lexicon: &Lexicon) -> Result<Grammar> {
         "tale_journey": "stories/journey.toml",
         "tale_learning": "stories/learning.toml",
         "tale_riddles": "stories/riddles.toml",
+        "tale_occasions": "stories/occasions.toml",
+        "page_verses": "registers/verses.toml",
         "page_portrait": "registers/portrait.toml",
         "page_gossip": "registers/gossip.toml",
         "page_letters": "registers/letters.toml",
         "page_almanac": "registers/almanac.toml",
+        "roll": "registers/roll.toml",
         "ledger": "ledger.toml",
         "sentiment": "tasks/sentiment.toml",
         "instructions": "tasks/instructions.toml",

@@ -61,10 +61,10 @@ pub fn is_attribute(name: &str) -> bool {
 
 impl<'l> World<'l> {
     /// One property of a value, or nothing where the value has none: a person without a spouse, a place at the edge.
-    /// Properties with several values (a trade's wares, a person's children) give any of them.
+    /// Properties with several values (a trade's wares, the people of a place) give any of them; of children the first.
     pub fn attribute(&self, value: Value<'l>, name: &str, random: &mut Random) -> Option<Value<'l>> {
         match value {
-            Value::Person(index) => self.of_person(index, self.people.get(index)?, name, random),
+            Value::Person(index) => self.of_person(index, self.people.get(index)?, name),
             Value::Place(index) => self.of_place(index, self.places.get(index)?, name, random),
             Value::Pet(index) => {
                 let pet = self.pets.get(index)?;
@@ -91,7 +91,7 @@ impl<'l> World<'l> {
         }
     }
 
-    fn of_person(&self, index: usize, person: &Person<'l>, name: &str, random: &mut Random) -> Option<Value<'l>> {
+    fn of_person(&self, index: usize, person: &Person<'l>, name: &str) -> Option<Value<'l>> {
         let gendered = |woman, man| Some(Value::Text(if person.woman { woman } else { man }));
         let kin = |found: Option<usize>| found.map(Value::Person);
         match name {
@@ -116,10 +116,10 @@ impl<'l> World<'l> {
             "trade" => person.trade.map(Value::Record),
             "home" => Some(Value::Place(person.home)),
             "spouse" => kin(person.spouse),
-            "parent" => kin(random.pick(&person.parents).copied()),
+            "parent" => kin(person.parents.first().copied()),
             "mother" => kin(self.parent(person, true)),
             "father" => kin(self.parent(person, false)),
-            "kid" => kin(random.pick(&person.children).copied()),
+            "kid" => kin(person.children.first().copied()),
             "sibling" => kin(self.sibling(index, person)),
             "friend" => kin(person.friend),
             "pet" => person.pet.map(Value::Pet),

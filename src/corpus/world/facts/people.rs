@@ -105,7 +105,7 @@ impl<'l> Census<'l> {
             self.people[first].spouse = Some(second);
             self.people[second].spouse = Some(first);
         }
-        for _ in 0..random.below(2) + usize::from(couple && random.chance(45)) {
+        for _ in 0..random.below(2) + usize::from(couple && random.chance(75)) {
             let woman = random.chance(50);
             let mut child = self.person(home, household, family, woman, random)?;
             child.child = true;

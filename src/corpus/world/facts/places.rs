@@ -6,7 +6,7 @@ use crate::corpus::world::lexicon::Lexicon;
 use crate::corpus::world::random::Random;
 use crate::error::Result;
 
-pub const COLUMNS: usize = 6;
+pub const COLUMNS: usize = 5;
 pub const ROWS: usize = 4;
 
 /// One village or town and what it is known for.

@@ -33,6 +33,16 @@ impl Value<'_> {
         }
     }
 
+    /// What kind of entity it is, as relations name it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Person(_) => "person",
+            Value::Place(_) => "place",
+            Value::Event(_) => "event",
+            _ => "other",
+        }
+    }
+
     /// The number behind a counted value.
     pub fn number(&self) -> Option<i64> {
         match self {

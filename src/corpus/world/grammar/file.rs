@@ -13,6 +13,8 @@ use crate::error::{Context, Error, Result};
 
 /// Rules that every file may use are in this namespace.
 const COMMON: &str = "common";
+/// The beginning of the names of rules that state a relation.
+const STATEMENT: &str = "state_";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,18 +79,18 @@ fn state_relations(file: &mut File) {
     for (name, relation) in &mut file.relation {
         let answer = format!("{{{}}}", relation.answer);
         relation.state = relation.state.replace("{answer}", &answer);
-        file.rules.insert(format!("state_{name}"), relation.state.clone());
+        file.rules.insert(format!("{STATEMENT}{name}"), relation.state.clone());
         let any = file.rules.entry(format!("fact_{}", relation.of)).or_default();
-        any.push_str(&format!("{{#state_{name}}}\n"));
+        any.push_str(&format!("{{#{STATEMENT}{name}}}\n"));
     }
 }
 
 impl Grammar {
     fn add(&mut self, space: &str, file: File) -> Result<()> {
         // Rules were numbered in this same order.
-        for text in file.rules.values() {
+        for (name, text) in &file.rules {
             let alternatives = self.lines(space, text)?;
-            self.rules.push(Rule { alternatives });
+            self.rules.push(Rule { alternatives, once: name.starts_with(STATEMENT) });
         }
         for (name, document) in file.document {
             let text = paragraphs(&document.text);

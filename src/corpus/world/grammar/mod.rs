@@ -46,6 +46,8 @@ pub struct Grammar {
 #[derive(Debug)]
 struct Rule {
     alternatives: Vec<Template>,
+    /// A statement of a fact is told once of a subject, whatever its wording.
+    once: bool,
 }
 
 /// A kind of text: who and what is in it, how it is told, and its gist in a sentence.

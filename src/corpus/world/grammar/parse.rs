@@ -125,7 +125,7 @@ mod tests {
         let template = parse("a [b|c {x|s} [d|]] {2-4} {#known:x}", &|_| Some(0)).unwrap();
         let mut pieces = 0;
         template.visit(&mut |_| pieces += 1);
-        assert_eq!(pieces, 13);
+        assert_eq!(pieces, 12);
     }
 
     #[test]

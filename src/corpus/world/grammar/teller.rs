@@ -27,6 +27,8 @@ pub struct Teller<'a> {
     bindings: Vec<(&'a str, Value<'a>)>,
     /// Alternatives told already, as (rule, alternative).
     told: Vec<(usize, usize)>,
+    /// Facts stated already, as (rule, subject).
+    stated: Vec<(usize, Value<'a>)>,
     /// Words of lists used already.
     used: Vec<&'a Word>,
     discourse: Discourse,
@@ -41,6 +43,7 @@ impl<'a> Teller<'a> {
             random,
             bindings: Vec::new(),
             told: Vec::new(),
+            stated: Vec::new(),
             used: Vec::new(),
             discourse: Discourse::default(),
             out: String::new(),
@@ -167,12 +170,19 @@ impl<'a> Teller<'a> {
             let Some(value) = self.evaluate(path) else { return false };
             self.bindings.push(("this", value));
         }
-        let done = self.any_of(&found.alternatives, Some(rule));
+        let subject = self.bound("this").filter(|_| found.once);
+        let fresh = subject.is_none_or(|subject| !self.is_stated(rule, subject));
+        let done = fresh && self.any_of(&found.alternatives, Some(rule));
+        self.stated.extend(subject.filter(|_| done).map(|subject| (rule, subject)));
         if argument.is_some() {
             // What the rule named stays; its argument goes.
             self.bindings.remove(bound);
         }
         done
+    }
+
+    fn is_stated(&self, rule: usize, subject: Value) -> bool {
+        self.stated.iter().any(|(stated, of)| *stated == rule && of.is_same(&subject))
     }
 
     fn holds(&mut self, path: &'a Path, wanted: &Wanted) -> bool {
@@ -300,7 +310,9 @@ impl<'a> Teller<'a> {
                 wants.iter().all(|want| world.attribute(Value::Person(person), want, &mut random).is_some())
             })
             .collect();
-        self.random.pick(&fits).map(|&person| Value::Person(person))
+        // The lower of two draws: some are spoken of often and some seldom, as anywhere.
+        let at = self.random.below(fits.len()).min(self.random.below(fits.len()));
+        fits.get(at).map(|&person| Value::Person(person))
     }
 
     fn display(&self, value: Value, filters: &[Filter]) -> String {
@@ -320,6 +332,10 @@ impl<'a> Teller<'a> {
             Value::Year(number) if filters.contains(&Filter::Words) => (in_words(number), false),
             Value::Year(number) => (number.to_string(), false),
         };
+        let irregular = match value {
+            Value::Word(word) if word.irregular => Some(word.many.as_str()),
+            _ => None,
+        };
         for filter in filters {
             text = match filter {
                 Filter::Article if mass => format!("some {text}"),
@@ -327,6 +343,7 @@ impl<'a> Teller<'a> {
                 Filter::Ordinal => value.number().map_or(text, ordinal),
                 Filter::Upper => text.to_uppercase(),
                 Filter::Capital => capitalised(&text),
+                Filter::Past if irregular.is_some() => irregular.unwrap_or_default().into(),
                 Filter::Past => inflect(&text, Form::Past),
                 Filter::Third => inflect(&text, Form::Third),
                 Filter::Participle => inflect(&text, Form::Participle),

@@ -2,11 +2,16 @@
 
 use super::{is_vowel, split_last};
 
-/// A listed word: `goose/geese` names its plural, `bread~` has none, `hen` takes the regular one.
+/// A listed word: `goose/geese` names its plural, `bread~` has none, `hen` takes the regular one. Of a verb the second
+/// form is the past, and what follows belongs to both: `build/built a dam`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
     pub one: String,
+    /// The plural of a noun; of an irregular verb the past.
     pub many: String,
+    /// Whether the second form was named.
+    pub irregular: bool,
+    /// Whether it cannot be counted.
     pub mass: bool,
 }
 
@@ -15,12 +20,13 @@ impl Word {
     pub fn parse(entry: &str) -> Self {
         let entry = entry.trim();
         if let Some(one) = entry.strip_suffix('~') {
-            return Self { one: one.into(), many: one.into(), mass: true };
+            return Self { one: one.into(), many: one.into(), irregular: false, mass: true };
         }
-        match entry.split_once('/') {
-            Some((one, many)) => Self { one: one.into(), many: many.into(), mass: false },
-            None => Self { one: entry.into(), many: plural(entry), mass: false },
-        }
+        let Some((one, many)) = entry.split_once('/') else {
+            return Self { one: entry.into(), many: plural(entry), irregular: false, mass: false };
+        };
+        let rest = many.find(' ').filter(|_| !one.contains(' ')).map_or("", |space| &many[space..]);
+        Self { one: format!("{one}{rest}"), many: many.into(), irregular: true, mass: false }
     }
 }
 
@@ -61,6 +67,8 @@ mod tests {
         for (entry, many) in cases {
             assert_eq!(Word::parse(entry).many, many);
         }
+        assert_eq!(Word::parse("build/built a dam").one, "build a dam");
+        assert_eq!(Word::parse("pair of jacks/pairs of jacks").one, "pair of jacks");
         assert!(Word::parse("bread~").mass);
         assert_eq!(Word::parse("bread~").many, "bread");
     }

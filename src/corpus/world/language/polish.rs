@@ -14,14 +14,31 @@ const CONSONANT_SOUND: [&str; 9] = ["one", "once", "use", "usual", "usef", "uni"
 /// Words whose `h` is silent, by their beginnings.
 const SILENT_H: [&str; 4] = ["hour", "honest", "honour", "heir"];
 
-/// Removes doubled spaces and spaces before punctuation, sets articles, and capitals in prose.
+/// What goes on with a sentence after a quotation: the full stop inside the quotes becomes a comma.
+const GOES_ON: [&str; 6] = ["said", "asked", "wrote", "says", "is", "as"];
+
+/// Removes doubled spaces and stops and spaces before punctuation, sets articles, and capitals in prose.
 pub fn polish(text: &str, style: Style) -> String {
-    let spaced = spaces(text);
+    let spaced = spaces(text).replace("..", ".");
     let text = articles(&spaced);
     match style {
-        Style::Prose => capitals(&text),
+        Style::Prose => capitals(&quotations(&text)),
         Style::Terse => text,
     }
+}
+
+/// `"It rains." said Mira` becomes `"It rains," said Mira`.
+fn quotations(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(".\" ") {
+        let after = &rest[at + 3..];
+        let next = after.split([' ', ',', '.', '\n']).next().unwrap_or_default();
+        out.push_str(&rest[..at]);
+        out.push_str(if GOES_ON.contains(&next) { ",\" " } else { ".\" " });
+        rest = after;
+    }
+    out + rest
 }
 
 fn spaces(text: &str) -> String {
@@ -67,12 +84,13 @@ fn takes_an(next: &str) -> bool {
     word.starts_with(is_vowel) && !begins(&CONSONANT_SOUND)
 }
 
-/// Capitals at the start, after a line break, and after a full stop, `!` or `?`. After closing quotes the sentence may
-/// go on (`"Stop!" she said`), so nothing is changed there.
+/// Capitals at the start of sentences: after a line break, after a stop, also one inside quotes, and where a quotation
+/// opens after a stop or a colon. After `!"` or `?"` the sentence may go on (`"Stop!" she said`), so nothing is changed.
 fn capitals(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut start = true;
-    let mut ended = false;
+    // The last letter that is neither space nor quote, and what came directly before this one.
+    let (mut stop, mut previous) = (' ', ' ');
     for letter in text.chars() {
         if start && letter.is_alphanumeric() {
             out.extend(letter.to_uppercase());
@@ -80,12 +98,16 @@ fn capitals(text: &str) -> String {
         } else {
             out.push(letter);
         }
-        match letter {
-            '\n' => start = true,
-            ' ' if ended => start = true,
-            _ => {}
+        start |= match letter {
+            '\n' => true,
+            ' ' => matches!(previous, '.' | '!' | '?') || (previous == '"' && stop == '.'),
+            '"' if matches!(previous, ' ' | '\n') => matches!(stop, '.' | '!' | '?' | ':'),
+            _ => false,
+        };
+        if !matches!(letter, ' ' | '"') {
+            stop = letter;
         }
-        ended = matches!(letter, '.' | '!' | '?');
+        previous = letter;
     }
     out
 }
@@ -98,6 +120,13 @@ mod tests {
     fn polishes_prose() {
         let rough = "  she had a  apple , a hour and a useful one . \"a egg!\" she said. he took\na owl";
         let fine = "She had an apple, an hour and a useful one. \"An egg!\" she said. He took\nAn owl";
+        assert_eq!(polish(rough, Style::Prose), fine);
+    }
+
+    #[test]
+    fn polishes_speech() {
+        let rough = "\"it rains.\" said Mira. \"the sun!\" she cried. \"go..\" he went. he asked: \"why?\" the \"old\" cat";
+        let fine = "\"It rains,\" said Mira. \"The sun!\" she cried. \"Go.\" He went. He asked: \"Why?\" the \"old\" cat";
         assert_eq!(polish(rough, Style::Prose), fine);
     }
 

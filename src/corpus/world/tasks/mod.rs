@@ -117,11 +117,11 @@ pub(super) struct Fact<'a> {
     pub answer: String,
 }
 
-/// All facts, by relation, subjects in order.
+/// All facts, by subject.
 pub(super) fn all_facts(scene: Scene) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for relation in &scene.grammar.relations {
-        for subject in scene.subjects(&relation.of) {
+    for subject in ["person", "place", "event"].into_iter().flat_map(|kind| scene.subjects(kind)) {
+        for relation in scene.grammar.relations.iter().filter(|relation| relation.of == subject.kind()) {
             let holds = relation.probes.iter().any(|probe| scene.say(subject, probe, Style::Prose).is_some());
             if let Some(answer) = scene.say(subject, &relation.answer, Style::Terse).filter(|_| holds) {
                 facts.push(Fact { relation, subject, answer });
