@@ -90,7 +90,7 @@ fn context_of(arguments: &Arguments, decoder: &Decoder) -> Result<usize> {
 /// Goes through the text as a stream: windows side by side, each token predicted once from those before it in its
 /// window.
 fn measure(arguments: &Arguments, decoder: &Decoder, tokenizer: &Tokenizer) -> Result<Report> {
-    let source = Source::open(&arguments.text)?;
+    let source = Source::open(&arguments.text)?.uncut();
     let mut windows = Windows {
         decoder,
         tokenizer,

@@ -26,13 +26,13 @@ pub struct Arguments {
     #[arg(long, default_value_t = 100, value_name = "N")]
     max_tokens: usize,
     /// 0 always takes the likeliest token
-    #[arg(long, default_value_t = 0.8, value_name = "T")]
+    #[arg(long, default_value_t = 0.8, value_name = "T", allow_negative_numbers = true)]
     temperature: f64,
     /// Choose among the K likeliest tokens only; 0 for all
     #[arg(long, default_value_t = 0, value_name = "K")]
     top_k: usize,
     /// Choose among the likeliest tokens that make up this probability
-    #[arg(long, default_value_t = 0.95, value_name = "P")]
+    #[arg(long, default_value_t = 0.95, value_name = "P", allow_negative_numbers = true)]
     top_p: f64,
     /// Lanes under the same seed draw the same random numbers
     #[arg(long, default_value_t = 0, value_name = "S")]

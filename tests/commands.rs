@@ -1,0 +1,316 @@
+//! The program as a script uses it: JSON, exit codes, and what it says of bad input.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of runs and caches, and files to train on.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self { folder: tempfile::tempdir().unwrap() };
+        let sentences =
+            ["the cat sat on the mat", "a dog ran in the park", "birds sing at dawn", "rain fell on the hill"];
+        let lines: Vec<String> =
+            (0..400).map(|i| format!("{} and {}.", sentences[i % 4], sentences[i / 4 % 4])).collect();
+        bench.write("text.txt", &lines.join("\n\n"));
+        let rows: Vec<String> = (0..40)
+            .map(|i| format!(r#"{{"text":"{} {}","label":"{}"}}"#, sentences[i % 4], i, ["yes", "no"][i % 2]))
+            .collect();
+        bench.write("labels.jsonl", &rows.join("\n"));
+        bench.write("plan.toml", &bench.plan(""));
+        bench
+    }
+
+    /// A plan of two short phases; `extra` goes into the second.
+    fn plan(&self, extra: &str) -> String {
+        format!(
+            r#"
+name = "small"
+seed = 3
+tokenizer = {{ vocabulary = 300 }}
+model = {{ preset = "llama-1m", context = 64 }}
+[[phase]]
+name = "pretrain"
+objective = "clm"
+corpus = "{text}"
+steps = 6
+batch = 4
+context = 32
+held_out = 0.1
+optimizer = {{ learning_rate = 3e-3 }}
+evaluation = {{ every = 3, tokens = 1000 }}
+[[phase]]
+name = "tune"
+objective = "sft"
+corpus = "{labels}"
+prompt = "{{text}}:"
+completion = " {{label}}"
+held_out = 0.25
+steps = 4
+batch = 4
+context = 64
+optimizer = {{ learning_rate = 1e-3 }}
+{extra}
+"#,
+            text = self.path("text.txt").display(),
+            labels = self.path("labels.jsonl").display(),
+        )
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_frostline"));
+        command.args(arguments).current_dir(self.folder.path()).env("FROSTLINE_HOME", self.path("home"));
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The command fails with this exit code, and says each of `parts`.
+    fn refused(&self, arguments: &[&str], code: i32, parts: &[&str]) {
+        let output = self.run(arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        for part in parts {
+            assert!(text.contains(part), "{arguments:?}: \"{part}\" is not in:\n{text}");
+        }
+        assert!(!text.contains("panicked"), "{text}");
+    }
+
+    fn runs(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("home/runs")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+}
+
+fn kinds(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event.as_object().unwrap().keys().next().unwrap().as_str()).collect()
+}
+
+#[test]
+fn a_plan_is_carried_out_and_its_checkpoints_can_be_used() {
+    let bench = Bench::new();
+    let events = bench.json(&["train", "plan.toml", "--json"]);
+    assert_eq!(kinds(&events).last(), Some(&"finished"));
+    let steps: Vec<&Value> = events.iter().filter_map(|event| event.get("step")).collect();
+    assert_eq!(
+        steps.iter().map(|step| step["step"].as_u64().unwrap()).collect::<Vec<_>>(),
+        (1..=10).collect::<Vec<_>>()
+    );
+    assert!(
+        steps
+            .iter()
+            .all(|step| step["loss"].as_f64().unwrap() > 0.0 && step["tokens_per_second"].as_f64().unwrap() > 0.0)
+    );
+    let evaluations: Vec<&Value> = events.iter().filter_map(|event| event.get("evaluation")).collect();
+    let last_of = |suite: &str| evaluations.iter().rfind(|e| e["suite"] == suite).unwrap();
+    assert_eq!(last_of("tune")["metric"], "exact_match");
+    assert!(last_of("pretrain")["retention"].as_f64().is_some(), "an earlier phase's text is measured again");
+    assert_eq!(events.last().unwrap()["finished"]["steps"], 10);
+    for checkpoint in ["small", "small@pretrain", "small@6", "small@best", "small@tune"] {
+        let inspected = &bench.json(&["inspect", checkpoint, "--json"])[0];
+        let is_run = checkpoint == "small";
+        assert_eq!(inspected["kind"], if is_run { "run" } else { "checkpoint" }, "{checkpoint}");
+    }
+    let checkpoint = &bench.json(&["inspect", "small@tune", "--json"])[0];
+    let groups = checkpoint["groups"].as_array().unwrap();
+    let total: u64 = groups.iter().map(|group| group["parameters"].as_u64().unwrap()).sum();
+    assert_eq!(checkpoint["parameters"].as_u64(), Some(total));
+    assert_eq!((groups[0]["layer"].as_str(), groups[0]["trainable"].as_bool()), (Some("embedding"), Some(true)));
+    check_evaluation(&bench);
+    check_samples(&bench);
+}
+
+fn check_evaluation(bench: &Bench) {
+    let report =
+        &bench.json(&["eval", "small@pretrain", "--text", "text.txt", "--context", "32", "--json", "--per-token"])[0];
+    let (ids, logprobs) = (report["token_ids"].as_array().unwrap(), report["logprobs"].as_array().unwrap());
+    assert_eq!(ids.len(), logprobs.len() + 1);
+    assert_eq!(report["tokens"].as_u64(), Some(logprobs.len() as u64));
+    let mean = -logprobs.iter().map(|x| x.as_f64().unwrap()).sum::<f64>() / logprobs.len() as f64;
+    assert!((mean - report["loss"].as_f64().unwrap()).abs() < 1e-4);
+    assert_eq!(report["bytes"].as_u64(), Some(std::fs::metadata(bench.path("text.txt")).unwrap().len()));
+    let bits = mean * logprobs.len() as f64 / report["bytes"].as_f64().unwrap() / std::f64::consts::LN_2;
+    assert!((bits - report["bits_per_byte"].as_f64().unwrap()).abs() < 1e-4);
+}
+
+fn check_samples(bench: &Bench) {
+    let sample = |extra: &[&str]| {
+        let fixed = [
+            "sample",
+            "small@pretrain",
+            "small@tune",
+            "small@pretrain",
+            "--prompt",
+            "the cat",
+            "--max-tokens",
+            "12",
+            "--json",
+        ];
+        bench.json(&[&fixed[..], extra].concat()).remove(0)
+    };
+    for extra in [&["--temperature", "0"][..], &["--seed", "5"]] {
+        let report = sample(extra);
+        let lanes = report["lanes"].as_array().unwrap();
+        assert_eq!(lanes.len(), 3);
+        assert_eq!(lanes[0], lanes[2], "the same checkpoint under the same seed");
+        assert_eq!(lanes[1]["checkpoint"], "small@tune");
+        assert!(lanes.iter().all(|lane| lane["token_ids"].as_array().unwrap().len() <= 12));
+        assert_eq!(report, sample(extra));
+    }
+    assert_ne!(sample(&["--seed", "5"]), sample(&["--seed", "6"]));
+}
+
+#[test]
+fn the_same_plan_gives_the_same_run() {
+    let bench = Bench::new();
+    let run = |name: &str| {
+        let events = bench.json(&["train", "plan.toml", "--json", "--run", name]);
+        let losses: Vec<Value> = events.iter().filter_map(|e| e.get("step")).map(|step| step["loss"].clone()).collect();
+        let weights =
+            std::fs::read(bench.path(&format!("home/runs/{name}/checkpoints/step-10/model.safetensors"))).unwrap();
+        (losses, weights)
+    };
+    assert!(run("first") == run("second"), "two runs of one plan differ");
+    let record = |name: &str| std::fs::read_to_string(bench.path(&format!("home/runs/{name}/plan.toml"))).unwrap();
+    assert_eq!(record("first"), record("second"));
+    let journal = std::fs::read_to_string(bench.path("home/runs/first/journal.jsonl")).unwrap();
+    assert!(journal.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    bench.refused(&["train", "plan.toml", "--run", "first"], 1, &["already", "--run"]);
+}
+
+#[test]
+fn bad_input_is_refused_and_leaves_nothing_behind() {
+    let bench = Bench::new();
+    bench.refused(&["train", "no-such-plan"], 1, &["no-such-plan", "first-run"]);
+    bench.refused(&["train"], 2, &["PLAN"]);
+    bench.refused(
+        &["train", "plan.toml", "--set", "phase.tune.stpes=3"],
+        1,
+        &["phase.tune.stpes", "`steps`", "plan.toml"],
+    );
+    bench.refused(&["train", "plan.toml", "--device", "cuda:7"], 1, &["cuda:7", "next:"]);
+    bench.refused(&["train", "plan.toml", "--set", "phase.pretrain.corpus=missing.txt"], 1, &["missing.txt", "next:"]);
+    bench.write("empty.txt", "");
+    bench.refused(&["train", "plan.toml", "--set", "phase.pretrain.corpus=empty.txt"], 1, &["empty.txt", "empty"]);
+    bench.write("short.txt", "only a few words here");
+    bench.refused(&["train", "plan.toml", "--set", "phase.pretrain.corpus=short.txt"], 1, &["held out", "next:"]);
+    let none_held_out = ["--set", "phase.pretrain.corpus=short.txt", "--set", "phase.pretrain.held_out=0"];
+    bench.refused(&[&["train", "plan.toml"][..], &none_held_out].concat(), 1, &["tokens", "next:"]);
+    bench.write("labels.jsonl", "{\"text\":\"a\",\"label\":\"b\"}\n{\"text\":\n{\"text\":\"c\",\"label\":\"d\"}\n");
+    bench.refused(&["train", "plan.toml"], 1, &["labels.jsonl:2"]);
+    bench.write("labels.jsonl", "{\"text\":\"a\",\"category\":\"b\"}\n");
+    bench.refused(&["train", "plan.toml"], 1, &["labels.jsonl:1", "label", "category"]);
+    bench.refused(&["train", "plan.toml", "--set", "phase.tune.context=128"], 1, &["phase tune", "128", "64"]);
+    bench.refused(&["train", "plan.toml", "--set", "phase.tune.frozen=block.9"], 1, &["block.9", "block.0"]);
+    bench.refused(&["train", "plan.toml", "--set", "phase.tune.frozen=all"], 1, &["nothing is left to train"]);
+    bench.refused(&["train", "plan.toml", "--run", "../escape"], 2, &["../escape"]);
+    assert_eq!(bench.runs(), [] as [String; 0], "a refused plan leaves no run");
+}
+
+#[test]
+fn broken_rows_can_be_skipped() {
+    let bench = Bench::new();
+    let rows = std::fs::read_to_string(bench.path("labels.jsonl")).unwrap();
+    bench.write("labels.jsonl", &format!("not json\n{rows}"));
+    bench.refused(&["train", "plan.toml"], 1, &["labels.jsonl:1"]);
+    let events = bench.json(&["train", "plan.toml", "--json", "--set", "phase.tune.skip_broken=true"]);
+    assert_eq!(kinds(&events).last(), Some(&"finished"));
+}
+
+#[test]
+fn what_is_no_checkpoint_is_named() {
+    let bench = Bench::new();
+    bench.refused(&["sample", "nothing", "--prompt", "a"], 1, &["nothing is no checkpoint", "no runs"]);
+    bench.refused(&["eval", "text.txt", "--text", "text.txt"], 1, &["it is a file"]);
+    bench.json(&["train", "plan.toml", "--json"]);
+    bench.refused(&["sample", "small@7", "--prompt", "a"], 1, &["small@7", "6 (pretrain)"]);
+    bench.refused(&["eval", "small", "--text", "no.txt"], 1, &["no.txt"]);
+    bench.refused(&["eval", "small", "--text", "text.txt", "--context", "65"], 1, &["65", "64"]);
+    bench.refused(&["sample", "small", "--prompt", "a", "--temperature", "-1"], 2, &["temperature"]);
+}
+
+#[test]
+fn a_tokenizer_that_does_not_fit_is_refused() {
+    let bench = Bench::new();
+    bench.json(&["train", "plan.toml", "--json"]);
+    let larger = bench.plan("").replace("vocabulary = 300", "vocabulary = 310").replace("\"small\"", "\"larger\"");
+    bench.write("larger.toml", &larger);
+    bench.json(&["train", "larger.toml", "--json", "--steps", "1"]);
+    let tokenizer = bench.path("home/runs/larger/checkpoints/step-1");
+    let mixed =
+        bench.plan("").replace("model = { preset = \"llama-1m\", context = 64 }", "model = { from = \"small\" }");
+    let mixed = mixed.replace("vocabulary = 300", &format!("path = \"{}\"", tokenizer.display()));
+    bench.write("mixed.toml", &mixed);
+    bench.refused(&["train", "mixed.toml"], 1, &["tokenizer does not fit", "300"]);
+    let continued = bench
+        .plan("")
+        .replace("model = { preset = \"llama-1m\", context = 64 }", "model = { from = \"small@pretrain\" }");
+    bench.write("continued.toml", &continued.replace("tokenizer = { vocabulary = 300 }\n", ""));
+    let events = bench.json(&["train", "continued.toml", "--json"]);
+    assert!(events[0]["phase"]["base"].as_str().unwrap().ends_with("step-6"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_saves_and_says_where() {
+    let bench = Bench::new();
+    let arguments = ["train", "plan.toml", "--json", "--set", "phase.pretrain.steps=100000"];
+    let mut child = bench.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Once steps are coming, it is interrupted.
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    while !lines.next().unwrap().unwrap().contains("\"step\":{") {}
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let rest: Vec<String> = lines.map(|line| line.unwrap()).collect();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    let saved = text.lines().find_map(|line| line.split(" in ").nth(1)).unwrap();
+    assert!(Path::new(saved).join("model.safetensors").is_file(), "{text}");
+    assert!(rest.last().unwrap().contains("\"checkpoint\""), "{:?}", rest.last());
+    bench.json(&["sample", saved, "--prompt", "the", "--max-tokens", "2", "--json"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("home")).unwrap();
+    std::fs::set_permissions(bench.path("home"), std::fs::Permissions::from_mode(0o555)).unwrap();
+    // Whoever may write everywhere, as in a container, needs a path that nobody can write.
+    let home = if std::fs::write(bench.path("home/probe"), "").is_ok() { "/proc/frostline" } else { "home" };
+    bench.refused(&["train", "plan.toml", "--home", home], 1, &[home, "--home"]);
+    std::fs::set_permissions(bench.path("home"), std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn text_of_a_model_or_a_file_never_steers_the_terminal() {
+    let bench = Bench::new();
+    bench.refused(&["train", "evil\u{1b}[2J.toml"], 1, &["␛[2J"]);
+    bench.json(&["train", "plan.toml", "--json", "--steps", "1"]);
+    let output = bench.run(&["sample", "small", "--prompt", "a\u{1b}]0;title\u{7}b", "--max-tokens", "3"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("a␛]0;title␇b"), "{text}");
+}
