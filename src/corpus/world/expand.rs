@@ -57,7 +57,8 @@ fn write_rows(rows: &[Row], path: &Path) -> Result<()> {
             serde_json::to_writer(&mut file, row).what(|| "cannot write a row".into())?;
             file.write_all(b"\n").what(|| "cannot write a row".into())?;
         }
-        let file = file.into_inner().map_err(|error| error.into_error()).what(|| "cannot write the last rows".into())?;
+        let file =
+            file.into_inner().map_err(|error| error.into_error()).what(|| "cannot write the last rows".into())?;
         file.sync_all().what(|| "cannot bring it to the disk".into())
     };
     write().what(|| format!("cannot write {}", path.display()))

@@ -13,10 +13,16 @@ pub(super) struct Binding {
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     /// Any person that has these properties, in a place if one is given.
-    Person { wants: Vec<String>, home: Option<Path> },
+    Person {
+        wants: Vec<String>,
+        home: Option<Path>,
+    },
     Place,
     Event,
-    Number { low: Operand, high: Operand },
+    Number {
+        low: Operand,
+        high: Operand,
+    },
     Sum(Operand, Operand),
     Difference(Operand, Operand),
     Product(Operand, Operand),
@@ -79,9 +85,7 @@ impl Source {
             Source::Person { home, .. } => home.iter().collect(),
             Source::Place | Source::Event => Vec::new(),
             Source::Number { low, high } => named(low, high),
-            Source::Sum(one, other) | Source::Difference(one, other) | Source::Product(one, other) => {
-                named(one, other)
-            }
+            Source::Sum(one, other) | Source::Difference(one, other) | Source::Product(one, other) => named(one, other),
             Source::Path(path) => vec![path],
         }
     }

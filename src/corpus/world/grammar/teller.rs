@@ -106,8 +106,7 @@ impl<'a> Teller<'a> {
 
     /// Appends a template; on failure everything is as before, and false is returned.
     fn tell(&mut self, template: &'a Template) -> bool {
-        let (length, bound, told, discourse) =
-            (self.out.len(), self.bindings.len(), self.told.len(), self.discourse);
+        let (length, bound, told, discourse) = (self.out.len(), self.bindings.len(), self.told.len(), self.discourse);
         let done = template.pieces.iter().all(|piece| self.piece(piece));
         if !done {
             self.out.truncate(length);

@@ -13,11 +13,28 @@ pub(super) enum Piece {
     Text(String),
     Choice(Vec<Template>),
     /// A rule by its index in the grammar.
-    Rule { rule: usize, argument: Option<Path> },
-    Guard { path: Path, wanted: Wanted },
-    Let { name: String, source: Source },
-    Slot { path: Path, filters: Vec<Filter>, capital: bool },
-    Range { low: i64, high: i64, filters: Vec<Filter> },
+    Rule {
+        rule: usize,
+        argument: Option<Path>,
+    },
+    Guard {
+        path: Path,
+        wanted: Wanted,
+    },
+    Let {
+        name: String,
+        source: Source,
+    },
+    Slot {
+        path: Path,
+        filters: Vec<Filter>,
+        capital: bool,
+    },
+    Range {
+        low: i64,
+        high: i64,
+        filters: Vec<Filter>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

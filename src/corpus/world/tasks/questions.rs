@@ -18,7 +18,8 @@ pub(super) fn rows(scene: Scene) -> Result<Rows> {
     for fact in facts.iter().filter(|fact| !tells_of_both(scene, fact)) {
         for (wording, question) in fact.relation.questions.iter().enumerate() {
             let Some(asked) = scene.say(fact.subject, question, Style::Prose) else { continue };
-            let row = Row::Pair { prompt: format!("Question: {asked}\nAnswer:"), completion: format!(" {}", fact.answer) };
+            let row =
+                Row::Pair { prompt: format!("Question: {asked}\nAnswer:"), completion: format!(" {}", fact.answer) };
             if !is_held_out(scene, fact.subject) {
                 train.push(row);
             } else if wording == 0 || fact.relation.of != "person" {

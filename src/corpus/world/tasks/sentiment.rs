@@ -12,8 +12,19 @@ const TRAIN: usize = 1000;
 const TEST: usize = 400;
 /// Lists of judging words; of every ten words train shows some.
 const JUDGEMENTS: [&str; 13] = [
-    "tasty", "nasty", "cosy", "shabby", "sturdy", "flimsy", "pleasant_trip", "awful_trip", "kind_word", "unkind_word",
-    "glad", "angry", "sad",
+    "tasty",
+    "nasty",
+    "cosy",
+    "shabby",
+    "sturdy",
+    "flimsy",
+    "pleasant_trip",
+    "awful_trip",
+    "kind_word",
+    "unkind_word",
+    "glad",
+    "angry",
+    "sad",
 ];
 const SHOWN_OF_TEN: usize = 6;
 
@@ -21,7 +32,7 @@ pub(super) fn rows(scene: Scene) -> Result<Rows> {
     let mut fewer_words = sources::lexicon()?;
     JUDGEMENTS.iter().try_for_each(|list| fewer_words.thin(list, SHOWN_OF_TEN))?;
     let world = World::build(&fewer_words, SEED)?;
-    let fewer = Scene { lexicon: &fewer_words, world: &world, grammar: scene.grammar };
+    let fewer = Scene { world: &world, grammar: scene.grammar };
     let mut seen = HashSet::new();
     let train = opinions(fewer, "sentiment train", TRAIN, &mut seen)?;
     let test = opinions(scene, "sentiment test", TEST, &mut seen)?;
