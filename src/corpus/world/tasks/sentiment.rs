@@ -26,7 +26,7 @@ const JUDGEMENTS: [&str; 13] = [
     "angry",
     "sad",
 ];
-const SHOWN_OF_TEN: usize = 6;
+const SHOWN_OF_TEN: usize = 3;
 
 pub(super) fn rows(scene: Scene) -> Result<Rows> {
     let mut fewer_words = sources::lexicon()?;
