@@ -42,7 +42,7 @@ fn each_version_has_its_hash() {
         let (train, test) = lines_of(set);
         train.iter().chain(test).for_each(|row| serde_json::to_writer(&mut bytes, row).unwrap());
     }
-    assert_eq!((VERSION, xxhash_rust::xxh3::xxh3_64(&bytes)), (1, 0));
+    assert_eq!((VERSION, xxhash_rust::xxh3::xxh3_64(&bytes)), (1, 17518725667214841908));
 }
 
 #[test]
@@ -112,7 +112,8 @@ fn sentiment_is_tested_with_words_that_train_lacks_and_stories_have() {
     let told = words(&stories());
     let with_new_words = test.iter().filter(|row| !words(row.key()).is_subset(&known)).count();
     assert!(with_new_words * 4 > test.len(), "{with_new_words}");
-    let untold: BTreeSet<String> = test.iter().flat_map(texts).flat_map(words).filter(|word| !told.contains(word)).collect();
+    let untold: BTreeSet<String> =
+        test.iter().flat_map(texts).flat_map(words).filter(|word| !told.contains(word)).collect();
     assert!(untold.len() < 12, "{untold:?}");
 }
 
@@ -129,12 +130,21 @@ fn every_fact_is_stated_in_the_stories() {
     }
 }
 
+/// A statement, and how it begins where its subject was named before.
+fn with_pronouns(statement: String) -> Vec<String> {
+    let (first, rest) = statement.split_once(' ').unwrap_or((&statement, ""));
+    let pronouns = if first.ends_with("'s") { ["Her", "His"] } else { ["She", "He"] };
+    let mut forms: Vec<String> = pronouns.iter().map(|pronoun| format!("{pronoun} {rest}")).collect();
+    forms.push(statement);
+    forms
+}
+
 /// All facts, each in all its wordings.
 fn statements() -> Vec<Vec<String>> {
     let lexicon = sources::lexicon().unwrap();
     let grammar = sources::grammar(&lexicon).unwrap();
     let world = World::build(&lexicon, SEED).unwrap();
-    let scene = Scene { lexicon: &lexicon, grammar: &grammar, world: &world };
+    let scene = Scene { grammar: &grammar, world: &world };
     let told = all_facts(scene).into_iter().map(|fact| {
         let wordings = fact.relation.statements.iter();
         wordings.filter_map(|statement| scene.say(fact.subject, statement, language::Style::Prose)).collect()
@@ -163,7 +173,9 @@ fn texts_are_well_formed() {
             assert!(!text.contains("..") || text.contains("..."), "{text}");
             let words: Vec<&str> = text.split_whitespace().collect();
             for pair in words.windows(2) {
-                let vowel = pair[1].starts_with(['a', 'e', 'i', 'o']) && !pair[1].starts_with("one") && !pair[1].starts_with("eu");
+                let vowel = pair[1].starts_with(['a', 'e', 'i', 'o'])
+                    && !pair[1].starts_with("one")
+                    && !pair[1].starts_with("eu");
                 assert!(!(matches!(pair[0], "a" | "A") && vowel && set != Set::Translation), "{pair:?} in {text}");
                 assert!(!(pair[0] == pair[1] && pair[0].len() > 2 && set == Set::Stories), "{pair:?} in {text}");
             }
@@ -182,7 +194,7 @@ fn the_corpus_is_rich() {
         .collect();
     assert!(words.len() > 3500, "{}", words.len());
     // Facts are repeated on purpose; other sentences should not be.
-    let stated: HashSet<String> = statements().into_iter().flatten().collect();
+    let stated: HashSet<String> = statements().into_iter().flatten().flat_map(with_pronouns).collect();
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     let long = |sentence: &&str| sentence.split(' ').count() >= 5 && !stated.contains(*sentence);
     for sentence in sentences(&stories).filter(long) {
@@ -191,7 +203,7 @@ fn the_corpus_is_rich() {
     let all: usize = times.values().sum();
     let repeated: usize = times.values().filter(|times| **times > 1).sum();
     println!("{} forms, {repeated} of {all} long sentences repeated", words.len());
-    assert!(repeated * 100 < all * 40, "{repeated} of {all}");
+    assert!(repeated * 5 < all * 2, "{repeated} of {all}");
 }
 
 #[test]
@@ -232,15 +244,4 @@ fn expanding_writes_once_and_whole() {
 fn a_cache_that_cannot_be_written_is_an_error() {
     let error = expand(Set::Preferences, Path::new("/dev/null/cache")).unwrap_err().to_string();
     assert!(error.contains("preferences") && error.contains("next:"), "{error}");
-}
-
-#[test]
-fn look() {
-    let cache = Path::new("/tmp/world-look");
-    for set in Set::ALL {
-        let start = std::time::Instant::now();
-        let rows = match rows(set) { Ok(r) => r, Err(e) => { eprintln!("{e}"); continue; } };
-        eprintln!("{} {} {} {:?}", set.name(), rows.train.len(), rows.test.len(), start.elapsed());
-        if let Err(e) = expand(set, cache) { eprintln!("{e}"); }
-    }
 }

@@ -6,7 +6,7 @@
 mod phonology;
 mod sentence;
 
-pub use sentence::{Pair, pair};
+pub use sentence::pair;
 
 use std::collections::BTreeMap;
 

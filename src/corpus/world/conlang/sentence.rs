@@ -61,14 +61,15 @@ pub fn pair(language: &Language, random: &mut Random) -> Option<Pair> {
     })
 }
 
+/// Verbs or nouns: English entry and stem.
+type Words = BTreeMap<String, String>;
 /// A phrase in English and in the other language.
 type Both = (String, String);
+/// What stands before an object in English, and the object.
+type Object = (&'static str, Both);
 
 /// Verbs of one kind and the objects that they take, each with what stands before it in English.
-fn objects<'l>(
-    language: &'l Language,
-    random: &mut Random,
-) -> Option<(&'l BTreeMap<String, String>, Vec<(&'static str, Both)>)> {
+fn objects<'l>(language: &'l Language, random: &mut Random) -> Option<(&'l Words, Vec<Object>)> {
     let ending = &language.endings;
     Some(match random.below(10) {
         0..4 => (&language.handling, vec![(" ", noun(language, &language.things, &ending.accusative, random)?)]),
@@ -82,7 +83,7 @@ fn objects<'l>(
     })
 }
 
-fn any<'l>(words: &'l BTreeMap<String, String>, random: &mut Random) -> Option<(&'l str, &'l str)> {
+fn any<'l>(words: &'l Words, random: &mut Random) -> Option<(&'l str, &'l str)> {
     let at = random.below(words.len());
     words.iter().nth(at).map(|(english, stem)| (english.as_str(), stem.as_str()))
 }
@@ -99,19 +100,13 @@ fn subject(language: &Language, random: &mut Random) -> Option<Subject> {
     Some(Subject { english, hillspeech, person })
 }
 
-fn noun(language: &Language, nouns: &BTreeMap<String, String>, case: &str, random: &mut Random) -> Option<Both> {
+fn noun(language: &Language, nouns: &Words, case: &str, random: &mut Random) -> Option<Both> {
     let plural = random.chance(35);
     phrase(language, nouns, case, plural, random)
 }
 
 /// A noun with `the`, perhaps an adjective and a possessor, in a case and number.
-fn phrase(
-    language: &Language,
-    nouns: &BTreeMap<String, String>,
-    case: &str,
-    plural: bool,
-    random: &mut Random,
-) -> Option<Both> {
+fn phrase(language: &Language, nouns: &Words, case: &str, plural: bool, random: &mut Random) -> Option<Both> {
     let inflected = |stem: &str, plural: bool, case: &str| {
         let number = if plural { language.endings.plural.as_str() } else { "" };
         attach(&attach(stem, number, &language.sandhi), case, &language.sandhi)

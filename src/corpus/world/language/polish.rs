@@ -125,8 +125,10 @@ mod tests {
 
     #[test]
     fn polishes_speech() {
-        let rough = "\"it rains.\" said Mira. \"the sun!\" she cried. \"go..\" he went. he asked: \"why?\" the \"old\" cat";
-        let fine = "\"It rains,\" said Mira. \"The sun!\" she cried. \"Go.\" He went. He asked: \"Why?\" the \"old\" cat";
+        let rough =
+            "\"it rains.\" said Mira. \"the sun!\" she cried. \"go..\" he went. he asked: \"why?\" the \"old\" cat";
+        let fine =
+            "\"It rains,\" said Mira. \"The sun!\" she cried. \"Go.\" He went. He asked: \"Why?\" the \"old\" cat";
         assert_eq!(polish(rough, Style::Prose), fine);
     }
 

@@ -30,5 +30,5 @@ fn probe(scene: Scene, fact: &Fact, turn: usize) -> Option<Row> {
     let probes = &fact.relation.probes;
     let wordings = (0..probes.len()).map(|step| &probes[(turn + step) % probes.len()]);
     let prompt = wordings.into_iter().find_map(|probe| scene.say(fact.subject, probe, Style::Prose))?;
-    Some(Row::Pair { prompt: prompt, completion: format!(" {}.", fact.answer) })
+    Some(Row::Pair { prompt, completion: format!(" {}.", fact.answer) })
 }

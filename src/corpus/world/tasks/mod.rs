@@ -18,7 +18,6 @@ use std::collections::HashSet;
 use super::facts::{SEED, Value, World};
 use super::grammar::{Document, Grammar, Relation, Teller, Template};
 use super::language::Style;
-use super::lexicon::Lexicon;
 use super::random::Random;
 use super::{Set, sources};
 use crate::error::{Context, Error, Result};
@@ -26,7 +25,6 @@ use crate::error::{Context, Error, Result};
 /// What rows are made from.
 #[derive(Clone, Copy)]
 pub(super) struct Scene<'a> {
-    pub lexicon: &'a Lexicon,
     pub grammar: &'a Grammar,
     pub world: &'a World<'a>,
 }
@@ -37,7 +35,7 @@ pub fn rows(set: Set) -> Result<Rows> {
         let lexicon = sources::lexicon()?;
         let grammar = sources::grammar(&lexicon)?;
         let world = World::build(&lexicon, SEED)?;
-        let scene = Scene { lexicon: &lexicon, grammar: &grammar, world: &world };
+        let scene = Scene { grammar: &grammar, world: &world };
         match set {
             Set::Stories => stories::rows(scene),
             Set::Ledger => ledger::rows(scene),

@@ -26,13 +26,13 @@ const JUDGEMENTS: [&str; 13] = [
     "angry",
     "sad",
 ];
-const SHOWN_OF_TEN: usize = 6;
+const SHOWN_OF_TEN: usize = 3;
 
 pub(super) fn rows(scene: Scene) -> Result<Rows> {
     let mut fewer_words = sources::lexicon()?;
     JUDGEMENTS.iter().try_for_each(|list| fewer_words.thin(list, SHOWN_OF_TEN))?;
     let world = World::build(&fewer_words, SEED)?;
-    let fewer = Scene { lexicon: &fewer_words, world: &world, grammar: scene.grammar };
+    let fewer = Scene { world: &world, grammar: scene.grammar };
     let mut seen = HashSet::new();
     let train = opinions(fewer, "sentiment train", TRAIN, &mut seen)?;
     let test = opinions(scene, "sentiment test", TEST, &mut seen)?;

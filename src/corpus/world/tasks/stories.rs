@@ -13,9 +13,9 @@ const BYTES: usize = 4_900_000;
 /// Beyond the indices of the corpus: stories that are told for other sets start here.
 pub(super) const BEYOND: usize = 1_000_000;
 const TEST_PERCENT: usize = 5;
-/// Times that the register states each fact, and how many lines a page of it has.
+/// Times that the register states each fact, and the most lines on a page of it.
 const READINGS: usize = 12;
-const LINES: usize = 5;
+const LINES: usize = 8;
 
 pub(super) fn rows(scene: Scene) -> Result<Rows> {
     let mut documents = scene.grammar.documents_of("tale_")?;
@@ -60,7 +60,8 @@ fn read_register(scene: Scene) -> Result<Vec<Row>> {
         let mut order: Vec<&Fact> = of_subject.iter().collect();
         for reading in 0..READINGS {
             random.shuffle(&mut order);
-            for page in order.chunks(LINES) {
+            let pages = order.len().div_ceil(LINES);
+            for page in order.chunks(order.len().div_ceil(pages)) {
                 let mut teller = scene.teller("register", rows.len());
                 let heading = random.pick(headings).and_then(|heading| teller.text(heading, Style::Prose));
                 let lines = page.iter().filter_map(|fact| statement(scene, fact, reading));
