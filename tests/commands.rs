@@ -217,15 +217,21 @@ fn bad_input_is_refused_and_leaves_nothing_behind() {
     bench.refused(&["train", "plan.toml", "--set", "phase.pretrain.corpus=short.txt"], 1, &["held out", "next:"]);
     let none_held_out = ["--set", "phase.pretrain.corpus=short.txt", "--set", "phase.pretrain.held_out=0"];
     bench.refused(&[&["train", "plan.toml"][..], &none_held_out].concat(), 1, &["tokens", "next:"]);
+    refuses_bad_examples(&bench);
+    assert_eq!(bench.runs(), [] as [String; 0], "a refused plan leaves no run");
+}
+
+fn refuses_bad_examples(bench: &Bench) {
+    let rows = std::fs::read_to_string(bench.path("labels.jsonl")).unwrap();
     bench.write("labels.jsonl", "{\"text\":\"a\",\"label\":\"b\"}\n{\"text\":\n{\"text\":\"c\",\"label\":\"d\"}\n");
     bench.refused(&["train", "plan.toml"], 1, &["labels.jsonl:2"]);
     bench.write("labels.jsonl", "{\"text\":\"a\",\"category\":\"b\"}\n");
     bench.refused(&["train", "plan.toml"], 1, &["labels.jsonl:1", "label", "category"]);
+    bench.write("labels.jsonl", &rows);
     bench.refused(&["train", "plan.toml", "--set", "phase.tune.context=128"], 1, &["phase tune", "128", "64"]);
     bench.refused(&["train", "plan.toml", "--set", "phase.tune.frozen=block.9"], 1, &["block.9", "block.0"]);
     bench.refused(&["train", "plan.toml", "--set", "phase.tune.frozen=all"], 1, &["nothing is left to train"]);
     bench.refused(&["train", "plan.toml", "--run", "../escape"], 2, &["../escape"]);
-    assert_eq!(bench.runs(), [] as [String; 0], "a refused plan leaves no run");
 }
 
 #[test]
