@@ -157,6 +157,8 @@ fn gradients_of_the_whole_model_agree_with_finite_differences_whatever_is_frozen
         let first_visible = [0, 0, 0, 3, 3, 0, 0, 0, 0, 0];
         let input =
             Input { rows: 2, columns: 5, tokens: &tokens, positions: &positions, first_visible: Some(&first_visible) };
+        assert_eq!(decoder.config.groups(), decoder.parameters.groups());
+        assert_eq!(decoder.config.parameter_count(), decoder.parameters.count());
         let all = Thaw::all_but(&decoder.parameters, &[]).unwrap();
         let (_, whole) = loss_and_gradients(&decoder, &input, &targets, &all);
         check_finite_differences(&decoder, &input, &targets, &whole);

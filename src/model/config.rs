@@ -1,5 +1,6 @@
 //! The shape of a decoder.
 
+use super::group::{Group, Kind, Layer};
 use crate::ops::attention::Heads;
 use crate::{Error, Result};
 
@@ -104,6 +105,18 @@ impl Config {
         let positions = if self.rotary.is_none() { self.context * width } else { 0 };
         let head = if self.tied { 0 } else { self.vocabulary * width };
         self.vocabulary * width + positions + self.layers * (attention + mlp + 2 * norm) + norm + head
+    }
+
+    /// The groups of parameters that a model of this shape has, from the bottom up.
+    pub fn groups(&self) -> Vec<Group> {
+        let in_block =
+            |index| [Kind::Attention, Kind::Mlp, Kind::Norm].map(|kind| Group::new(Layer::Block(index), kind));
+        let head = (!self.tied).then_some(Group::new(Layer::Head, Kind::Head));
+        std::iter::once(Group::new(Layer::Embedding, Kind::Embedding))
+            .chain((0..self.layers).flat_map(in_block))
+            .chain(std::iter::once(Group::new(Layer::Norm, Kind::Norm)))
+            .chain(head)
+            .collect()
     }
 
     /// Output width of the MLP's first projection: SwiGLU has gate and up in one.

@@ -146,6 +146,18 @@ fn parse_layers(text: &str) -> Option<Layers> {
     }
 }
 
+/// Refuses a selector that names none of `groups`.
+pub fn check_selectors(groups: &[Group], selectors: &[Selector]) -> Result<()> {
+    match selectors.iter().find(|selector| !groups.iter().any(|group| selector.matches(*group))) {
+        None => Ok(()),
+        Some(selector) => {
+            let groups: Vec<String> = groups.iter().map(Group::to_string).collect();
+            Err(Error::new(format!("\"{selector}\" names nothing in this model"))
+                .next(format!("it has {}", groups.join(", "))))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! The parameters of a model in a fixed order, which of them train, and their gradients.
 
-use super::group::{Group, Layer, Selector};
+use super::group::{Group, Layer, Selector, check_selectors};
+use crate::Result;
 use crate::ops::Slot;
-use crate::{Error, Result};
 use candle_core::Tensor;
 use std::ops::{Index, IndexMut};
 
@@ -93,13 +93,7 @@ pub struct Thaw {
 impl Thaw {
     /// Everything trains but what `frozen` names. A selector that names nothing in this model is an error.
     pub fn all_but(parameters: &Parameters, frozen: &[Selector]) -> Result<Self> {
-        for selector in frozen {
-            if !parameters.iter().any(|(_, p)| selector.matches(p.group)) {
-                let groups: Vec<String> = parameters.groups().iter().map(Group::to_string).collect();
-                return Err(Error::new(format!("\"{selector}\" names nothing in this model"))
-                    .next(format!("it has {}", groups.join(", "))));
-            }
-        }
+        check_selectors(&parameters.groups(), frozen)?;
         let trains = parameters.iter().map(|(_, p)| !frozen.iter().any(|s| s.matches(p.group))).collect();
         Ok(Self::from_flags(parameters, trains))
     }

@@ -11,6 +11,7 @@ use crate::corpus::progress::Progress;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::error::Kind;
 use crate::learn::{AdamWSettings, Learner};
+use crate::model::group::check_selectors;
 use crate::model::{Decoder, Selector, folder, preset};
 use crate::ops::adamw;
 use crate::protocol::{CheckpointSaved, Evaluation, Event, Finished, Notice, PhaseStarted, Step};
@@ -117,11 +118,27 @@ fn check_fit(plan: &Plan, tokenizer: &Tokenizer, config: &crate::model::Config) 
             .next("use the tokenizer that the model was trained with"));
     }
     match plan.phases.iter().find(|phase| phase.context > config.context) {
-        None => Ok(()),
+        None => plan.phases.iter().try_for_each(|phase| check_frozen(phase, config)),
         Some(phase) => Err(Error::new(format!("the phase {} does not fit the model", phase.name))
             .because(format!("its context is {}, and the model's {}", phase.context, config.context))
             .next(format!("set phase.{}.context to {} or less", phase.name, config.context))),
     }
+}
+
+/// What a phase freezes must be there, and must leave something to train.
+fn check_frozen(phase: &PhasePlan, config: &crate::model::Config) -> Result<()> {
+    let (frozen, groups) = (selectors(phase)?, config.groups());
+    let checked = check_selectors(&groups, &frozen).and_then(|()| {
+        match groups.iter().all(|group| frozen.iter().any(|selector| selector.matches(*group))) {
+            true => Err(Error::new("nothing is left to train").next("leave some layer out of `frozen`")),
+            false => Ok(()),
+        }
+    });
+    checked.map_err(|error| error.within(format!("the phase {} cannot start", phase.name)))
+}
+
+fn selectors(phase: &PhasePlan) -> Result<Vec<Selector>> {
+    phase.frozen.iter().map(|selector| selector.parse()).collect()
 }
 
 /// A run being carried out.
@@ -160,9 +177,7 @@ impl Run<'_> {
         let plan = self.request.plan;
         let phase = &plan.phases[index];
         let (decoder, base) = self.first_weights(plan.parent(index))?;
-        let frozen = phase.frozen.iter().map(|selector| selector.parse()).collect::<Result<Vec<Selector>>>()?;
-        let mut learner = Learner::new(decoder, &frozen, settings(phase))
-            .map_err(|error| error.within(format!("the phase {} cannot start", phase.name)))?;
+        let mut learner = Learner::new(decoder, &selectors(phase)?, settings(phase))?;
         let steps = length(phase, data);
         self.announce(phase, &learner, data, base.clone(), steps)?;
         let mut watch = watch(plan, index, data, earlier);
