@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     let path = std::env::args().nth(1).ok_or_else(|| Error::usage("which checkpoint?").next("give its folder"))?;
     let path = PathBuf::from(path).canonicalize().what(|| "cannot find the checkpoint".into())?;
     let decoder = folder::load(&path, DType::F32, &Device::Cpu)?;
-    let mut random = Random::new(1, &[]);
+    let mut random = Random::new(1, 0);
     let tokens: Vec<u32> = (0..ROWS * COLUMNS).map(|_| random.below(decoder.config.vocabulary) as u32).collect();
     let positions: Vec<u32> = (0..ROWS * COLUMNS).map(|i| (i % COLUMNS) as u32).collect();
     let input = Input { rows: ROWS, columns: COLUMNS, tokens: &tokens, positions: &positions, first_visible: None };

@@ -145,6 +145,21 @@ fn a_run_is_the_same_bits_every_time() {
 }
 
 #[test]
+fn the_audit_names_what_trains_without_a_gradient() {
+    let mut decoder = load("llama-tied");
+    let (id, _) = decoder.parameters.iter().find(|(_, p)| p.name == "block.1.mlp.down.weight").unwrap();
+    decoder.parameters[id].value = decoder.parameters[id].value.zeros_like().unwrap();
+    let batch = batches("llama-tied").remove(0);
+    let mut learner = Learner::new(decoder, &["all/norm".parse().unwrap()], settings()).unwrap();
+    let report = learner.step(std::slice::from_ref(&batch), LEARNING_RATE).unwrap();
+    assert_eq!(report.missing, ["block.1.mlp.up.weight"], "nothing comes back through a weight of zeros");
+    // The step moved that weight, and what trains did not change: nothing is looked for.
+    assert!(learner.step(std::slice::from_ref(&batch), LEARNING_RATE).unwrap().missing.is_empty());
+    learner.set_frozen(&[]).unwrap();
+    assert!(learner.step(std::slice::from_ref(&batch), LEARNING_RATE).unwrap().missing.is_empty());
+}
+
+#[test]
 fn a_loss_that_is_no_number_leaves_the_weights_alone() {
     let mut learner = Learner::new(load("gpt2"), &[], settings()).unwrap();
     let (id, _) = learner.decoder.parameters.iter().find(|(_, p)| p.name == "norm.bias").unwrap();

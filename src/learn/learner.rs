@@ -4,6 +4,7 @@ use super::objective;
 use super::optimizer::{AdamW, AdamWSettings, gradient_norm};
 use crate::corpus::batches::Batch;
 use crate::model::{Decoder, Gradients, Selector, Thaw};
+use crate::ops::reduce;
 use crate::{Error, Result};
 
 /// What one optimizer step did.
@@ -15,7 +16,7 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// Positions read.
     pub tokens: u64,
-    /// Parameters that train but got no gradient: only looked for at the first step and after what trains changed.
+    /// Parameters that train but got no gradient, or nothing but zeros: only looked for at the first step and after what trains changed.
     pub missing: Vec<String>,
 }
 
@@ -70,15 +71,23 @@ impl Learner {
                 .because(format!("the loss is {loss} and the gradient's norm {norm}"))
                 .next("lower the learning rate, lengthen the warm-up, or clip gradients at a smaller norm"));
         }
-        let missing = if self.audit_due { self.missing(&gradients) } else { Vec::new() };
+        let missing = if self.audit_due { self.missing(&gradients)? } else { Vec::new() };
         self.audit_due = false;
         self.optimizer.step(&mut self.decoder.parameters, &gradients, norm, learning_rate)?;
         let tokens = batches.iter().map(|batch| batch.inputs.len() as u64).sum();
         Ok(StepReport { loss, gradient_norm: norm, tokens, missing })
     }
 
-    fn missing(&self, gradients: &Gradients) -> Vec<String> {
-        gradients.missing().into_iter().map(|id| self.decoder.parameters[id].name.clone()).collect()
+    /// The gradient audit: parameters that train and got nothing, or nothing but zeros.
+    fn missing(&self, gradients: &Gradients) -> Result<Vec<String>> {
+        let mut missing = Vec::new();
+        for (id, parameter) in self.decoder.parameters.iter().filter(|(id, _)| gradients.trains(*id)) {
+            let squares = gradients.get(id).map_or(Ok(0.0), reduce::sum_of_squares)?;
+            if squares == 0.0 {
+                missing.push(parameter.name.clone());
+            }
+        }
+        Ok(missing)
     }
 }
 

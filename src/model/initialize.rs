@@ -39,7 +39,7 @@ impl Initializer<'_> {
     }
 
     fn normal(&self, name: &str, shape: Shape, deviation: f64) -> Result<Tensor> {
-        let mut random = Random::new(self.seed, &[xxh3_64(name.as_bytes())]);
+        let mut random = Random::new(self.seed, xxh3_64(name.as_bytes()));
         let values: Vec<f32> = (0..shape.elem_count()).map(|_| (random.normal() * deviation) as f32).collect();
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.dtype)?.to_device(self.device)?)
     }

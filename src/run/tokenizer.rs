@@ -35,7 +35,7 @@ fn trained(plan: &Plan, vocabulary: usize, context: &Context) -> Result<Tokenize
     let split = Split::plan(&source, first.held_out, context.seed, context.cancel)?;
     let key = [source.fingerprint(), split.fingerprint(), vocabulary as u64, VERSION];
     let folder =
-        context.home.cache().join("tokenizers").join(format!("{:016x}", key.iter().fold(0, |a, b| mix(a ^ b))));
+        context.home.cache().join("tokenizers").join(format!("{:016x}", key.iter().fold(0, |a, &b| mix(a, b))));
     if let Ok(kept) = Tokenizer::load(&folder) {
         return Ok(kept);
     }

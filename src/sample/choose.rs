@@ -44,7 +44,7 @@ pub fn choose(logits: &[f32], sampling: &Sampling, position: u64) -> Result<u32>
     }
     let candidates = nucleus(logits, sampling);
     let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
-    let mut left = Random::new(sampling.seed, &[position]).uniform() * total;
+    let mut left = Random::new(sampling.seed, position).uniform() * total;
     for &(token, weight) in &candidates {
         left -= weight;
         if left < 0.0 {

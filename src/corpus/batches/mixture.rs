@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::corpus::batches::windows::check_shape;
-use crate::corpus::batches::{Batch, Batches, Rows, batch_of, mix};
+use crate::corpus::batches::{Batch, Batches, Rows, batch_of};
 use crate::error::{Error, Result};
+use crate::random::mix;
 
 /// Fixed-point one: shares are fractions of it.
 const ONE: u64 = 1 << 32;

@@ -11,7 +11,7 @@ use crate::error::Result;
 pub use held_out::{HeldOutBatch, HeldOutWindows, Span, held_out_examples};
 pub use mixture::Mixture;
 pub use packed::Packed;
-pub use permutation::{Permutation, mix};
+pub use permutation::Permutation;
 pub use windows::Windows;
 
 /// Target of a position without loss.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::corpus::batches::windows::check_shape;
-use crate::corpus::batches::{Batch, Batches, IGNORE, Permutation, Rows, batch_of, mix};
+use crate::corpus::batches::{Batch, Batches, IGNORE, Permutation, Rows, batch_of};
 use crate::corpus::examples::EncodedExample;
 use crate::error::{Error, Result};
+use crate::random::mix;
 
 /// Every example once an epoch. Examples are packed into rows once, in an order fixed by the seed; each epoch has its
 /// own order of rows.

@@ -1,13 +1,6 @@
 //! Orders of any length that take no memory.
 
-/// Mixes two numbers into one in which every bit depends on every bit of both.
-pub fn mix(a: u64, b: u64) -> u64 {
-    // The finalizer of SplitMix64 over a sum that an odd constant spreads.
-    let mut value = a.wrapping_add(b.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
-}
+use crate::random::mix;
 
 /// Rounds of the network; four already mix well.
 const ROUNDS: u64 = 6;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::corpus::batches::{Batch, Batches, Permutation, Rows, batch_of, mix};
+use crate::corpus::batches::{Batch, Batches, Permutation, Rows, batch_of};
 use crate::corpus::shards::Shard;
 use crate::error::{Error, Result};
+use crate::random::mix;
 
 /// From this many windows on, one is given up so that the grid can shift by a whole context.
 const FEW: u64 = 64;

@@ -9,12 +9,13 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::corpus::batches::{Permutation, mix};
+use crate::corpus::batches::Permutation;
 use crate::corpus::chat::Segment;
 use crate::corpus::documents::{Raw, Reader, for_each, parse};
 use crate::corpus::progress::Silent;
 use crate::corpus::source::{OnBroken, SourceFile};
 use crate::error::{Error, Result};
+use crate::random::mix;
 
 pub use encode::{Encoded, EncodedExample, encode};
 pub use template::Template;

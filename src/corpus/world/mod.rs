@@ -9,7 +9,6 @@ mod facts;
 mod grammar;
 mod language;
 mod lexicon;
-mod random;
 mod set;
 mod sources;
 mod tasks;

@@ -40,6 +40,7 @@ pub fn grammar(lexicon: &Lexicon) -> Result<Grammar> {
         "page_portrait": "registers/portrait.toml",
         "page_gossip": "registers/gossip.toml",
         "page_letters": "registers/letters.toml",
+        "page_visitors": "registers/visitors.toml",
         "page_almanac": "registers/almanac.toml",
         "roll": "registers/roll.toml",
         "ledger": "ledger.toml",

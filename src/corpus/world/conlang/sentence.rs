@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Language;
 use super::phonology::attach;
 use crate::corpus::world::language::{Form, Style, Word, inflect, polish};
-use crate::corpus::world::random::Random;
+use crate::random::Random;
 
 /// One sentence in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]

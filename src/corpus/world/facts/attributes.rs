@@ -1,7 +1,7 @@
 //! Named properties of entities, as templates ask for them (`{hero.home.river}`).
 
 use super::{Person, Place, Value, World};
-use crate::corpus::world::random::Random;
+use crate::random::Random;
 
 /// Every name [`World::attribute`] answers to besides the fields of records; a test keeps the two in step.
 const ATTRIBUTES: [&str; 47] = [

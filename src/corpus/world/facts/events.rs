@@ -3,8 +3,8 @@
 use super::Deck;
 use super::places::Place;
 use crate::corpus::world::lexicon::{Lexicon, Record};
-use crate::corpus::world::random::Random;
 use crate::error::{Error, Result};
+use crate::random::Random;
 
 /// The year in which the stories play.
 pub const NOW: i64 = 412;

@@ -14,8 +14,8 @@ pub use value::Value;
 
 use super::language::Word;
 use super::lexicon::Lexicon;
-use super::random::Random;
 use crate::error::{Error, Result};
+use crate::random::Random;
 
 /// The seed of the world that is bundled.
 pub const SEED: u64 = 0xf205;

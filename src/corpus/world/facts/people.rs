@@ -4,8 +4,8 @@ use super::places::Place;
 use super::{Deck, any};
 use crate::corpus::world::language::Word;
 use crate::corpus::world::lexicon::{Lexicon, Record};
-use crate::corpus::world::random::Random;
 use crate::error::{Error, Result};
+use crate::random::Random;
 
 /// Households in each place.
 const HOUSEHOLDS: usize = 2;

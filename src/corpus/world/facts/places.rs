@@ -3,8 +3,8 @@
 use super::{Deck, any};
 use crate::corpus::world::language::Word;
 use crate::corpus::world::lexicon::Lexicon;
-use crate::corpus::world::random::Random;
 use crate::error::Result;
+use crate::random::Random;
 
 pub const COLUMNS: usize = 5;
 pub const ROWS: usize = 4;

@@ -6,7 +6,7 @@ use super::template::{Case, Filter, Path, Piece, Template, Wanted};
 use super::{Document, Grammar};
 use crate::corpus::world::facts::{Value, World};
 use crate::corpus::world::language::{Form, Style, Word, in_words, inflect, ordinal, polish};
-use crate::corpus::world::random::Random;
+use crate::random::Random;
 
 /// Draws after which a repeated word, or someone already in the text, is given up.
 const DRAWS: usize = 12;

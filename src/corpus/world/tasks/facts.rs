@@ -3,8 +3,8 @@
 use super::{Fact, Row, Rows, Scene, all_facts};
 use crate::corpus::world::facts::SEED;
 use crate::corpus::world::language::Style;
-use crate::corpus::world::random::Random;
 use crate::error::Result;
+use crate::random::Random;
 
 /// Probes of one relation: every relation weighs about the same.
 const PER_RELATION: usize = 22;

@@ -18,9 +18,9 @@ use std::collections::HashSet;
 use super::facts::{SEED, Value, World};
 use super::grammar::{Document, Grammar, Relation, Teller, Template};
 use super::language::Style;
-use super::random::Random;
 use super::{Set, sources};
 use crate::error::{Context, Error, Result};
+use crate::random::Random;
 
 /// What rows are made from.
 #[derive(Clone, Copy)]

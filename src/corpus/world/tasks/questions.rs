@@ -3,8 +3,8 @@
 use super::{Fact, Row, Rows, Scene, all_facts};
 use crate::corpus::world::facts::{SEED, Value};
 use crate::corpus::world::language::Style;
-use crate::corpus::world::random::Random;
 use crate::error::Result;
+use crate::random::Random;
 
 const TRAIN: usize = 1500;
 const TEST: usize = 300;

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use super::{Row, Rows, Scene, distinct, sources, weighted};
 use crate::corpus::world::facts::{SEED, World};
-use crate::corpus::world::random::Random;
 use crate::error::Result;
+use crate::random::Random;
 
 const TRAIN: usize = 1000;
 const TEST: usize = 400;

@@ -6,8 +6,8 @@ use super::{Fact, Row, Rows, Scene, all_facts, weighted};
 use crate::corpus::world::facts::SEED;
 use crate::corpus::world::grammar::Document;
 use crate::corpus::world::language::Style;
-use crate::corpus::world::random::Random;
 use crate::error::Result;
+use crate::random::Random;
 
 const BYTES: usize = 4_900_000;
 /// Beyond the indices of the corpus: stories that are told for other sets start here.

@@ -2,8 +2,8 @@
 
 use super::{Row, Rows, Scene, halves, stories, weighted};
 use crate::corpus::world::facts::SEED;
-use crate::corpus::world::random::Random;
 use crate::error::Result;
+use crate::random::Random;
 
 const TRAIN: usize = 800;
 const TEST: usize = 150;

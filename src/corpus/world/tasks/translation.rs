@@ -3,8 +3,8 @@
 use super::{Row, Rows, halves};
 use crate::corpus::world::conlang::{Language, pair};
 use crate::corpus::world::facts::SEED;
-use crate::corpus::world::random::Random;
 use crate::error::Result;
+use crate::random::Random;
 
 const TRAIN: usize = 2000;
 const TEST: usize = 300;
