@@ -235,6 +235,52 @@ fn refuses_bad_examples(bench: &Bench) {
 }
 
 #[test]
+fn a_damaged_model_is_refused_before_a_run_is_made() {
+    let bench = Bench::new();
+    bench.json(&["train", "plan.toml", "--json", "--steps", "1"]);
+    let weights = bench.path("home/runs/small/checkpoints/step-1/model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let fresh = "model = { preset = \"llama-1m\", context = 64 }";
+    let from =
+        bench.plan("").replace(fresh, "model = { from = \"small@1\" }").replace("\"small\"\nseed", "\"next\"\nseed");
+    bench.write("vocabulary.toml", &from);
+    bench.refused(&["train", "vocabulary.toml"], 1, &["tokenizer.vocabulary", "its own"]);
+    bench.write("from.toml", &from.replace("tokenizer = { vocabulary = 300 }\n", ""));
+    bench.refused(&["train", "from.toml"], 1, &["is damaged"]);
+    bench.refused(&["sample", "small@1", "--prompt", "a"], 1, &["is damaged"]);
+    assert_eq!(bench.runs(), ["small"]);
+}
+
+#[test]
+fn several_sources_are_each_measured() {
+    let bench = Bench::new();
+    let other: Vec<String> = (0..300).map(|i| format!("ship {i} sailed at {} with the tide.", i * 7 % 24)).collect();
+    bench.write("ships.txt", &other.join("\n\n"));
+    let corpus =
+        format!("corpus = [\"{}\", \"{}\"]", bench.path("text.txt").display(), bench.path("ships.txt").display());
+    let one = format!("corpus = \"{}\"", bench.path("text.txt").display());
+    bench.write("plan.toml", &bench.plan("").replace(&one, &corpus));
+    let events = bench.json(&["train", "plan.toml", "--json"]);
+    let suites: Vec<&str> =
+        events.iter().filter_map(|e| e.get("evaluation")).map(|e| e["suite"].as_str().unwrap()).collect();
+    assert_eq!(suites[..2], ["pretrain", "pretrain:ships"]);
+    let tuned = events.iter().rfind(|e| e["evaluation"]["suite"] == "pretrain:ships").unwrap();
+    assert!(tuned["evaluation"]["retention"].as_f64().is_some() && tuned["evaluation"]["phase"] == "tune");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_does_not_end_the_run() {
+    let bench = Bench::new();
+    let mut child =
+        bench.command(&["train", "plan.toml"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert!(child.wait().unwrap().success());
+    assert!(bench.path("home/runs/small/checkpoints/step-10/model.safetensors").is_file());
+}
+
+#[test]
 fn broken_rows_can_be_skipped() {
     let bench = Bench::new();
     let rows = std::fs::read_to_string(bench.path("labels.jsonl")).unwrap();
@@ -319,4 +365,11 @@ fn text_of_a_model_or_a_file_never_steers_the_terminal() {
     let output = bench.run(&["sample", "small", "--prompt", "a\u{1b}]0;title\u{7}b", "--max-tokens", "3"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("a␛]0;title␇b"), "{text}");
+    let state = bench.path("home/runs/small/checkpoints/step-1/frostline/state.json");
+    let edited = std::fs::read_to_string(&state).unwrap().replace("pretrain", "\\u001b[2J");
+    std::fs::write(&state, edited).unwrap();
+    for checkpoint in ["small", "small@1"] {
+        let output = bench.run(&["inspect", checkpoint]);
+        assert!(output.status.success() && !output.stdout.contains(&0x1b), "{checkpoint}");
+    }
 }

@@ -45,6 +45,7 @@ fn both_ways_of_writing_a_configuration_are_understood() {
 #[test]
 fn a_saved_folder_reads_back_to_the_same_bits() {
     for name in ["llama-untied", "gpt2-sharded"] {
+        folder::check(&fixture(name)).unwrap();
         let decoder = load(name);
         let copy = tempfile::tempdir().unwrap();
         folder::save(&decoder, Some(1), copy.path()).unwrap();
@@ -209,7 +210,15 @@ fn copy_folder(from: &Path, to: &Path) {
 #[test]
 fn damaged_folders_are_refused_with_a_reason() {
     type Damage = fn(&Path);
-    let cases: [(&str, &str, Damage); 7] = [
+    let cases: [(&str, &str, Damage); 8] = [
+        ("llama-tied", "too long", |f| {
+            let path = f.join("config.json");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+            config["max_position_embeddings"] = (1 << 24).into();
+            config["head_dim"] = 64.into();
+            std::fs::write(&path, config.to_string()).unwrap();
+        }),
         ("gpt2", "is damaged", |f| {
             let bytes = std::fs::read(f.join("model.safetensors")).unwrap();
             std::fs::write(f.join("model.safetensors"), &bytes[..bytes.len() - 100]).unwrap();
@@ -235,6 +244,7 @@ fn damaged_folders_are_refused_with_a_reason() {
         damage(folder.path());
         let error = folder::load(folder.path(), DType::F32, &Device::Cpu).unwrap_err().to_string();
         assert!(error.contains(part), "{name}: expected \"{part}\" in: {error}");
+        assert_eq!(folder::check(folder.path()).unwrap_err().to_string(), error);
     }
 }
 

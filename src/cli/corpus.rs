@@ -1,10 +1,11 @@
 //! `frostline corpus`: what a corpus is.
 
+use super::Place;
 use super::output::{self, bytes, count};
 use super::progress::Bar;
 use crate::Result;
 use crate::corpus::survey::{Lengths, Survey};
-use crate::run::{Home, data};
+use crate::run::data;
 use comfy_table::{Table, presets};
 
 #[derive(clap::Args)]
@@ -19,14 +20,14 @@ pub struct Arguments {
     json: bool,
 }
 
-pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
-    let source = data::open_source(&arguments.path, arguments.skip_broken, home)?;
+pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
+    let source = data::open_source(&arguments.path, arguments.skip_broken, &place.home)?;
     let survey = Survey::of(&source, &Bar::default(), &*super::interruption()?)?;
-    if arguments.json { output::write_json(&survey) } else { output::write(&render(&survey)) }
+    if arguments.json { output::write_json(&survey) } else { output::show(&render(&survey)) }
 }
 
 fn render(survey: &Survey) -> String {
-    let mut text = format!("{}\n{}", output::printable(&survey.path.display().to_string()), figures(survey));
+    let mut text = format!("{}\n{}", survey.path.display(), figures(survey));
     if let Some(held_out) = &survey.held_out {
         text += &format!("held out by the source itself:\n{}", figures(held_out));
     }

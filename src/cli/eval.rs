@@ -1,18 +1,20 @@
 //! `frostline eval`: the loss of a checkpoint on text.
 
+use super::Place;
 use super::output::{self, bytes, count, number};
 use crate::corpus::batches::Batch;
 use crate::corpus::documents::{Reader, for_each};
 use crate::corpus::progress::Silent;
 use crate::corpus::source::Source;
 use crate::corpus::tokenizer::Tokenizer;
+use crate::error::Kind;
 use crate::learn::{TextScore, objective};
-use crate::model::{Decoder, folder};
-use crate::run::{Home, checkpoint, device};
+use crate::model::Decoder;
+use crate::run::checkpoint;
 use crate::{Error, Result};
-use candle_core::DType;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -27,9 +29,6 @@ pub struct Arguments {
     /// With --json, the log-probability of every token
     #[arg(long)]
     per_token: bool,
-    /// cpu, cuda:N or metal
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
-    device: String,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -54,11 +53,9 @@ struct Report {
 /// Windows that are evaluated together.
 const ROWS: usize = 8;
 
-pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
-    let path = checkpoint::resolve(&arguments.checkpoint, home)?;
-    let device = device::open(&arguments.device)?;
-    let decoder = folder::load(&path, DType::F32, &device)?;
-    let tokenizer = Tokenizer::load(&path)?;
+pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
+    let path = checkpoint::resolve(&arguments.checkpoint, &place.home)?;
+    let (decoder, tokenizer) = checkpoint::open(&path, &place.device)?;
     let report = measure(arguments, &decoder, &tokenizer)?;
     match arguments.json {
         true => output::write_json(&report),
@@ -91,9 +88,14 @@ fn context_of(arguments: &Arguments, decoder: &Decoder) -> Result<usize> {
 /// window.
 fn measure(arguments: &Arguments, decoder: &Decoder, tokenizer: &Tokenizer) -> Result<Report> {
     let source = Source::open(&arguments.text)?.uncut();
+    let files = source.held_out().unwrap_or(source.files());
+    if let Some([file, ..]) = source.held_out() {
+        output::note(&format!("note: measured on the held-out file {}", file.path.display()));
+    }
+    let cancel = super::interruption()?;
     let mut windows = Windows {
         decoder,
-        tokenizer,
+        cancel: &cancel,
         context: context_of(arguments, decoder)?,
         waiting: Vec::new(),
         score: TextScore::default(),
@@ -101,15 +103,14 @@ fn measure(arguments: &Arguments, decoder: &Decoder, tokenizer: &Tokenizer) -> R
     };
     let end = tokenizer.end_of_text();
     let mut begun = false;
-    let cancel = super::interruption()?;
     let work = |raw: crate::corpus::documents::Raw| {
-        let documents = raw.parse(source.files(), source.policy())?.documents;
+        let documents = raw.parse(files, source.policy())?.documents;
         documents
             .into_iter()
             .map(|d| Ok((d.continues, d.text.len() as u64, tokenizer.encode(&d.text)?)))
             .collect::<Result<Vec<_>>>()
     };
-    for_each(Reader::new(source.files()), &Silent, &cancel, work, |documents| {
+    for_each(Reader::new(files), &Silent, &cancel, work, |documents| {
         for (continues, bytes, tokens) in documents {
             // Pieces of one text follow each other; texts are set apart as in training.
             let mark = if begun && !continues { end } else { None };
@@ -125,7 +126,7 @@ fn measure(arguments: &Arguments, decoder: &Decoder, tokenizer: &Tokenizer) -> R
 /// Text on its way through the model.
 struct Windows<'a> {
     decoder: &'a Decoder,
-    tokenizer: &'a Tokenizer,
+    cancel: &'a AtomicBool,
     context: usize,
     /// Not yet predicted, but for the first, which the first window only reads.
     waiting: Vec<u32>,
@@ -150,6 +151,9 @@ impl Windows<'_> {
 
     /// Predicts `rows` windows of `context` tokens; the last token stays, as the next window's first.
     fn read(&mut self, rows: usize, context: usize) -> Result<()> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(Error { kind: Kind::Interrupted, ..Error::new("interrupted") });
+        }
         let count = rows * context;
         let batch = Batch {
             rows,
@@ -181,8 +185,6 @@ impl Windows<'_> {
                 .because("to predict a token takes one before it")
                 .next("give a longer text"));
         }
-        let vocabulary = self.tokenizer.vocabulary_size();
-        debug_assert!(self.waiting.iter().all(|&token| (token as usize) < vocabulary));
         let (token_ids, logprobs) = self.kept.unzip();
         Ok(Report {
             tokens: self.score.tokens,

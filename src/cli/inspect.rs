@@ -1,10 +1,11 @@
 //! `frostline inspect`: what a checkpoint or a run is.
 
+use super::Place;
 use super::output::{self, count, number};
 use crate::Result;
 use crate::model::{Decoder, Group, folder};
-use crate::run::{Home, checkpoint};
-use candle_core::{DType, Device};
+use crate::run::checkpoint;
+use candle_core::DType;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -56,20 +57,14 @@ struct RunCheckpoint {
     state: checkpoint::State,
 }
 
-pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
-    if let Some(folder) = run_folder(&arguments.path, home) {
+pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
+    if let Some(folder) = checkpoint::run_folder(&arguments.path, &place.home) {
         return inspect_run(folder, arguments.json);
     }
-    let path = checkpoint::resolve(&arguments.path, home)?;
-    let decoder = folder::load(&path, DType::F32, &Device::Cpu)?;
+    let path = checkpoint::resolve(&arguments.path, &place.home)?;
+    let decoder = folder::load(&path, DType::F32, &place.device)?;
     let report = describe(path, &decoder);
-    if arguments.json { output::write_json(&report) } else { output::write(&render(&report)) }
-}
-
-/// A run named without a checkpoint.
-fn run_folder(name: &str, home: &Home) -> Option<PathBuf> {
-    let folders = [PathBuf::from(name), home.runs().join(name)];
-    folders.into_iter().find(|folder| folder.join("plan.toml").is_file())
+    if arguments.json { output::write_json(&report) } else { output::show(&render(&report)) }
 }
 
 fn describe(path: PathBuf, decoder: &Decoder) -> CheckpointReport {
@@ -135,7 +130,7 @@ fn inspect_run(folder: PathBuf, json: bool) -> Result<()> {
         let checkpoints = checkpoints.into_iter().map(|(path, state)| RunCheckpoint { path, state }).collect();
         return output::write_json(&RunReport { kind: "run", path: folder, checkpoints });
     }
-    output::write(&render_run(&folder, &checkpoints))
+    output::show(&render_run(&folder, &checkpoints))
 }
 
 fn render_run(folder: &Path, checkpoints: &[(PathBuf, checkpoint::State)]) -> String {

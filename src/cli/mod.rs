@@ -10,8 +10,9 @@ mod side_by_side;
 mod summary;
 mod train;
 
-use crate::run::memory;
+use crate::run::{Home, device, memory};
 use crate::{Error, Result};
+use candle_core::Device;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,8 +26,17 @@ struct Arguments {
     /// The folder that holds runs and caches [default: FROSTLINE_HOME, else the platform's data folder]
     #[arg(long, global = true, value_name = "FOLDER")]
     home: Option<PathBuf>,
+    /// Where models live: cpu, cuda:N or metal
+    #[arg(long, global = true, default_value = "cpu", value_name = "DEVICE")]
+    device: String,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// What every command is given besides its own arguments.
+struct Place {
+    home: Home,
+    device: Device,
 }
 
 #[derive(Subcommand)]
@@ -57,21 +67,21 @@ pub fn main() -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", output::printable(&error.to_string()));
+            output::note(&format!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    let home = || crate::run::Home::open(arguments.home.as_deref());
+    let place = Place { home: Home::find(arguments.home.as_deref())?, device: device::open(&arguments.device)? };
     match &arguments.command {
-        None => train::run(&train::Arguments::first_run(), &home()?),
-        Some(Command::Train(train)) => train::run(train, &home()?),
-        Some(Command::Eval(eval)) => eval::run(eval, &home()?),
-        Some(Command::Sample(sample)) => sample::run(sample, &home()?),
-        Some(Command::Inspect(inspect)) => inspect::run(inspect, &home()?),
-        Some(Command::Corpus(corpus)) => corpus::run(corpus, &home()?),
+        None => train::run(&train::Arguments::first_run(), &place),
+        Some(Command::Train(train)) => train::run(train, &place),
+        Some(Command::Eval(eval)) => eval::run(eval, &place),
+        Some(Command::Sample(sample)) => sample::run(sample, &place),
+        Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
+        Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
     }
 }
 

@@ -29,6 +29,16 @@ pub fn write(text: &str) -> Result<()> {
     }
 }
 
+/// Writes text of any origin for a person to read: see [`printable`].
+pub fn show(text: &str) -> Result<()> {
+    write(&printable(text))
+}
+
+/// Writes a line to standard error. Where that is gone nobody is left to tell, and the work goes on.
+pub fn note(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", printable(line));
+}
+
 /// Writes one JSON object as a line.
 pub fn write_json(value: &impl Serialize) -> Result<()> {
     let line = serde_json::to_string(value).what(|| "cannot write the result as JSON".into())?;

@@ -1,14 +1,14 @@
 //! `frostline sample`: checkpoints go on from one prompt, side by side.
 
-use super::output;
 use super::side_by_side::Columns;
+use super::{Place, output};
 use crate::corpus::chat::{self, Message, Role};
 use crate::corpus::tokenizer::{self, Tokenizer};
-use crate::model::{Decoder, folder};
-use crate::run::{Home, checkpoint, device};
+use crate::error::Kind;
+use crate::model::Decoder;
+use crate::run::checkpoint;
 use crate::sample::{Ended, Generator, Sampling};
-use crate::{Context, Result};
-use candle_core::DType;
+use crate::{Context, Error, Result};
 use serde::Serialize;
 use std::io::Read;
 
@@ -37,9 +37,6 @@ pub struct Arguments {
     /// Lanes under the same seed draw the same random numbers
     #[arg(long, default_value_t = 0, value_name = "S")]
     seed: u64,
-    /// cpu, cuda:N or metal
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
-    device: String,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -64,11 +61,11 @@ struct LaneReport<'a> {
     checkpoint: &'a str,
     text: &'a str,
     token_ids: &'a [u32],
-    /// `stopped` by the model, `complete`, or `full`: no room in the model's context.
+    /// `stopped` by the model, `complete`, `full` (no room in the model's context), or `interrupted`.
     ended: &'static str,
 }
 
-pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
+pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let prompt = prompt_of(arguments)?;
     let sampling = Sampling {
         temperature: arguments.temperature,
@@ -77,10 +74,10 @@ pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
         seed: arguments.seed,
     };
     sampling.validate()?;
-    let device = device::open(&arguments.device)?;
     let models = arguments.checkpoints.iter().map(|name| {
-        let path = checkpoint::resolve(name, home)?;
-        Ok((name.as_str(), folder::load(&path, DType::F32, &device)?, Tokenizer::load(&path)?))
+        let path = checkpoint::resolve(name, &place.home)?;
+        let (decoder, tokenizer) = checkpoint::open(&path, &place.device)?;
+        Ok((name.as_str(), decoder, tokenizer))
     });
     let models: Vec<(&str, Decoder, Tokenizer)> = models.collect::<Result<_>>()?;
     let lanes = models.iter().map(|(name, decoder, tokenizer)| {
@@ -89,17 +86,19 @@ pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
     });
     let mut lanes: Vec<Lane> = lanes.collect::<Result<_>>()?;
     for lane in lanes.iter().filter(|lane| lane.generator.left_out > 0) {
-        eprintln!(
-            "note: {}: the first {} tokens of the prompt do not fit its context",
-            lane.name, lane.generator.left_out
-        );
+        let (name, left_out) = (lane.name, lane.generator.left_out);
+        output::note(&format!("note: {name}: the first {left_out} tokens of the prompt do not fit its context"));
     }
     match arguments.json {
         true => {
             write_lanes(&mut lanes, |_| Ok(()))?;
-            output::write_json(&report(&lanes))
+            output::write_json(&report(&lanes))?;
         }
-        false => show(&mut lanes, &arguments.prompt),
+        false => show(&mut lanes, &prompt)?,
+    }
+    match lanes.iter().all(|lane| lane.generator.ended.is_some()) {
+        true => Ok(()),
+        false => Err(Error { kind: Kind::Interrupted, ..Error::new("interrupted") }),
     }
 }
 
@@ -108,6 +107,10 @@ fn prompt_of(arguments: &Arguments) -> Result<String> {
     if prompt == "-" {
         prompt.clear();
         std::io::stdin().read_to_string(&mut prompt).what(|| "cannot read the prompt from standard input".into())?;
+        // The line's end belongs to the terminal, not to the prompt.
+        if prompt.ends_with('\n') {
+            prompt.pop();
+        }
     }
     Ok(match arguments.chat {
         true => chat::prompt(&[Message { role: Role::User, content: prompt }]),
@@ -159,7 +162,8 @@ fn report<'a>(lanes: &'a [Lane]) -> Report<'a> {
         ended: match lane.generator.ended {
             Some(Ended::Stopped) => "stopped",
             Some(Ended::Full) => "full",
-            Some(Ended::Complete) | None => "complete",
+            Some(Ended::Complete) => "complete",
+            None => "interrupted",
         },
     };
     Report { lanes: lanes.iter().map(report).collect() }

@@ -3,12 +3,12 @@
 use super::output::{count, number, printable};
 use super::progress::{Bar, style};
 use super::summary::Summary;
-use super::{interruption, output};
+use super::{Place, interruption, output};
 use crate::Result;
 use crate::protocol::{Evaluation, Event, PhaseStarted, Step};
 use crate::run::execute::Request;
 use crate::run::plan::{self, Overrides};
-use crate::run::{Home, Observer, device, execute};
+use crate::run::{Observer, execute};
 use indicatif::ProgressBar;
 
 #[derive(clap::Args)]
@@ -27,9 +27,6 @@ pub struct Arguments {
     /// Use this seed instead of the plan's
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     seed: Option<u64>,
-    /// cpu, cuda:N or metal
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
-    device: String,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -38,18 +35,17 @@ pub struct Arguments {
 impl Arguments {
     /// What the program does when it is given no command.
     pub fn first_run() -> Self {
-        let (plan, device) = ("first-run".into(), "cpu".into());
-        Self { plan, run: None, set: Vec::new(), steps: None, seed: None, device, json: false }
+        Self { plan: "first-run".into(), run: None, set: Vec::new(), steps: None, seed: None, json: false }
     }
 }
 
-pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
+pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let overrides = Overrides { set: arguments.set.clone(), steps: arguments.steps, seed: arguments.seed };
     let plan = plan::load(&arguments.plan, &overrides)?;
-    let device = device::open(&arguments.device)?;
     let cancel = interruption()?;
     let bar = Bar::default();
     let name = arguments.run.as_deref();
+    let (device, home) = (&place.device, &place.home);
     let request = Request { plan: &plan, name, device, home, progress: &bar, cancel: &cancel };
     if arguments.json {
         execute(&request, &mut Json)?;
@@ -59,7 +55,7 @@ pub fn run(arguments: &Arguments, home: &Home) -> Result<()> {
     let finished = execute(&request, &mut screen);
     screen.end_bar();
     let finished = finished?;
-    output::write(&screen.summary.render(&finished))
+    output::show(&screen.summary.render(&finished))
 }
 
 /// Prints every event as it comes.
@@ -103,7 +99,7 @@ impl Screen {
             true => format!("{} parameters", count(phase.parameters)),
             false => format!("{} of {} parameters train", count(phase.trainable), count(phase.parameters)),
         };
-        eprintln!("{} · {} steps · {trains} · {}", phase.phase, phase.steps, printable(&phase.data));
+        output::note(&format!("{} · {} steps · {trains} · {}", phase.phase, phase.steps, phase.data));
         let bar = ProgressBar::new(phase.steps);
         bar.set_style(style("  {bar:30} {pos}/{len}  {msg}  {eta} left"));
         self.bar = Some(bar);
@@ -126,7 +122,7 @@ impl Screen {
         let line = printable(line);
         match &self.bar {
             Some(bar) if !bar.is_hidden() => bar.println(line),
-            _ => eprintln!("{line}"),
+            _ => output::note(&line),
         }
     }
 

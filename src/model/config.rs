@@ -60,10 +60,16 @@ pub struct Config {
     pub mlp_bias: bool,
     /// `None` where positions are learned.
     pub rotary: Option<Rotary>,
+    /// The token that texts begin with, where a loaded model names one; kept for writing it back.
+    pub begin_of_text: Option<u32>,
 }
 
-/// The largest size of anything: keeps products of two sizes far from overflow.
+/// The largest size of anything; products of three stay far below 2⁶⁴ with the bounds on layers and context.
 const LARGEST: usize = 1 << 24;
+/// No decoder is deeper.
+const MOST_LAYERS: usize = 4096;
+/// Numbers in a table of positions: what a context takes before any weight contradicts it.
+const LARGEST_TABLE: usize = 1 << 27;
 
 impl Config {
     /// Refuses shapes that no model can have, naming the setting.
@@ -81,6 +87,13 @@ impl Config {
         let impossible = |why: String| Err(Error::new("the model's shape is impossible").because(why));
         if let Some((name, size)) = sizes.into_iter().find(|(_, size)| *size == 0 || *size > LARGEST) {
             return impossible(format!("{name} is {size}, and must be from 1 to {LARGEST}"));
+        }
+        if self.layers > MOST_LAYERS {
+            return impossible(format!("layers is {}, and must be at most {MOST_LAYERS}", self.layers));
+        }
+        if self.rotary.is_some() && self.context * self.heads.dimension > LARGEST_TABLE {
+            let (context, dimension) = (self.context, self.heads.dimension);
+            return impossible(format!("a context of {context} is too long for heads of width {dimension}"));
         }
         if !self.heads.query.is_multiple_of(self.heads.key_value) {
             let (query, key_value) = (self.heads.query, self.heads.key_value);

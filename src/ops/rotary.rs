@@ -16,8 +16,8 @@ impl Angles {
     /// `frequencies`: the angle that one position turns each pair of coordinates by, radians.
     pub fn new(frequencies: &[f64], positions: usize, dtype: DType, device: &Device) -> Result<Self> {
         let table = |turn: fn(f64) -> f64| {
-            let values: Vec<f64> =
-                (0..positions).flat_map(|p| frequencies.iter().map(move |f| turn(p as f64 * f))).collect();
+            let mut values: Vec<f64> = Vec::with_capacity(positions * frequencies.len());
+            (0..positions).for_each(|p| values.extend(frequencies.iter().map(|f| turn(p as f64 * f))));
             Tensor::from_vec(values, (positions, frequencies.len()), &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
         };
         Ok(Self { cosines: table(f64::cos)?, sines: table(f64::sin)? })

@@ -2,8 +2,9 @@
 
 use super::home::Home;
 use crate::corpus::tokenizer::Tokenizer;
-use crate::model::{Decoder, folder};
+use crate::model::{Config, Decoder, folder};
 use crate::{Context, Error, Result};
+use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,24 @@ pub struct State {
     pub base: Option<String>,
 }
 
+/// Reads a checkpoint's model and tokenizer, and makes sure that they belong together.
+pub fn open(path: &Path, device: &Device) -> Result<(Decoder, Tokenizer)> {
+    let tokenizer = Tokenizer::load(path)?;
+    check_vocabulary(&tokenizer, &folder::read_config(path)?)?;
+    Ok((folder::load(path, DType::F32, device)?, tokenizer))
+}
+
+/// The tokenizer's ids must be in the model's vocabulary.
+pub fn check_vocabulary(tokenizer: &Tokenizer, config: &Config) -> Result<()> {
+    let (own, vocabulary) = (tokenizer.vocabulary_size(), config.vocabulary);
+    match own <= vocabulary {
+        true => Ok(()),
+        false => Err(Error::new("the tokenizer does not fit the model")
+            .because(format!("it has {own} tokens, and the model's vocabulary {vocabulary}"))
+            .next("use the tokenizer that the model was trained with")),
+    }
+}
+
 /// Writes `checkpoints/step-N` in a run's folder: under another name first, synced, then renamed.
 pub fn save(run: &Path, decoder: &Decoder, tokenizer: &Tokenizer, state: &State) -> Result<PathBuf> {
     let folder = run.join("checkpoints");
@@ -33,12 +52,9 @@ pub fn save(run: &Path, decoder: &Decoder, tokenizer: &Tokenizer, state: &State)
     let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(&folder).what(failed)?;
     write_files(temporary.path(), decoder, tokenizer, state).map_err(|error| error.within(failed()))?;
     sync(temporary.path()).what(failed)?;
-    if target.exists() {
-        // The same step again, as after an evaluation at the last step of a phase.
-        std::fs::remove_dir_all(&target).what(failed)?;
-    }
-    let written = temporary.keep();
-    std::fs::rename(&written, &target).what(failed)?;
+    std::fs::rename(temporary.path(), &target).what(failed)?;
+    // It is no longer where it would be cleared away.
+    let _ = temporary.keep();
     File::open(&folder).and_then(|folder| folder.sync_all()).what(failed)?;
     Ok(target)
 }
@@ -81,12 +97,20 @@ pub fn resolve(name: &str, home: &Home) -> Result<PathBuf> {
     if path.join("config.json").is_file() {
         return Ok(path.to_path_buf());
     }
-    let (run, which) = name.split_once('@').map_or((name, None), |(run, which)| (run, Some(which)));
-    let folders = [PathBuf::from(run), home.runs().join(run)];
-    match folders.iter().find(|folder| folder.join("plan.toml").is_file()) {
-        Some(folder) => pick(folder, name, which),
-        None => Err(not_found(name, home)),
+    // A path may hold an @ of its own, so the whole name is tried first.
+    let divided = name.rsplit_once('@').map(|(run, which)| (run, Some(which)));
+    for (run, which) in [Some((name, None)), divided].into_iter().flatten() {
+        if let Some(folder) = run_folder(run, home) {
+            return pick(&folder, name, which);
+        }
     }
+    Err(not_found(name, home))
+}
+
+/// The folder of a run, by its path or its name.
+pub fn run_folder(name: &str, home: &Home) -> Option<PathBuf> {
+    let folders = [PathBuf::from(name), home.runs().join(name)];
+    folders.into_iter().find(|folder| folder.join("plan.toml").is_file())
 }
 
 fn not_found(name: &str, home: &Home) -> Error {

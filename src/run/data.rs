@@ -27,7 +27,8 @@ pub struct Context<'a> {
 /// A phase's data.
 pub struct PhaseData {
     pub batches: Box<dyn Batches>,
-    pub held_out: Option<Suite>,
+    /// Its own held-out data: one suite for each source of running text, the first named like the phase.
+    pub held_out: Vec<Suite>,
     pub probes: Vec<Suite>,
     /// What a person should know about it.
     pub notices: Vec<String>,
@@ -38,12 +39,21 @@ const EVALUATION_ROWS: usize = 16;
 
 /// Opens a path, or a set of the bundled world by `world:NAME`.
 pub fn open_source(name: &str, skip_broken: bool, home: &Home) -> Result<Source> {
-    let policy = if skip_broken { OnBroken::Skip } else { OnBroken::Refuse };
     let Some(set) = name.strip_prefix("world:") else {
-        return Ok(Source::open(Path::new(name))?.on_broken(policy));
+        return Ok(Source::open(Path::new(name))?.on_broken(policy(skip_broken)));
     };
     let folder = world::expand(find_set(set)?, &home.cache())?;
     Source::pair(&folder.join("train.jsonl"), &folder.join("test.jsonl"))
+}
+
+fn policy(skip_broken: bool) -> OnBroken {
+    if skip_broken { OnBroken::Skip } else { OnBroken::Refuse }
+}
+
+/// What a source is called beside others: a set of the world by its name, a file without its ending.
+pub(super) fn short_name(path: &str) -> String {
+    let short = path.strip_prefix("world:").unwrap_or(path);
+    Path::new(short).file_stem().map_or(short.into(), |stem| stem.to_string_lossy().into_owned())
 }
 
 fn find_set(name: &str) -> Result<world::Set> {
@@ -77,13 +87,12 @@ fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> 
     });
     let prepared: Vec<(&CorpusPlan, Prepared)> = prepared.collect::<Result<_>>()?;
     let shared = prepared.len() > 1;
-    let mut held_out = None;
-    // The first source stands for the phase; in a mixture it is the one whose loss is followed.
-    if let Some((_, first)) = prepared.first()
-        && let Some(shard) = &first.held_out
-    {
+    let mut held_out = Vec::new();
+    for (index, (corpus, prepared)) in prepared.iter().enumerate() {
+        let Some(shard) = &prepared.held_out else { continue };
         let windows = HeldOutWindows::new(shard.clone(), phase.context, EVALUATION_ROWS, phase.evaluation.tokens)?;
-        held_out = Some(Suite { name: phase.name.clone(), kind: SuiteKind::Text(windows) });
+        let name = if index == 0 { phase.name.clone() } else { format!("{}:{}", phase.name, short_name(&corpus.path)) };
+        held_out.push(Suite { name, kind: SuiteKind::Text(windows) });
     }
     let rows = if shared { 1 } else { phase.batch };
     let mut windows = Vec::new();
@@ -128,8 +137,7 @@ pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<(Vec
         (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
         _ => None,
     };
-    let on_broken = if phase.skip_broken { OnBroken::Skip } else { OnBroken::Refuse };
-    let options = Options { template, on_broken, limit: None, seed: context.seed };
+    let options = Options { template, on_broken: policy(phase.skip_broken), limit: None, seed: context.seed };
     let (mut training, mut held_out) = (Vec::new(), Vec::new());
     for corpus in &phase.corpus {
         let source = open_source(&corpus.path, phase.skip_broken, context.home)?;
@@ -144,8 +152,7 @@ pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<(Vec
     if let Some(limit) = phase.limit {
         training = examples::first_of(training, limit, context.seed);
     }
-    held_out.truncate(phase.evaluation.examples);
-    Ok((training, held_out))
+    Ok((training, examples::first_of(held_out, phase.evaluation.examples, context.seed)))
 }
 
 fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<PhaseData> {
@@ -162,8 +169,8 @@ fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Re
     }
     let packed = Packed::new(encoded.examples, phase.context, phase.batch, context.seed, padding)?;
     let held_out = match held_out.is_empty() {
-        true => None,
-        false => Some(example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?),
+        true => Vec::new(),
+        false => vec![example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?],
     };
     Ok(PhaseData { batches: Box::new(packed), held_out, probes: Vec::new(), notices })
 }
@@ -180,10 +187,9 @@ fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: 
 fn load_probe(name: &str, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Suite> {
     let source = open_source(name, phase.skip_broken, context.home)?;
     let files = source.held_out().unwrap_or(source.files());
-    let options = Options { seed: context.seed, limit: Some(phase.evaluation.examples), ..Options::default() };
+    let limit = Some(phase.evaluation.examples);
+    let options = Options { seed: context.seed, limit, on_broken: policy(phase.skip_broken), ..Options::default() };
     let mut read = examples::read(files, &options, context.cancel)?.examples;
     read.iter_mut().for_each(|example| example.ends = false);
-    let short = name.strip_prefix("world:").unwrap_or(name);
-    let stem = Path::new(short).file_stem().map_or(short.into(), |stem| stem.to_string_lossy());
-    example_suite(stem.into_owned(), &read, phase.context, tokenizer)
+    example_suite(short_name(name), &read, phase.context, tokenizer)
 }

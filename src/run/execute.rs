@@ -18,7 +18,7 @@ use crate::protocol::{CheckpointSaved, Evaluation, Event, Finished, Notice, Phas
 use crate::{Error, Result};
 use candle_core::{DType, Device};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ pub struct Request<'a> {
     pub plan: &'a Plan,
     /// The run's name; the plan's where `None`.
     pub name: Option<&'a str>,
-    pub device: Device,
+    pub device: &'a Device,
     pub home: &'a Home,
     pub progress: &'a dyn Progress,
     /// Set by whoever wants the run to stop: the step is finished and a checkpoint saved.
@@ -43,6 +43,7 @@ pub struct Request<'a> {
 /// failure leaves what was written whole. An interruption is an error of its kind that says where the checkpoint is.
 pub fn execute(request: &Request, observer: &mut dyn Observer) -> Result<Finished> {
     let started = Instant::now();
+    RunFolder::check(request.home, request.name)?;
     let mut prepared = Prepared::new(request)?;
     let folder = RunFolder::create(request.home, request.name, request.plan)?;
     let phases = std::mem::take(&mut prepared.phases);
@@ -83,15 +84,13 @@ impl Prepared {
         let (home, progress, cancel) = (request.home, request.progress, request.cancel);
         let context = data::Context { home, seed: plan.seed, progress, cancel };
         let from = plan.model.from.as_deref().map(|name| checkpoint::resolve(name, home)).transpose()?;
+        let checked = from.as_deref().map(folder::check).transpose()?;
         let tokenizer = tokenizer::of_plan(plan, from.as_deref(), &context)?;
-        let model = match from {
-            Some(path) => Start::Checkpoint(path),
-            None => Start::Preset(preset_config(plan, tokenizer.vocabulary_size())?),
+        let config = match checked {
+            Some(config) => config,
+            None => preset_config(plan, tokenizer.vocabulary_size())?,
         };
-        let config = match &model {
-            Start::Checkpoint(path) => folder::read_config(path)?,
-            Start::Preset(config) => config.clone(),
-        };
+        let model = from.map_or_else(|| Start::Preset(config.clone()), Start::Checkpoint);
         check_fit(plan, &tokenizer, &config)?;
         let phases = plan.phases.iter().map(|phase| data::load(phase, &tokenizer, &context)).collect::<Result<_>>()?;
         Ok(Self { tokenizer, model, phases })
@@ -101,22 +100,15 @@ impl Prepared {
 fn preset_config(plan: &Plan, vocabulary: usize) -> Result<crate::model::Config> {
     let name = plan.model.preset.as_deref().unwrap_or_default();
     let preset = preset::find(name).ok_or_else(|| Error::new(format!("there is no model preset \"{name}\"")))?;
-    let config = preset.config(vocabulary, plan.model.context.unwrap_or(preset.context));
+    let mut config = preset.config(vocabulary, plan.model.context.unwrap_or(preset.context));
+    config.tied = plan.model.tied.unwrap_or(true);
     config.validate()?;
     Ok(config)
 }
 
 /// The tokenizer's ids must be in the model's vocabulary, and rows within its context.
 fn check_fit(plan: &Plan, tokenizer: &Tokenizer, config: &crate::model::Config) -> Result<()> {
-    if tokenizer.vocabulary_size() > config.vocabulary {
-        return Err(Error::new("the tokenizer does not fit the model")
-            .because(format!(
-                "it has {} tokens, and the model's vocabulary {}",
-                tokenizer.vocabulary_size(),
-                config.vocabulary
-            ))
-            .next("use the tokenizer that the model was trained with"));
-    }
+    checkpoint::check_vocabulary(tokenizer, config)?;
     match plan.phases.iter().find(|phase| phase.context > config.context) {
         None => plan.phases.iter().try_for_each(|phase| check_frozen(phase, config)),
         Some(phase) => Err(Error::new(format!("the phase {} does not fit the model", phase.name))
@@ -156,7 +148,7 @@ struct Run<'a> {
 
 /// What is measured in a phase: its own held-out data first, then what its ancestors left behind.
 struct Watch<'a> {
-    own: Option<&'a Suite>,
+    own: &'a [Suite],
     /// Suites whose loss is compared with the base's.
     retained: Vec<&'a Suite>,
     /// The base's loss on each of them.
@@ -176,6 +168,9 @@ impl Run<'_> {
     fn phase(&mut self, index: usize, data: &PhaseData, earlier: &[PhaseData]) -> Result<()> {
         let plan = self.request.plan;
         let phase = &plan.phases[index];
+        if self.request.cancel.load(Ordering::Relaxed) {
+            return Err(interrupted(self.step, self.ends.last()));
+        }
         let (decoder, base) = self.first_weights(plan.parent(index))?;
         let mut learner = Learner::new(decoder, &selectors(phase)?, settings(phase))?;
         let steps = length(phase, data);
@@ -193,8 +188,8 @@ impl Run<'_> {
             }
             if last || stopping || due(phase.checkpoint_every) {
                 let saved = self.save(phase, &learner.decoder, loss, base.clone())?;
-                if stopping && !last {
-                    return Err(interrupted(self.step, &saved));
+                if stopping {
+                    return Err(interrupted(self.step, Some(&saved)));
                 }
                 if last {
                     self.ends.push(saved);
@@ -206,7 +201,7 @@ impl Run<'_> {
 
     /// The weights that a phase starts from, and the name of their checkpoint.
     fn first_weights(&self, parent: Option<usize>) -> Result<(Decoder, Option<String>)> {
-        let device = &self.request.device;
+        let device = self.request.device;
         let path = match (parent, &self.prepared.model) {
             (Some(parent), _) => &self.ends[parent],
             (None, Start::Checkpoint(path)) => path,
@@ -252,7 +247,7 @@ impl Run<'_> {
         let report = learner.step(&batches, learning_rate).map_err(|error| {
             error.within(format!("the run {} stopped at step {} of phase {}", self.folder.name, step + 1, phase.name))
         })?;
-        super::device::synchronize(&self.request.device)?;
+        super::device::synchronize(self.request.device)?;
         self.step += 1;
         self.tokens += report.tokens;
         if !report.missing.is_empty() {
@@ -269,7 +264,7 @@ impl Run<'_> {
         }))
     }
 
-    /// Measures everything that is watched and returns the loss on the phase's own held-out data. The first time, what
+    /// Measures everything that is watched and returns the loss on the phase's own (first) held-out data. The first time, what
     /// is found is the base that later losses are compared with.
     fn evaluate(
         &mut self,
@@ -279,9 +274,9 @@ impl Run<'_> {
         first: bool,
     ) -> Result<Option<f64>> {
         let mut own_loss = None;
-        if let Some(suite) = watch.own {
+        for suite in watch.own {
             let measure = suite.measure(decoder, &self.prepared.tokenizer)?;
-            own_loss = Some(measure.score.loss());
+            own_loss = own_loss.or(Some(measure.score.loss()));
             self.report(phase, &suite.name, measure, None)?;
         }
         for suite in &watch.retained {
@@ -344,7 +339,7 @@ fn watch<'a>(plan: &Plan, index: usize, data: &'a PhaseData, earlier: &'a [Phase
     let mut retained: Vec<&Suite> = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     let of_ancestors = plan.ancestors(index).into_iter().map(|ancestor| &earlier[ancestor]);
-    let held_out = of_ancestors.clone().filter_map(|ancestor| ancestor.held_out.as_ref());
+    let held_out = of_ancestors.clone().flat_map(|ancestor| &ancestor.held_out);
     let probes = std::iter::once(data).chain(of_ancestors).flat_map(|phase| &phase.probes);
     for suite in held_out.chain(probes) {
         // A probe that several phases ask for is measured once.
@@ -353,12 +348,13 @@ fn watch<'a>(plan: &Plan, index: usize, data: &'a PhaseData, earlier: &'a [Phase
             retained.push(suite);
         }
     }
-    Watch { own: data.held_out.as_ref(), retained, base: HashMap::new() }
+    Watch { own: &data.held_out, retained, base: HashMap::new() }
 }
 
-fn interrupted(step: u64, saved: &Path) -> Error {
-    let mut error = Error::new(format!("interrupted after step {step}"))
-        .next(format!("the checkpoint is whole, in {}", saved.display()));
-    error.kind = Kind::Interrupted;
-    error
+fn interrupted(step: u64, saved: Option<&PathBuf>) -> Error {
+    let error = Error { kind: Kind::Interrupted, ..Error::new(format!("interrupted after step {step}")) };
+    match saved {
+        Some(path) => error.next(format!("the checkpoint is whole, in {}", path.display())),
+        None => error.next("nothing was trained yet: start again when you like"),
+    }
 }

@@ -28,13 +28,24 @@ struct Entry<'a> {
 }
 
 impl RunFolder {
+    /// Refuses a name that cannot be had, and a home that cannot be written, before any work is done.
+    pub fn check(home: &Home, wanted: Option<&str>) -> Result<()> {
+        let runs = home.runs();
+        std::fs::create_dir_all(&runs).map_err(|error| unwritable(&runs, error))?;
+        let Some(name) = wanted else { return Ok(()) };
+        if !is_plain_name(name) {
+            return Err(
+                Error::usage(format!("\"{name}\" cannot name a run")).next("use letters, digits, '-', '_' and '.'")
+            );
+        }
+        if runs.join(name).exists() { Err(taken(&runs.join(name), name)) } else { Ok(()) }
+    }
+
     /// Makes `runs/NAME` with the plan in it. A name that was asked for must be free; otherwise the plan's name gets a
     /// number where it is taken.
     pub fn create(home: &Home, wanted: Option<&str>, plan: &Plan) -> Result<Self> {
-        let (name, path) = match wanted {
-            Some(name) => (name.to_string(), claim(home, name)?),
-            None => claim_numbered(home, &plan.name)?,
-        };
+        Self::check(home, wanted)?;
+        let (name, path) = claim(&home.runs(), wanted.unwrap_or(&plan.name), wanted.is_none())?;
         Self::fill(name, path.clone(), plan).inspect_err(|_| {
             let _ = std::fs::remove_dir_all(&path);
         })
@@ -79,40 +90,29 @@ fn append_to(path: &Path) -> Result<File> {
     OpenOptions::new().create(true).append(true).open(path).what(|| format!("cannot write {}", path.display()))
 }
 
-fn claim(home: &Home, name: &str) -> Result<PathBuf> {
-    if !is_plain_name(name) {
-        return Err(Error::usage(format!("\"{name}\" cannot name a run")).next("use letters, digits, '-', '_' and '.'"));
-    }
-    let path = home.runs().join(name);
-    make(home, &path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Error::new(format!("there is a run called {name} already"))
-            .because(format!("{} exists", path.display()))
-            .next("give another name with --run"),
-        _ => unwritable(&path, error),
-    })?;
-    Ok(path)
-}
-
-fn claim_numbered(home: &Home, base: &str) -> Result<(String, PathBuf)> {
+/// Makes the folder of a new run; where the name is taken, one with a number if that is allowed.
+fn claim(runs: &Path, base: &str, numbered: bool) -> Result<(String, PathBuf)> {
     for number in 1u32.. {
         let name = if number == 1 { base.to_string() } else { format!("{base}-{number}") };
-        let path = home.runs().join(&name);
-        match make(home, &path) {
+        let path = runs.join(&name);
+        match std::fs::create_dir(&path) {
             Ok(()) => return Ok((name, path)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && numbered => continue,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(taken(&path, &name)),
             Err(error) => return Err(unwritable(&path, error)),
         }
     }
-    Err(Error::new(format!("every name like {base} is taken")))
+    Err(Error::new(format!("every name like {base} is taken")).next("give another name with --run"))
 }
 
-fn make(home: &Home, path: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(home.runs())?;
-    std::fs::create_dir(path)
+fn taken(path: &Path, name: &str) -> Error {
+    Error::new(format!("there is a run called {name} already"))
+        .because(format!("{} exists", path.display()))
+        .next("give another name with --run")
 }
 
 fn unwritable(path: &Path, error: std::io::Error) -> Error {
-    Error::new(format!("cannot make the run's folder {}", path.display()))
+    Error::new(format!("cannot make the folder {}", path.display()))
         .because(error)
         .next("give a folder that you may write to with --home or FROSTLINE_HOME")
 }

@@ -1,6 +1,6 @@
 //! Where runs and caches live.
 
-use crate::{Context, Error, Result};
+use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// The folder that holds runs and caches: `--home`, else `FROSTLINE_HOME`, else the platform's data folder.
@@ -10,8 +10,8 @@ pub struct Home {
 }
 
 impl Home {
-    /// Finds the folder and makes it if it is not there.
-    pub fn open(given: Option<&Path>) -> Result<Self> {
+    /// Finds the folder; it is made when something is written there.
+    pub fn find(given: Option<&Path>) -> Result<Self> {
         let path = match given.map(Path::to_path_buf).or_else(|| std::env::var_os("FROSTLINE_HOME").map(PathBuf::from))
         {
             Some(path) => path,
@@ -21,9 +21,6 @@ impl Home {
                     Error::new("no folder for runs can be found").next("set FROSTLINE_HOME, or give --home")
                 })?,
         };
-        std::fs::create_dir_all(&path)
-            .what(|| format!("cannot make the folder for runs, {}", path.display()))
-            .map_err(|error| error.next("give a folder that you may write to with --home or FROSTLINE_HOME"))?;
         let path = std::path::absolute(&path).unwrap_or(path);
         Ok(Self { path })
     }

@@ -44,7 +44,7 @@ impl<'a> Generator<'a> {
         let reserved = limit.min(context.div_ceil(2)).max(1);
         let left_out = (prompt.len() + reserved).saturating_sub(context).min(prompt.len() - 1);
         let prompt = &prompt[left_out..];
-        let mut cache = decoder.cache(1, prompt.len() + limit)?;
+        let mut cache = decoder.cache(1, prompt.len().saturating_add(limit))?;
         let logits = to_vec(&decoder.extend(prompt, &mut cache)?)?;
         let (tokens, ended) = (Vec::new(), (limit == 0).then_some(Ended::Complete));
         Ok(Self { decoder, cache, sampling, stop, limit, logits, tokens, ended, left_out })

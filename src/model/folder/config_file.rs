@@ -62,6 +62,7 @@ struct LlamaFile {
     rope_scaling: Option<RopeFile>,
     /// Where newer releases keep both.
     rope_parameters: Option<RopeFile>,
+    bos_token_id: Option<u32>,
 }
 
 fn default_llama_epsilon() -> f64 {
@@ -136,6 +137,7 @@ impl LlamaFile {
             attention_bias: self.attention_bias,
             mlp_bias: self.mlp_bias,
             rotary: Some(Rotary { theta, scaling }),
+            begin_of_text: self.bos_token_id,
         })
     }
 }
@@ -158,6 +160,7 @@ struct Gpt2File {
     scale_attn_weights: bool,
     #[serde(default)]
     scale_attn_by_inverse_layer_idx: bool,
+    bos_token_id: Option<u32>,
 }
 
 fn default_gpt2_epsilon() -> f64 {
@@ -193,6 +196,7 @@ impl Gpt2File {
             attention_bias: true,
             mlp_bias: true,
             rotary: None,
+            begin_of_text: self.bos_token_id,
         })
     }
 }
@@ -211,10 +215,11 @@ pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, fol
     };
     value["torch_dtype"] = json!(dtype);
     value["dtype"] = json!(dtype);
-    value["bos_token_id"] = json!(end_of_text);
+    let begin_of_text = config.begin_of_text.or(end_of_text);
+    value["bos_token_id"] = json!(begin_of_text);
     value["eos_token_id"] = json!(end_of_text);
     write_json(&folder.join("config.json"), &value)?;
-    let generation = json!({ "bos_token_id": end_of_text, "eos_token_id": end_of_text });
+    let generation = json!({ "bos_token_id": begin_of_text, "eos_token_id": end_of_text });
     write_json(&folder.join("generation_config.json"), &generation)
 }
 
@@ -291,7 +296,10 @@ mod tests {
             let config = preset.config(777, 99);
             let folder = tempfile::tempdir().unwrap();
             write(&config, DType::F32, Some(3), folder.path()).unwrap();
-            assert_eq!(read(folder.path()).unwrap(), config);
+            let written = Config { begin_of_text: Some(3), ..config };
+            assert_eq!(read(folder.path()).unwrap(), written);
+            write(&Config { begin_of_text: Some(1), ..written.clone() }, DType::F32, Some(3), folder.path()).unwrap();
+            assert_eq!(read(folder.path()).unwrap().begin_of_text, Some(1));
         }
     }
 

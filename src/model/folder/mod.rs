@@ -28,6 +28,35 @@ pub fn load(folder: &Path, dtype: DType, device: &Device) -> Result<Decoder> {
     Ok(decoder)
 }
 
+/// Refuses a folder that [`load`] would refuse, without reading the weights: only their names and shapes.
+pub fn check(folder: &Path) -> Result<Config> {
+    let config = config_file::read(folder)?;
+    let weights = RefCell::new(Weights::open(folder)?);
+    let source = |name: &str, shape: &[usize], _: Start| {
+        for (piece, wanted) in pieces_of(&config, name, shape)? {
+            weights.borrow_mut().find_shaped(&piece.name, &wanted)?;
+        }
+        // Takes the memory of one number, whatever its shape.
+        Ok(Tensor::zeros((), DType::F32, &Device::Cpu)?.broadcast_as(shape)?)
+    };
+    Decoder::build(config.clone(), &source, DType::F32, &Device::Cpu)?;
+    weights.into_inner().refuse_leftovers(config.tied)?;
+    Ok(config)
+}
+
+/// The tensors that a parameter of this shape lies in, with the shape that each must have.
+fn pieces_of(config: &Config, name: &str, shape: &[usize]) -> Result<Vec<(names::Piece, Vec<usize>)>> {
+    let shaped = names::pieces(config, name)?.into_iter().map(|piece| {
+        let mut wanted = shape.to_vec();
+        wanted[0] = piece.rows.unwrap_or(wanted[0]);
+        if piece.transposed {
+            wanted.reverse();
+        }
+        (piece, wanted)
+    });
+    Ok(shaped.collect())
+}
+
 /// A parameter may lie in several tensors, one below the other, or transposed.
 fn read_parameter(
     weights: &mut Weights,
@@ -38,12 +67,7 @@ fn read_parameter(
     device: &Device,
 ) -> Result<Tensor> {
     let mut parts = Vec::new();
-    for piece in names::pieces(config, name)? {
-        let mut wanted = shape.to_vec();
-        wanted[0] = piece.rows.unwrap_or(wanted[0]);
-        if piece.transposed {
-            wanted.reverse();
-        }
+    for (piece, wanted) in pieces_of(config, name, shape)? {
         let part = weights.read(&piece.name, &wanted, dtype)?;
         parts.push(if piece.transposed { part.t()?.contiguous()? } else { part });
     }

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -33,8 +34,9 @@ impl Weights {
         for name in names {
             let path = folder.join(name);
             let file = File::open(&path).what(|| format!("cannot open {}", path.display()))?;
-            // SAFETY: the map is read-only. Another process that cuts the file short meanwhile could end this one by
-            // SIGBUS; checkpoints are written under another name and renamed, so ours never do.
+            // SAFETY: the map is read-only and only copied from. A process that changes the file meanwhile could give
+            // us mixed weights, and one that cuts it short ends us by SIGBUS: no worse than a file damaged before. Ours
+            // never do either: checkpoints are written under another name and renamed.
             let map = unsafe { Mmap::map(&file) }.what(|| format!("cannot read {}", path.display()))?;
             let header = parse(&path, &map)?;
             let index = weights.files.len();
@@ -46,6 +48,15 @@ impl Weights {
 
     /// A tensor of exactly this shape, in f32 or whatever `dtype` says.
     pub fn read(&mut self, name: &str, shape: &[usize], dtype: DType) -> Result<Tensor> {
+        let (found, stored) = self.find_shaped(name, shape)?;
+        let (path, map) = &self.files[self.places[&found]];
+        let tensors = parse(path, map)?;
+        let view = tensors.tensor(&found).what(|| format!("cannot read {found} in {}", path.display()))?;
+        Ok(Tensor::from_raw_buffer(view.data(), stored, shape, &Device::Cpu)?.to_dtype(dtype)?)
+    }
+
+    /// The name and type under which a tensor of exactly this shape is stored.
+    pub fn find_shaped(&mut self, name: &str, shape: &[usize]) -> Result<(String, DType)> {
         let found = self.find(name).ok_or_else(|| self.missing(name))?;
         let (path, map) = &self.files[self.places[&found]];
         let tensors = parse(path, map)?;
@@ -59,9 +70,8 @@ impl Weights {
             Error::new(format!("{found} in {} has a type that cannot be trained", path.display()))
                 .because(format!("{:?}; f32, f16, bf16 and f64 can be read", view.dtype()))
         })?;
-        let tensor = Tensor::from_raw_buffer(view.data(), stored, shape, &Device::Cpu)?.to_dtype(dtype)?;
-        self.read.insert(found);
-        Ok(tensor)
+        self.read.insert(found.clone());
+        Ok((found, stored))
     }
 
     fn find(&self, name: &str) -> Option<String> {
@@ -134,11 +144,15 @@ fn candle_type(dtype: Dtype) -> Option<DType> {
 }
 
 /// A tensor whose bytes are made when the file is written, one after the other.
-struct Row(Tensor);
+struct Row<'a> {
+    tensor: Tensor,
+    /// Set where the bytes could not be made: the trait has no room for an error.
+    failure: &'a RefCell<Option<candle_core::Error>>,
+}
 
-impl View for Row {
+impl View for Row<'_> {
     fn dtype(&self) -> Dtype {
-        match self.0.dtype() {
+        match self.tensor.dtype() {
             DType::F64 => Dtype::F64,
             DType::F16 => Dtype::F16,
             DType::BF16 => Dtype::BF16,
@@ -147,15 +161,19 @@ impl View for Row {
     }
 
     fn shape(&self) -> &[usize] {
-        self.0.dims()
+        self.tensor.dims()
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(little_endian(&self.0).unwrap_or_default())
+        let bytes = little_endian(&self.tensor).unwrap_or_else(|error| {
+            self.failure.replace(Some(error));
+            vec![0; self.data_len()]
+        });
+        Cow::Owned(bytes)
     }
 
     fn data_len(&self) -> usize {
-        self.0.elem_count() * self.0.dtype().size_in_bytes()
+        self.tensor.elem_count() * self.tensor.dtype().size_in_bytes()
     }
 }
 
@@ -172,6 +190,12 @@ fn little_endian(tensor: &Tensor) -> candle_core::Result<Vec<u8>> {
 /// Writes named CPU tensors into one safetensors file, as PyTorch expects it.
 pub(super) fn write(tensors: Vec<(String, Tensor)>, path: &Path) -> Result<()> {
     let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-    let rows = tensors.into_iter().map(|(name, tensor)| (name, Row(tensor)));
-    safetensors::serialize_to_file(rows, Some(metadata), path).what(|| format!("cannot write {}", path.display()))
+    let failure = RefCell::new(None);
+    let rows = tensors.into_iter().map(|(name, tensor)| (name, Row { tensor, failure: &failure }));
+    let failed = || format!("cannot write {}", path.display());
+    safetensors::serialize_to_file(rows, Some(metadata), path).what(failed)?;
+    match failure.into_inner() {
+        Some(error) => Err(error).what(failed),
+        None => Ok(()),
+    }
 }

@@ -156,6 +156,7 @@ pub struct Kept<'a> {
 /// The gradient for packed rows [queries | keys | values], batch × queries × ((query heads + 2 key heads) · dimension).
 /// The queries must be all of the positions.
 pub fn backward(shape: Shape, q: Rows, k: Rows, v: Rows, kept: Kept) -> Vec<f32> {
+    assert_eq!(shape.queries, shape.keys, "the gradient is for whole rows");
     let (heads, kv_heads, dimension) = (shape.query_heads, shape.key_heads, shape.dimension);
     let stride = (heads + 2 * kv_heads) * dimension;
     let mut packed = vec![0.0; shape.batch * shape.queries * stride];

@@ -44,6 +44,9 @@ pub struct ModelPlan {
     /// The most positions of a new model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<usize>,
+    /// Whether a new model's head shares its weight with the embedding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tied: Option<bool>,
     /// A checkpoint: a folder, or a run's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,

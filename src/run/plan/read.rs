@@ -1,5 +1,6 @@
 //! From TOML to a validated plan.
 
+use super::super::data::short_name;
 use super::section::{Section, nearest};
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
 use crate::learn::Schedule;
@@ -40,7 +41,9 @@ fn find(name: &str) -> Result<(String, String)> {
 /// Validates a plan's text; `file` is for messages.
 pub(super) fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Plan> {
     let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-        Error::new(format!("the plan {file} is no TOML")).because(error.to_string().trim_end())
+        Error::new(format!("the plan {file} is no TOML"))
+            .because(error.to_string().trim_end())
+            .next("mend that line, or start from a preset's file in presets/")
     })?;
     for assignment in &overrides.set {
         assign(&mut table, assignment)?;
@@ -59,7 +62,11 @@ pub(super) fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Pla
 
 /// Puts `a.b.c=value` into the table; a phase is named by its name or its number.
 fn assign(table: &mut Table, assignment: &str) -> Result<()> {
-    let usage = |why: String| Error::usage(format!("--set {assignment} cannot be used")).because(why);
+    let usage = |why: String| {
+        Error::usage(format!("--set {assignment} cannot be used"))
+            .because(why)
+            .next("write KEY=VALUE, such as seed=3 or phase.NAME.optimizer.learning_rate=1e-4")
+    };
     let (key, text) = assignment.split_once('=').ok_or_else(|| usage("it has no =".into()))?;
     let value = format!("value = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
     let value = value.unwrap_or_else(|| Value::String(text.to_string()));
@@ -95,6 +102,11 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
     }
     let model = read_model(&top)?;
     let tokenizer = read_tokenizer(&top)?;
+    if model.from.is_some() && tokenizer.as_ref().is_some_and(|tokenizer| tokenizer.vocabulary.is_some()) {
+        return Err(top
+            .refuse("tokenizer.vocabulary", "a checkpoint brings its own tokenizer")
+            .next("leave [tokenizer] out"));
+    }
     if tokenizer.is_none() && model.from.is_none() {
         return Err(top.missing("tokenizer").next("write [tokenizer] with vocabulary = 4096, or a path"));
     }
@@ -105,6 +117,7 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
         };
         let phase = read_phase(file, index, table)?;
         check_lineage(&top, &phase, &phases)?;
+        check_probes(&top, &phase, &phases)?;
         phases.push(phase);
     }
     if phases.is_empty() {
@@ -125,7 +138,9 @@ pub(crate) fn is_plain_name(name: &str) -> bool {
 fn check_lineage(top: &Section, phase: &PhasePlan, earlier: &[PhasePlan]) -> Result<()> {
     let names: Vec<&str> = earlier.iter().map(|phase| phase.name.as_str()).collect();
     if names.contains(&phase.name.as_str()) {
-        return Err(top.refuse("phase", format!("two phases are called {}", phase.name)));
+        return Err(top
+            .refuse("phase", format!("two phases are called {}", phase.name))
+            .next("give one of them another name"));
     }
     match phase.from.as_deref() {
         Some(from) if from != "scratch" && !names.contains(&from) => {
@@ -138,23 +153,43 @@ fn check_lineage(top: &Section, phase: &PhasePlan, earlier: &[PhasePlan]) -> Res
     }
 }
 
+/// Suites are told apart by their names: a probe may not be called like a phase or like another probe.
+fn check_probes(top: &Section, phase: &PhasePlan, earlier: &[PhasePlan]) -> Result<()> {
+    let all = || earlier.iter().chain(std::iter::once(phase));
+    for probe in all().flat_map(|phase| &phase.probes) {
+        let name = short_name(probe);
+        let same_name = |other: &&String| **other != *probe && short_name(other) == name;
+        if all().any(|phase| phase.name == name) || all().flat_map(|phase| &phase.probes).any(|other| same_name(&other))
+        {
+            let why = format!("the probe {probe} would be called {name}, and so is a phase or another probe");
+            return Err(top.refuse(&format!("phase.{}.probes", phase.name), why).next("rename the file or the phase"));
+        }
+    }
+    Ok(())
+}
+
 fn read_model(top: &Section) -> Result<ModelPlan> {
-    let known = ["preset", "context", "from"];
+    let known = ["preset", "context", "tied", "from"];
     let section =
         top.section("model", &known)?.ok_or_else(|| top.missing("model").next("write [model] with a preset"))?;
     let presets: Vec<&str> = preset::PRESETS.iter().map(|preset| preset.name).collect();
     let (chosen, from) = (section.choice("preset", &presets)?, section.text("from")?);
     match (&chosen, &from) {
-        (Some(_), Some(_)) => return Err(section.refuse("from", "either this or a preset, not both")),
+        (Some(_), Some(_)) => {
+            return Err(section.refuse("from", "either this or a preset, not both").next("leave one of them out"));
+        }
         (None, None) => return Err(section.missing("preset").next(format!("one of {}", presets.join(", ")))),
-        (None, Some(_)) if section.has("context") => {
-            return Err(section.refuse("context", "a checkpoint brings its own"));
+        (None, Some(_)) => {
+            if let Some(key) = ["context", "tied"].into_iter().find(|key| section.has(key)) {
+                return Err(section.refuse(key, "a checkpoint brings its own").next("leave it out"));
+            }
         }
         _ => {}
     }
     let standard = chosen.as_deref().and_then(preset::find).map(|preset| preset.context);
     let context = section.integer("context", 8..=1 << 20)?.map(|c| c as usize).or(standard);
-    Ok(ModelPlan { preset: chosen, context, from })
+    let tied = section.boolean("tied")?.or(standard.map(|_| true));
+    Ok(ModelPlan { preset: chosen, context, tied, from })
 }
 
 fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
@@ -163,7 +198,9 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     let vocabulary = section.integer("vocabulary", 300..=1_000_000)?.map(|v| v as usize);
     let path = section.text("path")?;
     match (&vocabulary, &path) {
-        (Some(_), Some(_)) => Err(section.refuse("path", "either this or a vocabulary, not both")),
+        (Some(_), Some(_)) => {
+            Err(section.refuse("path", "either this or a vocabulary, not both").next("leave one of them out"))
+        }
         (None, None) => Err(section.missing("vocabulary").next("or give the path of a tokenizer.json")),
         _ => Ok(Some(TokenizerPlan { vocabulary, path })),
     }
@@ -223,7 +260,7 @@ fn read_phase(file: &str, index: usize, table: &Table) -> Result<PhasePlan> {
         name,
         objective,
         from: section.text("from")?,
-        corpus: read_corpus(&section, file)?,
+        corpus: read_corpus(&section, file, objective)?,
         held_out: section.number("held_out", 0.0..=0.5)?.unwrap_or(0.02),
         skip_broken: section.boolean("skip_broken")?.unwrap_or(false),
         prompt,
@@ -247,7 +284,9 @@ fn read_length(section: &Section) -> Result<(Option<u64>, Option<f64>)> {
     let steps = section.integer("steps", 1..=1 << 40)?;
     let epochs = section.number("epochs", 0.001..=1e6)?;
     match (steps, epochs) {
-        (Some(_), Some(_)) => Err(section.refuse("epochs", "either this or steps, not both")),
+        (Some(_), Some(_)) => {
+            Err(section.refuse("epochs", "either this or steps, not both").next("leave one of them out"))
+        }
         (None, None) => Err(section.missing("steps").next("or give epochs")),
         length => Ok(length),
     }
@@ -270,13 +309,13 @@ fn read_templates(section: &Section, objective: Objective) -> Result<(Option<Str
     Ok((prompt, completion, limit))
 }
 
-fn read_corpus(section: &Section, file: &str) -> Result<Vec<CorpusPlan>> {
+fn read_corpus(section: &Section, file: &str, objective: Objective) -> Result<Vec<CorpusPlan>> {
     let mut corpus = Vec::new();
     for value in section.values("corpus") {
         corpus.push(match value {
             Value::String(path) => CorpusPlan { path: path.clone(), weight: None },
             Value::Table(table) => {
-                let inner = Section::new(file, "corpus".into(), table, &["path", "weight"])?;
+                let inner = Section::new(file, section.name("corpus"), table, &["path", "weight"])?;
                 let path = inner.text("path")?.ok_or_else(|| inner.missing("path"))?;
                 CorpusPlan { path, weight: inner.number("weight", 1e-9..=1e9)? }
             }
@@ -288,7 +327,14 @@ fn read_corpus(section: &Section, file: &str) -> Result<Vec<CorpusPlan>> {
     }
     let weighted = corpus.iter().filter(|source| source.weight.is_some()).count();
     if weighted != 0 && weighted != corpus.len() {
-        return Err(section.refuse("corpus", "either every source has a weight or none"));
+        return Err(section
+            .refuse("corpus", "either every source has a weight or none")
+            .next("give each a weight, or none for shares by size"));
+    }
+    if weighted != 0 && objective == Objective::Sft {
+        return Err(section
+            .refuse("corpus", "weights belong to objective \"clm\"")
+            .next("leave them out: every example is seen once an epoch"));
     }
     Ok(corpus)
 }

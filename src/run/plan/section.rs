@@ -35,7 +35,8 @@ impl<'a> Section<'a> {
         Error::new(format!("the plan {} cannot be used", self.file)).because(format!("{}: {why}", self.name(key)))
     }
 
-    fn name(&self, key: &str) -> String {
+    /// The whole name of a key, such as `phase.pretrain.steps`.
+    pub fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_string() } else { format!("{}.{key}", self.path) }
     }
 
@@ -134,7 +135,7 @@ impl<'a> Section<'a> {
     }
 
     fn wrong_type(&self, key: &str, wanted: &str, found: &Value) -> Error {
-        self.refuse(key, format!("{wanted} is needed, not {found}"))
+        self.refuse(key, format!("{found} cannot be used")).next(format!("{wanted} is needed"))
     }
 
     fn out_of_range(
