@@ -34,6 +34,11 @@ pub fn show(text: &str) -> Result<()> {
     write(&printable(text))
 }
 
+/// Columns of the terminal that standard output is; plenty where it is none.
+pub fn width() -> usize {
+    console::Term::stdout().size_checked().map_or(usize::MAX, |(_, columns)| columns as usize)
+}
+
 /// Writes a line to standard error. Where that is gone nobody is left to tell, and the work goes on.
 pub fn note(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", printable(line));

@@ -6,6 +6,8 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use std::collections::HashMap;
 use std::path::Path;
 
+/// A terminal of this many columns has room for every column.
+const WIDE: usize = 110;
 /// Training losses that the table's figure is the mean of.
 const LAST_LOSSES: usize = 20;
 
@@ -24,7 +26,6 @@ struct Phase {
     tokens_per_second: Vec<f64>,
     /// Suites in the order in which they were first measured.
     suites: Vec<String>,
-    first: HashMap<String, Evaluation>,
     last: HashMap<String, Evaluation>,
 }
 
@@ -59,28 +60,52 @@ impl Summary {
         own.map_or_else(folder, |state| state.phase)
     }
 
-    /// The table, and what the whole run took.
-    pub fn render(&self, finished: &Finished) -> String {
+    /// The table, for a terminal of `width` columns, and what the whole run took.
+    pub fn render(&self, finished: &Finished, width: usize) -> String {
+        let columns = self.columns(width >= WIDE);
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        let retained = self.retained();
-        let mut header =
-            vec!["phase", "from", "steps", "train loss", "held-out", "perplexity", "bits/byte", "exact match"];
-        let names: Vec<String> = retained.iter().flat_map(|(suite, has_metric)| columns(suite, *has_metric)).collect();
-        header.extend(names.iter().map(String::as_str));
-        header.push("tokens/s");
-        table.set_header(header);
+        table.set_header(columns.iter().map(|column| &column.title));
         for phase in &self.phases {
-            let cells = phase.cells(&retained).into_iter().enumerate();
-            table.add_row(cells.map(|(i, text)| {
-                let alignment = if i < 2 { CellAlignment::Left } else { CellAlignment::Right };
-                Cell::new(text).set_alignment(alignment)
-            }));
+            table.add_row(columns.iter().map(|column| Cell::new((column.cell)(phase)).set_alignment(column.alignment)));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
         }
         let memory = finished.peak_rss_bytes.map_or(String::new(), |peak| format!(", peak memory {}", bytes(peak)));
         let (tokens, seconds) = (count(finished.tokens), duration(finished.seconds));
         let done = format!("{} steps, {tokens} tokens in {seconds}{memory}", finished.steps);
-        format!("{table}\n{done}\nrun {} in {}\n", finished.run, finished.path)
+        format!("{}\n{done}\nrun {} in {}\n", table.trim_fmt(), finished.run, finished.path)
+    }
+
+    /// What the table shows of each phase, from left to right.
+    fn columns(&self, wide: bool) -> Vec<Column<'_>> {
+        let mut columns = vec![
+            Column::left("phase", |phase| phase.name.clone()),
+            Column::left("from", |phase| phase.from.clone()),
+            Column::right("steps", |phase| phase.steps.to_string()),
+        ];
+        if wide {
+            columns.push(Column::right("train\nloss", |phase| figure(phase.train_loss())));
+        }
+        columns.push(Column::right("held-out\nloss", |phase| figure(phase.own(|own| Some(own.loss)))));
+        columns.push(Column::right("perplexity", |phase| figure(phase.own(|own| Some(own.perplexity)))));
+        if wide {
+            columns.push(Column::right("bits\n/byte", |phase| figure(phase.own(|own| own.bits_per_byte))));
+        }
+        columns.push(Column::right("exact\nmatch", |phase| percent(phase.own(|own| own.value))));
+        for (suite, has_metric) in self.retained() {
+            columns.push(match has_metric {
+                true => {
+                    Column::right(&format!("{suite}\nknown"), move |phase| percent(phase.last(&suite, |e| e.value)))
+                }
+                false => Column::right(&format!("forgets\n{suite}"), move |phase| {
+                    phase.last(&suite, |e| e.retention).map_or("–".into(), |retention| format!("{retention:+.3}"))
+                }),
+            });
+        }
+        columns.push(Column::right("tokens\n/s", |phase| figure(median(&phase.tokens_per_second))));
+        columns
     }
 
     /// Suites that are compared with a base in any phase, and whether they have a metric.
@@ -98,56 +123,54 @@ impl Summary {
     }
 }
 
-/// A suite with a metric shows that; one without shows by how much its loss rose.
-fn columns(suite: &str, has_metric: bool) -> Option<String> {
-    Some(if has_metric { format!("{suite} known") } else { format!("forgets {suite}") })
+/// One column of the table. A suite with a metric shows that, one without by how much its loss rose.
+struct Column<'a> {
+    title: String,
+    alignment: CellAlignment,
+    cell: Box<dyn Fn(&Phase) -> String + 'a>,
+}
+
+impl<'a> Column<'a> {
+    fn left(title: &str, cell: impl Fn(&Phase) -> String + 'a) -> Self {
+        Self { title: title.into(), alignment: CellAlignment::Left, cell: Box::new(cell) }
+    }
+
+    fn right(title: &str, cell: impl Fn(&Phase) -> String + 'a) -> Self {
+        Self { title: title.into(), alignment: CellAlignment::Right, cell: Box::new(cell) }
+    }
 }
 
 impl Phase {
     fn measured(&mut self, evaluation: &Evaluation) {
-        let suite = evaluation.suite.clone();
-        if !self.suites.contains(&suite) {
-            self.suites.push(suite.clone());
-            self.first.insert(suite.clone(), evaluation.clone());
+        if !self.suites.contains(&evaluation.suite) {
+            self.suites.push(evaluation.suite.clone());
         }
-        self.last.insert(suite, evaluation.clone());
+        self.last.insert(evaluation.suite.clone(), evaluation.clone());
     }
 
-    fn cells(&self, retained: &[(String, bool)]) -> Vec<String> {
-        let own = self.last.get(&self.name);
+    /// A figure of the last evaluation of a suite.
+    fn last(&self, suite: &str, pick: impl Fn(&Evaluation) -> Option<f64>) -> Option<f64> {
+        self.last.get(suite).and_then(pick)
+    }
+
+    /// A figure of the last evaluation of its own held-out data.
+    fn own(&self, pick: impl Fn(&Evaluation) -> Option<f64>) -> Option<f64> {
+        self.last(&self.name, pick)
+    }
+
+    /// The mean over the last steps.
+    fn train_loss(&self) -> Option<f64> {
         let recent = &self.losses[self.losses.len().saturating_sub(LAST_LOSSES)..];
-        let dash = || "–".to_string();
-        let figure = |value: Option<f64>| value.map_or_else(dash, number);
-        let train = (!recent.is_empty()).then(|| recent.iter().sum::<f64>() / recent.len() as f64);
-        let mut cells = vec![
-            self.name.clone(),
-            self.from.clone(),
-            self.steps.to_string(),
-            figure(train),
-            figure(own.map(|e| e.loss)),
-            figure(own.map(|e| e.perplexity)),
-            figure(own.and_then(|e| e.bits_per_byte)),
-            own.and_then(|e| e.value).map_or_else(dash, percent),
-        ];
-        cells.extend(retained.iter().map(|(suite, has_metric)| self.retained_cell(suite, *has_metric)));
-        cells.push(figure(median(&self.tokens_per_second)));
-        cells
-    }
-
-    fn retained_cell(&self, suite: &str, has_metric: bool) -> String {
-        match (has_metric, self.first.get(suite), self.last.get(suite)) {
-            (true, Some(first), Some(last)) => match (first.value, last.value) {
-                (Some(was), Some(is)) => format!("{} (was {})", percent(is), percent(was)),
-                _ => "–".into(),
-            },
-            (false, _, Some(last)) => last.retention.map_or("–".into(), |retention| format!("{retention:+.3}")),
-            _ => "–".into(),
-        }
+        (!recent.is_empty()).then(|| recent.iter().sum::<f64>() / recent.len() as f64)
     }
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1}%", 100.0 * share)
+fn figure(value: Option<f64>) -> String {
+    value.map_or("–".into(), number)
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or("–".into(), |share| format!("{:.1}%", 100.0 * share))
 }
 
 fn median(values: &[f64]) -> Option<f64> {

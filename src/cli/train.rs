@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let finished = execute(&request, &mut screen);
     screen.end_bar();
     let finished = finished?;
-    output::show(&screen.summary.render(&finished))
+    output::show(&screen.summary.render(&finished, output::width()))
 }
 
 /// Prints every event as it comes.
