@@ -71,6 +71,9 @@ pub fn prompt(messages: &[Message]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use minijinja::syntax::SyntaxConfig;
+    use minijinja::value::Serde;
+
     use super::*;
 
     #[test]
@@ -84,5 +87,31 @@ mod tests {
         let found: Vec<_> = segments.iter().map(|segment| (segment.text.as_str(), segment.learned)).collect();
         assert_eq!(found, expected);
         assert_eq!(prompt(&messages[..2]), read);
+    }
+
+    /// What `transformers` makes of a conversation: it renders templates with these settings.
+    fn rendered(messages: &[Message], add_generation_prompt: bool) -> String {
+        let mut jinja = minijinja::Environment::new();
+        jinja.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap());
+        let values = serde_json::json!({"messages": messages, "add_generation_prompt": add_generation_prompt});
+        jinja.render_str(TEMPLATE, Serde(values)).unwrap()
+    }
+
+    #[test]
+    fn the_template_renders_what_is_trained_on() {
+        let message = |role, content: &str| Message { role, content: content.into() };
+        let messages = [
+            message(Role::System, "  Be kind.\n\n"),
+            message(Role::User, "What is {{ this }} & <that>?"),
+            message(Role::Assistant, "{% raw %} \"text\"\n"),
+            message(Role::User, ""),
+            message(Role::Assistant, "Nothing \u{e9}lse."),
+        ];
+        for count in 0..=messages.len() {
+            let messages = &messages[..count];
+            let trained: String = segments(messages).into_iter().map(|segment| segment.text).collect();
+            assert_eq!(rendered(messages, false), trained);
+            assert_eq!(rendered(messages, true), prompt(messages));
+        }
     }
 }

@@ -123,11 +123,14 @@ impl Source {
         self.all_files().map(|file| file.size).sum()
     }
 
-    /// Changes whenever a file appears, disappears, or changes its path, size or time, or the policy changes.
+    /// Changes whenever a file appears, disappears, or changes its path, size or time, or the policy changes. It
+    /// matters where a file is, not how its path was typed or from which folder.
     pub fn fingerprint(&self) -> u64 {
         let mut hash = Xxh3::new();
         for file in self.all_files() {
-            hash.update(file.path.as_os_str().as_encoded_bytes());
+            // Without a current folder to complete the path by, it has to do as it is.
+            let path = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+            hash.update(path.as_os_str().as_encoded_bytes());
             hash.update(&[0, file.kind as u8]);
             hash.update(&file.size.to_le_bytes());
             hash.update(&file.modified.to_le_bytes());
@@ -312,5 +315,14 @@ mod tests {
         fs::write(folder.path().join("a.txt"), "longer").unwrap();
         assert_ne!(before.fingerprint(), Source::open(folder.path()).unwrap().fingerprint());
         assert!(before.check_unchanged().unwrap_err().to_string().contains("changed"));
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_the_place_and_not_of_what_was_typed() {
+        // Tests run in the folder of the package.
+        let fingerprint = |path: &Path| Source::open(path).unwrap().fingerprint();
+        let absolute = fingerprint(&Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+        assert_eq!(fingerprint(Path::new("Cargo.toml")), absolute);
+        assert_eq!(fingerprint(Path::new("./Cargo.toml")), absolute);
     }
 }

@@ -24,19 +24,22 @@ pub struct Split {
     seed: u64,
     /// Documents whose hash lies below it are held out.
     threshold: u64,
+    /// Whether some were to be held out, but there is no second document to train on.
+    undivided: bool,
 }
 
 impl Split {
     /// The split that holds nothing out.
     pub fn none() -> Split {
-        Split { seed: 0, threshold: 0 }
+        Split { seed: 0, threshold: 0, undivided: false }
     }
 
     /// Holds out about `fraction` of the documents of `source`, chosen by `seed`.
     ///
     /// Of two or more different documents at least one falls on each side. To see to that, documents are read until
-    /// both sides have one, which in a small corpus may be all of them. A source with held-out files of its own is
-    /// not divided. Errors: a fraction outside 0 to 0.5, or a corpus that cannot be read.
+    /// both sides have one, which in a small corpus may be all of them. A single document, or copies of one, is
+    /// trained on and nothing held out, whatever the seed: the split is [`Split::undivided`]. A source with held-out
+    /// files of its own is not divided. Errors: a fraction outside 0 to 0.5, or a corpus that cannot be read.
     pub fn plan(source: &Source, fraction: f64, seed: u64, cancel: &AtomicBool) -> Result<Split> {
         if !(0.0..=0.5).contains(&fraction) {
             return Err(Error::new(format!("cannot hold out {fraction} of a corpus"))
@@ -62,7 +65,20 @@ impl Split {
             }
             Ok(least >= threshold || greatest < threshold)
         })?;
-        Ok(Split { seed, threshold: adjusted(threshold, least, greatest) })
+        if least >= greatest {
+            return Ok(Split { undivided: true, ..Split::none() });
+        }
+        Ok(Split { seed, threshold: adjusted(threshold, least, greatest), undivided: false })
+    }
+
+    /// Whether nothing is held out although it was asked for, because all there is is one document.
+    pub fn undivided(&self) -> bool {
+        self.undivided
+    }
+
+    /// Whether any documents are held out.
+    pub fn divides(&self) -> bool {
+        self.threshold > 0
     }
 
     /// The side of a document, by its text.
@@ -80,13 +96,11 @@ fn hash(text: &str, seed: u64) -> u64 {
     xxh3_64_with_seed(text.as_bytes(), seed)
 }
 
-/// Moves `threshold` just so far that hashes from `least` to `greatest` fall on both sides; a single document is
-/// trained on.
+/// Moves `threshold` just so far that hashes from `least` up to a larger `greatest` fall on both sides.
 fn adjusted(threshold: u64, least: u64, greatest: u64) -> u64 {
-    match (least >= greatest, least >= threshold, greatest < threshold) {
-        (true, ..) => 0,
-        (_, true, _) => least + 1,
-        (_, _, true) => greatest,
+    match (least >= threshold, greatest < threshold) {
+        (true, _) => least + 1,
+        (_, true) => greatest,
         _ => threshold,
     }
 }
@@ -124,6 +138,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.txt"), "a").unwrap();
         let source = Source::open(folder.path()).unwrap();
+        for seed in 0..9 {
+            let split = Split::plan(&source, 0.4, seed, &AtomicBool::new(false)).unwrap();
+            assert!(split.undivided() && !split.divides() && split.fingerprint() == Split::none().fingerprint());
+        }
+        assert!(!Split::plan(&source, 0.0, 3, &AtomicBool::new(false)).unwrap().undivided());
         assert!(Split::plan(&source, 0.9, 0, &AtomicBool::new(false)).is_err());
         assert!(Split::plan(&source, f64::NAN, 0, &AtomicBool::new(false)).is_err());
     }

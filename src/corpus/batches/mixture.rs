@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::corpus::batches::windows::check_shape;
-use crate::corpus::batches::{Batch, Batches, Rows, batch_of};
+use crate::corpus::batches::{Batch, Batches, Rows};
 use crate::error::{Error, Result};
 use crate::random::mix;
 
@@ -101,16 +101,8 @@ impl Rows for Mixture {
 }
 
 impl Batches for Mixture {
-    fn batch(&self, step: u64) -> Result<Batch> {
-        batch_of(self, self.rows, step)
-    }
-
-    fn batches_per_epoch(&self) -> u64 {
-        self.rows_per_epoch().div_ceil(self.rows as u64)
-    }
-
-    fn describe(&self) -> String {
-        Rows::describe(self)
+    fn rows(&self) -> usize {
+        self.rows
     }
 }
 

@@ -101,27 +101,28 @@ pub trait Rows: Send + Sync {
     fn describe(&self) -> String;
 }
 
-/// Batches in an order that a seed fixes.
-pub trait Batches: Send + Sync {
+/// Rows taken so many at a time. `epochs` epochs take `epochs` × [`Rows::rows_per_epoch`] ÷ [`Batches::rows`] batches,
+/// rounded up once.
+pub trait Batches: Rows {
+    /// Rows of a batch, at least one.
+    fn rows(&self) -> usize;
+
     /// The batch of a step; the same whenever it is asked for.
-    fn batch(&self, step: u64) -> Result<Batch>;
+    fn batch(&self, step: u64) -> Result<Batch> {
+        let count = self.rows();
+        let mut batch = Batch::with_capacity(count, self.context());
+        // The order has no end, so neither has the step: it wraps where the numbers do.
+        let first = step.wrapping_mul(count as u64);
+        for row in 0..count as u64 {
+            self.push_row(first.wrapping_add(row), &mut batch)?;
+        }
+        Ok(batch)
+    }
 
     /// How many batches it takes to see everything once, rounded up.
-    fn batches_per_epoch(&self) -> u64;
-
-    /// What the batches are made of, for people.
-    fn describe(&self) -> String;
-}
-
-/// Batches of `rows` consecutive rows.
-pub(crate) fn batch_of(rows: &dyn Rows, count: usize, step: u64) -> Result<Batch> {
-    let mut batch = Batch::with_capacity(count, rows.context());
-    // The order has no end, so neither has the step: it wraps where the numbers do.
-    let first = step.wrapping_mul(count as u64);
-    for row in 0..count as u64 {
-        rows.push_row(first.wrapping_add(row), &mut batch)?;
+    fn batches_per_epoch(&self) -> u64 {
+        self.rows_per_epoch().div_ceil(self.rows().max(1) as u64)
     }
-    Ok(batch)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::corpus::batches::windows::check_shape;
-use crate::corpus::batches::{Batch, Batches, IGNORE, Permutation, Rows, batch_of};
+use crate::corpus::batches::{Batch, Batches, IGNORE, Permutation, Rows};
 use crate::corpus::examples::EncodedExample;
 use crate::error::{Error, Result};
 use crate::random::mix;
@@ -117,16 +117,8 @@ impl Rows for Packed {
 }
 
 impl Batches for Packed {
-    fn batch(&self, step: u64) -> Result<Batch> {
-        batch_of(self, self.rows, step)
-    }
-
-    fn batches_per_epoch(&self) -> u64 {
-        self.rows_per_epoch().div_ceil(self.rows as u64)
-    }
-
-    fn describe(&self) -> String {
-        Rows::describe(self)
+    fn rows(&self) -> usize {
+        self.rows
     }
 }
 

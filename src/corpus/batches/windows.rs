@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::corpus::batches::{Batch, Batches, Permutation, Rows, batch_of};
+use crate::corpus::batches::{Batch, Batches, Permutation, Rows};
 use crate::corpus::shards::Shard;
 use crate::error::{Error, Result};
 use crate::random::mix;
@@ -66,16 +66,8 @@ impl Rows for Windows {
 }
 
 impl Batches for Windows {
-    fn batch(&self, step: u64) -> Result<Batch> {
-        batch_of(self, self.rows, step)
-    }
-
-    fn batches_per_epoch(&self) -> u64 {
-        self.per_epoch.div_ceil(self.rows as u64)
-    }
-
-    fn describe(&self) -> String {
-        Rows::describe(self)
+    fn rows(&self) -> usize {
+        self.rows
     }
 }
 
@@ -118,6 +110,13 @@ mod tests {
         assert!(batch.inputs.iter().zip(&batch.targets).all(|(input, target)| input + 1 == *target));
         assert_eq!(batch.positions[8..16], [0, 1, 2, 3, 4, 5, 6, 7]);
         assert!(batch.first_visible.iter().all(|&first| first == 0));
+    }
+
+    #[test]
+    fn an_epoch_is_counted_in_rows_whatever_the_batch() {
+        let batches: Box<dyn Batches> = Box::new(windows(100, 8, 5, 1));
+        assert_eq!((batches.rows_per_epoch(), batches.rows(), batches.batches_per_epoch()), (12, 5, 3));
+        assert_eq!(batches.batch(0).unwrap().rows, 5);
     }
 
     #[test]

@@ -103,6 +103,8 @@ fn is_skipped(element: &[u8]) -> bool {
 struct Reducer {
     /// The skipped element that is open, and how many of its name are open within one another.
     skipping: Option<(Vec<u8>, usize)>,
+    /// Whether the start tag that is being read is one of them.
+    opened_skipped: bool,
     /// How many `pre` elements are open.
     preformatted: usize,
     /// Whether a `pre` has just begun: a line end right there is not part of it.
@@ -128,10 +130,12 @@ impl Callback<Vec<u8>, ()> for Reducer {
 impl Reducer {
     fn open(&mut self, name: &[u8]) {
         if let Some((skipped, depth)) = &mut self.skipping {
-            *depth += (skipped == name) as usize;
+            self.opened_skipped = skipped == name;
+            *depth += self.opened_skipped as usize;
             return;
         }
-        if is_skipped(name) {
+        self.opened_skipped = is_skipped(name);
+        if self.opened_skipped {
             self.skipping = Some((name.to_vec(), 1));
             return;
         }
@@ -144,8 +148,14 @@ impl Reducer {
 
     /// A start tag that ends in `/>` closes at once, but only in drawings: elsewhere HTML ignores the slash.
     fn close_empty(&mut self) {
-        if matches!(&self.skipping, Some((name, 1)) if name == b"svg" || name == b"math") {
-            self.skipping = None;
+        if let Some((skipped, depth)) = &mut self.skipping
+            && self.opened_skipped
+            && (skipped == b"svg" || skipped == b"math")
+        {
+            *depth -= 1;
+            if *depth == 0 {
+                self.skipping = None;
+            }
         }
     }
 
@@ -227,6 +237,12 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_part_of_a_drawing_does_not_end_it() {
+        assert_eq!(reduce("<svg><path d=\"M0 0\"/><text>x</text></svg>y"), "y");
+        assert_eq!(reduce("<math><mi/><math/><mi>x</mi></math>y"), "y");
+    }
+
+    #[test]
     fn preformatted_text_keeps_its_lines() {
         let html = "<p>Code:</p><pre><code>\nfn main() {\n    <span>a</span>();\n}\n</code></pre><p>End</p>";
         assert_eq!(reduce(html), "Code:\n\nfn main() {\n    a();\n}\n\n\nEnd");
@@ -242,6 +258,7 @@ mod tests {
     fn broken_markup_never_swallows_the_page() {
         assert_eq!(reduce("a < b &nosuch; <p"), "a < b &nosuch;");
         assert_eq!(reduce("<svg/>after"), "after");
+        assert_eq!(reduce("<svg><svg/></svg>after"), "after");
         assert_eq!(reduce("</pre></nav>x"), "x");
         assert_eq!(reduce(""), "");
     }

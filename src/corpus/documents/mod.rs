@@ -10,7 +10,7 @@ mod stream;
 
 pub(crate) use decode::{lossy, open_text};
 pub use reader::{Parsed, Raw, Reader};
-pub(crate) use rows::{Lines, Row, Values, field_names, parse};
+pub(crate) use rows::{Lines, Row, SKIP_ADVICE, Values, field_names};
 pub use stream::{Counts, for_each, for_each_batch};
 
 /// One document, or one stretch of a text that is too long to be a single one.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::corpus::documents::cut::Pieces;
 use crate::corpus::documents::html::HtmlText;
-use crate::corpus::documents::{Document, Lines, Row, Values, field_names, lossy, open_text, parse};
+use crate::corpus::documents::{Document, Lines, Row, SKIP_ADVICE, Values, field_names, lossy, open_text};
 use crate::corpus::kind::{HEAD, Kind, is_binary};
 use crate::corpus::source::{OnBroken, SourceFile};
 use crate::error::{Error, Result};
@@ -169,7 +169,9 @@ impl<'a> Reader<'a> {
             Some(Ok(body)) => body,
             Some(Err(error)) => {
                 self.open = None;
-                return Err(Error::new(format!("cannot read {}", self.files[index].path.display())).because(error));
+                return Err(Error::new(format!("cannot read {}", self.files[index].path.display()))
+                    .because(error)
+                    .next("check that the file and the disk that it is on are whole"));
             }
             None => {
                 self.open = None;
@@ -230,10 +232,10 @@ impl Raw {
         }
     }
 
-    /// The row of a data file and the line it begins on; `None` for a part of any other file.
-    pub fn into_row(self) -> Option<(String, u64)> {
+    /// The row of a data file; `None` for a part of any other file.
+    pub(crate) fn into_row(self) -> Option<Row> {
         match self.body {
-            Body::Row(row) => Some((lossy(row.bytes).0, row.line)),
+            Body::Row(row) => Some(row),
             _ => None,
         }
     }
@@ -249,24 +251,24 @@ impl Raw {
                 Ok(Parsed { documents, broken_rows: 0 })
             }
             Body::Row(row) => {
-                let (line, length) = (row.line, row.bytes.len());
-                let (text, replaced_bytes) = lossy(row.bytes);
-                match row_text(&text) {
-                    Ok(text) => {
+                let line = row.line;
+                let text = row.parse().and_then(|(row, replaced_bytes)| Ok((row_text(row)?, replaced_bytes)));
+                match text {
+                    Ok((text, replaced_bytes)) => {
                         Ok(Parsed { documents: row_documents(text, replaced_bytes, self.file), broken_rows: 0 })
                     }
                     Err(_) if on_broken == OnBroken::Skip => Ok(Parsed { documents: Vec::new(), broken_rows: 1 }),
-                    Err(why) => Err(broken_row(file, line, length, &why)),
+                    Err(why) => Err(broken_row(file, line, &why)),
                 }
             }
         }
     }
 }
 
-fn broken_row(file: &SourceFile, line: u64, length: usize, why: &str) -> Error {
-    let error = Error::new(format!("{}:{line} is not a row with a text", file.path.display())).because(why);
-    let error = if length == 0 { error.because("the file ends too early") } else { error };
-    error.next("mend or remove the row, or set on_broken = \"skip\" to leave such rows out and count them")
+fn broken_row(file: &SourceFile, line: u64, why: &str) -> Error {
+    Error::new(format!("{}:{line} is not a row with a text", file.path.display()))
+        .because(why)
+        .next(format!("mend or remove the row; {SKIP_ADVICE}"))
 }
 
 /// Decodes and cuts a small file.
@@ -306,8 +308,8 @@ fn document(bytes: Vec<u8>, file: usize, continues: bool) -> Option<Document> {
 }
 
 /// The text of a row: the row itself if it is a string, else its field `text`.
-fn row_text(row: &str) -> Result<String, String> {
-    match parse(row)? {
+fn row_text(row: Value) -> Result<String, String> {
+    match row {
         Value::String(text) => Ok(text),
         Value::Object(mut fields) => match fields.get_mut("text") {
             Some(Value::String(text)) => Ok(std::mem::take(text)),

@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+
 use super::*;
 use crate::corpus::source::Source;
 
@@ -75,6 +77,7 @@ fn a_broken_row_is_named_or_skipped() {
     let source = source(folder.path(), "rows.jsonl", rows);
     let error = read(&source).unwrap_err().to_string();
     assert!(error.contains("rows.jsonl:2 ") && error.contains("next:"), "{error}");
+    assert!(error.contains("skip_broken = true") && error.contains("--skip-broken"), "{error}");
     let (documents, broken, _) = read(&source.on_broken(OnBroken::Skip)).unwrap();
     assert_eq!((documents.len(), broken), (2, 3));
 }
@@ -106,8 +109,29 @@ fn a_file_that_may_not_be_read_is_named() {
 
 #[test]
 fn a_row_without_text_names_the_fields_it_has() {
-    assert_eq!(row_text("{\"title\": 1, \"body\": 2}").unwrap_err(), "it has no field `text`, only: title, body");
-    assert_eq!(row_text("[1]").unwrap_err(), "it is neither an object nor a string");
+    let fields = json!({"title": 1, "body": 2});
+    assert_eq!(row_text(fields).unwrap_err(), "it has no field `text`, only: title, body");
+    assert_eq!(row_text(json!([1])).unwrap_err(), "it is neither an object nor a string");
+}
+
+#[test]
+fn a_row_that_is_too_long_is_a_broken_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = [&b"{\"text\": \"one\"}\n"[..], &vec![b'x'; (64 << 20) + 1], b"\n{\"text\": \"three\"}\n"].concat();
+    let source = source(folder.path(), "rows.jsonl", rows);
+    let error = read(&source).unwrap_err().to_string();
+    assert!(error.contains("rows.jsonl:2 ") && error.contains("longer than 64 MiB"), "{error}");
+    assert!(error.contains("skip_broken = true"), "{error}");
+    let (documents, broken, _) = read(&source.on_broken(OnBroken::Skip)).unwrap();
+    let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
+    assert_eq!((texts.as_slice(), broken), (&["one", "three"][..], 1));
+}
+
+#[test]
+fn a_file_that_ends_too_early_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = read(&source(folder.path(), "rows.json", "[{\"text\": \"one\"},\n")).unwrap_err().to_string();
+    assert!(error.contains("rows.json:2 ") && error.contains("ends too early"), "{error}");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::corpus::documents::{Raw, Reader};
 use crate::corpus::progress::{Progress, check};
 use crate::error::{Error, Result};
 
-/// Parts are handed over in batches of about this many bytes…
-const BATCH_BYTES: usize = 8 << 20;
+/// Parts are handed over in batches of about this many bytes, in memory or as they were read…
+const BATCH_BYTES: u64 = 8 << 20;
 /// …or this many parts, whichever comes first.
 const BATCH_PARTS: usize = 8 << 10;
 /// Batches that may wait, so that reading and working overlap.
@@ -82,7 +82,7 @@ fn read_batches(reader: &mut Reader<'_>, sender: &SyncSender<Vec<Raw>>) -> Resul
                 return Err(error);
             }
         };
-        bytes += raw.size();
+        bytes += (raw.size() as u64).max(raw.source_bytes);
         batch.push(raw);
         if bytes >= BATCH_BYTES || batch.len() >= BATCH_PARTS {
             bytes = 0;

@@ -6,9 +6,9 @@ use crate::corpus::chat::{Message, Role, segments};
 use crate::corpus::documents::field_names;
 use crate::corpus::examples::Example;
 
-/// What to do about a row that is no example.
+/// Which rows are examples, for messages to people.
 pub(super) const ADVICE: &str = "rows may hold prompt and completion, messages, conversations, or instruction and \
-                                 output; for other fields give a template; or set on_broken = \"skip\"";
+                                 output; for other fields give a template";
 
 type Fields = Map<String, Value>;
 

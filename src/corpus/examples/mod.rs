@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::corpus::batches::Permutation;
 use crate::corpus::chat::Segment;
-use crate::corpus::documents::{Raw, Reader, for_each, parse};
+use crate::corpus::documents::{Raw, Reader, SKIP_ADVICE, for_each};
 use crate::corpus::progress::Silent;
 use crate::corpus::source::{OnBroken, SourceFile};
 use crate::error::{Error, Result};
@@ -75,6 +75,8 @@ pub struct Examples {
     pub examples: Vec<Example>,
     /// Rows left out because they could not be read.
     pub broken_rows: u64,
+    /// Bytes of the rows with examples that were not UTF-8 and stand as U+FFFD.
+    pub replaced_bytes: u64,
 }
 
 /// Reads the rows of JSONL and JSON files as examples.
@@ -91,7 +93,10 @@ pub fn read(files: &[SourceFile], options: &Options, cancel: &AtomicBool) -> Res
     let work = |raw: Raw| example(raw, files, options);
     for_each(Reader::new(files), &Silent, cancel, work, |found| {
         match found {
-            Found::Example(example) => read.examples.push(example),
+            Found::Example(example, replaced_bytes) => {
+                read.examples.push(example);
+                read.replaced_bytes += replaced_bytes;
+            }
             Found::Broken => read.broken_rows += 1,
             Found::Nothing => {}
         }
@@ -124,7 +129,8 @@ pub fn hold_out(examples: Vec<Example>, fraction: f64, seed: u64) -> (Vec<Exampl
 
 /// What a raw part of a data file holds.
 enum Found {
-    Example(Example),
+    /// And the bytes of its row that were not UTF-8.
+    Example(Example, u64),
     Broken,
     /// A binary file that was passed over.
     Nothing,
@@ -132,18 +138,22 @@ enum Found {
 
 fn example(raw: Raw, files: &[SourceFile], options: &Options) -> Result<Found> {
     let file = &files[raw.file];
-    let Some((row, line)) = raw.into_row() else { return Ok(Found::Nothing) };
-    let example = parse(&row).and_then(|row| match (&options.template, row) {
-        (Some(template), Value::Object(fields)) => template.fill(&fields),
-        (None, Value::Object(fields)) => formats::recognise(fields),
-        _ => Err("it is not a JSON object".into()),
+    let Some(row) = raw.into_row() else { return Ok(Found::Nothing) };
+    let line = row.line;
+    let example = row.parse().and_then(|(row, replaced_bytes)| {
+        let example = match (&options.template, row) {
+            (Some(template), Value::Object(fields)) => template.fill(&fields),
+            (None, Value::Object(fields)) => formats::recognise(fields),
+            _ => Err("it is not a JSON object".into()),
+        };
+        Ok((example?, replaced_bytes))
     });
     match example {
-        Ok(example) => Ok(Found::Example(example)),
+        Ok((example, replaced_bytes)) => Ok(Found::Example(example, replaced_bytes)),
         Err(_) if options.on_broken == OnBroken::Skip => Ok(Found::Broken),
         Err(why) => Err(Error::new(format!("{}:{line} is not an example", file.path.display()))
             .because(why)
-            .next(formats::ADVICE)),
+            .next(format!("{}; {SKIP_ADVICE}", formats::ADVICE))),
     }
 }
 

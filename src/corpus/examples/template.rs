@@ -20,13 +20,14 @@ enum Part {
 }
 
 impl Template {
-    /// Errors: a brace without its partner, a field without a name, a completion without anything.
+    /// Errors, which say whether it is the prompt or the completion: a brace without its partner, a field without a
+    /// name, a completion without anything.
     pub fn new(prompt: &str, completion: &str) -> Result<Template> {
         if completion.is_empty() {
             return Err(Error::new("the template of the completion is empty")
                 .next("write what the model should answer, such as completion = \" {label}\""));
         }
-        Ok(Template { prompt: parse(prompt)?, completion: parse(completion)? })
+        Ok(Template { prompt: parse("prompt", prompt)?, completion: parse("completion", completion)? })
     }
 
     /// The example that a row makes; why it makes none.
@@ -55,9 +56,10 @@ fn fill(parts: &[Part], fields: &Map<String, Value>) -> Result<String, String> {
     Ok(text)
 }
 
-fn parse(template: &str) -> Result<Vec<Part>> {
+/// Takes apart the template of the prompt or the completion, as `name` says.
+fn parse(name: &str, template: &str) -> Result<Vec<Part>> {
     let wrong = |why: &str| {
-        Error::new(format!("cannot read the template {template:?}"))
+        Error::new(format!("cannot read the template of the {name}, {template:?}"))
             .because(why)
             .next("write fields as {name}, and braces as {{ and }}")
     };
@@ -73,12 +75,12 @@ fn parse(template: &str) -> Result<Vec<Part>> {
             continue;
         }
         let Some(opened) = brace.strip_prefix('{') else { return Err(wrong("a } closes nothing")) };
-        let (name, after) = opened.split_once('}').ok_or_else(|| wrong("a { is not closed"))?;
-        if name.is_empty() || name.contains('{') {
+        let (field, after) = opened.split_once('}').ok_or_else(|| wrong("a { is not closed"))?;
+        if field.is_empty() || field.contains('{') {
             return Err(wrong("a field has no name"));
         }
         parts.push(Part::Text(std::mem::take(&mut text)));
-        parts.push(Part::Field(name.into()));
+        parts.push(Part::Field(field.into()));
         rest = after;
     }
     text.push_str(rest);
@@ -114,8 +116,11 @@ mod tests {
     #[test]
     fn a_template_that_cannot_be_read_is_refused() {
         for wrong in ["{text", "text}", "{}", "{a{b}"] {
-            assert!(Template::new(wrong, "x").is_err(), "{wrong}");
+            let prompt = Template::new(wrong, "x").unwrap_err().to_string();
+            assert!(prompt.contains("template of the prompt") && prompt.contains(wrong), "{prompt}");
+            let completion = Template::new("x", wrong).unwrap_err().to_string();
+            assert!(completion.contains("template of the completion") && completion.contains(wrong), "{completion}");
         }
-        assert!(Template::new("x", "").is_err());
+        assert!(Template::new("x", "").unwrap_err().to_string().contains("template of the completion"));
     }
 }

@@ -6,7 +6,7 @@ use crate::corpus::tokenizer::Tokenizer;
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-fn read_rows(rows: &str, options: &Options) -> Result<Examples> {
+fn read_rows(rows: impl AsRef<[u8]>, options: &Options) -> Result<Examples> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.jsonl");
     fs::write(&path, rows).unwrap();
@@ -42,6 +42,7 @@ fn what_is_no_example_is_named_by_file_line_and_fields() {
     let refused = |rows: &str| read_rows(rows, &Options::default()).unwrap_err().to_string();
     let unknown = refused("{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"text\": \"a\", \"label\": \"b\"}\n");
     assert!(unknown.contains("rows.jsonl:3 ") && unknown.contains("text, label"), "{unknown}");
+    assert!(unknown.contains("skip_broken = true") && unknown.contains("--skip-broken"), "{unknown}");
     let empty = refused(r#"{"prompt": "a", "completion": ""}"#);
     assert!(empty.contains("rows.jsonl:1 ") && empty.contains("completion is empty"), "{empty}");
     assert!(refused(r#"{"messages": [{"role": "user", "content": "Hi"}]}"#).contains("says nothing"));
@@ -53,9 +54,17 @@ fn what_is_no_example_is_named_by_file_line_and_fields() {
 #[test]
 fn broken_rows_are_skipped_where_the_plan_says_so() {
     let options = Options { on_broken: OnBroken::Skip, ..Options::default() };
-    let read = read_rows(&(numbered(3) + "broken\n"), &options).unwrap();
+    let read = read_rows(numbered(3) + "broken\n", &options).unwrap();
     assert_eq!((read.examples.len(), read.broken_rows), (3, 1));
-    assert!(read_rows("broken\n", &options).unwrap_err().to_string().contains("no examples"));
+    let none = read_rows("broken\n", &options).unwrap_err().to_string();
+    assert!(none.contains("no examples") && !none.contains("skip_broken"), "{none}");
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_replaced_and_counted() {
+    let rows = [numbered(1).as_bytes(), b"{\"prompt\": \"a\xff\xfe\", \"completion\": \"b\"}\n"].concat();
+    let read = read_rows(rows, &Options::default()).unwrap();
+    assert_eq!((read.replaced_bytes, read.examples[1].prompt()), (2, "a\u{fffd}\u{fffd}".into()));
 }
 
 #[test]
@@ -69,7 +78,7 @@ fn a_template_makes_examples_of_other_rows() {
 fn a_larger_limit_keeps_what_a_smaller_one_chose() {
     let chosen = |limit, seed| {
         let options = Options { limit: Some(limit), seed, ..Options::default() };
-        read_rows(&numbered(50), &options).unwrap().examples
+        read_rows(numbered(50), &options).unwrap().examples
     };
     assert_eq!(chosen(10, 1), chosen(20, 1)[..10]);
     assert_ne!(chosen(10, 1), chosen(10, 2));
@@ -78,7 +87,7 @@ fn a_larger_limit_keeps_what_a_smaller_one_chose() {
 
 #[test]
 fn examples_held_out_are_not_trained_on() {
-    let examples = read_rows(&(numbered(40) + &numbered(40)), &Options::default()).unwrap().examples;
+    let examples = read_rows(numbered(40) + &numbered(40), &Options::default()).unwrap().examples;
     let (train, held_out) = hold_out(examples.clone(), 0.25, 3);
     assert_eq!((train.len(), held_out.len()), (60, 20));
     assert!(held_out.iter().all(|example| !train.contains(example)));

@@ -34,6 +34,8 @@ pub struct Prepared {
     pub train: Arc<Shard>,
     /// `None` where nothing is held out.
     pub held_out: Option<Arc<Shard>>,
+    /// Whether nothing is held out although it was asked for, because the corpus is a single document.
+    pub undivided: bool,
     pub summary: Summary,
     /// Whether it was there already.
     pub reused: bool,
@@ -62,7 +64,7 @@ const SUMMARY: &str = "summary.json";
 pub fn prepare(request: &Preparation<'_>, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Prepared> {
     let entry = Entry::lock(request.cache, key(request), cancel)?;
     // What is there but damaged is made again.
-    if let Ok(prepared) = open(entry.folder(), true) {
+    if let Ok(prepared) = open(entry.folder(), request.split, true) {
         return Ok(prepared);
     }
     let folder = entry.begin()?;
@@ -71,7 +73,7 @@ pub fn prepare(request: &Preparation<'_>, progress: &dyn Progress, cancel: &Atom
     let summary = serde_json::to_string(&summary).what(|| "cannot write the corpus's summary".into())?;
     fs::write(folder.join(SUMMARY), summary).what(|| format!("cannot write {}", folder.display()))?;
     entry.commit()?;
-    open(entry.folder(), false)
+    open(entry.folder(), request.split, false)
 }
 
 /// Differs for whatever would give other shards.
@@ -84,14 +86,14 @@ fn key(request: &Preparation<'_>) -> u64 {
     hash.digest()
 }
 
-fn open(folder: &Path, reused: bool) -> Result<Prepared> {
+fn open(folder: &Path, split: Split, reused: bool) -> Result<Prepared> {
     let path = folder.join(SUMMARY);
     let summary = fs::read_to_string(&path).what(|| format!("cannot read {}", path.display()))?;
     let summary = serde_json::from_str(&summary).what(|| format!("cannot read {}", path.display()))?;
     let train = Arc::new(Shard::open(folder, TRAIN)?);
     let has_held_out = folder.join(format!("{HELD_OUT}.tokens")).exists();
     let held_out = if has_held_out { Some(Arc::new(Shard::open(folder, HELD_OUT)?)) } else { None };
-    Ok(Prepared { train, held_out, summary, reused, folder: folder.into() })
+    Ok(Prepared { train, held_out, undivided: split.undivided(), summary, reused, folder: folder.into() })
 }
 
 /// Writes the shards of both sides into `folder`.
@@ -113,7 +115,7 @@ fn write(request: &Preparation<'_>, folder: &Path, progress: &dyn Progress, canc
         return Err(nothing_to_train_on(source, &job.summary));
     }
     if held_out.finish()? == 0 {
-        if *split != Split::none() || source.held_out().is_some() {
+        if split.divides() || source.held_out().is_some() {
             return Err(Error::new(format!("nothing of {} is held out", source.path().display()))
                 .because("the held-out side has no text")
                 .next("give held-out files with text in them, or hold out a larger fraction"));

@@ -119,6 +119,19 @@ fn a_file_of_its_own_is_held_out() {
 }
 
 #[test]
+fn a_single_document_is_trained_on_whatever_the_seed() {
+    let place = Place::new();
+    let source = place.source("a.txt", "one line");
+    for seed in 0..5 {
+        let prepared = place.prepare(&source, Split::plan(&source, 0.1, seed, &NEVER).unwrap()).unwrap();
+        assert_eq!(text(&prepared.train, &place.tokenizer), "one line<|endoftext|>");
+        assert!(prepared.held_out.is_none() && prepared.undivided);
+        assert_eq!(prepared.reused, seed > 0);
+    }
+    assert!(!place.prepare(&source, Split::none()).unwrap().undivided);
+}
+
+#[test]
 fn broken_rows_and_bytes_are_counted_or_refused_and_nothing_stays() {
     let place = Place::new();
     let source = place.source("rows.jsonl", b"{\"text\": \"a\xff\"}\nbroken\n");
