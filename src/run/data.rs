@@ -119,31 +119,49 @@ fn prepare_text(corpus: &CorpusPlan, phase: &PhasePlan, tokenizer: &Tokenizer, c
 }
 
 /// What was met in a corpus that a person should know of.
-fn about(path: &str, prepared: &Prepared) -> Option<String> {
+fn about(path: &str, prepared: &Prepared) -> Vec<String> {
     let summary = &prepared.summary;
+    let odd = odd_input(path, summary.skipped_binaries, summary.broken_rows, summary.replaced_bytes);
+    let undivided = prepared.undivided.then(|| format!("{path} is one document: nothing of it is held out"));
+    odd.into_iter().chain(undivided).collect()
+}
+
+fn odd_input(path: &str, skipped_binaries: u64, broken_rows: u64, replaced_bytes: u64) -> Option<String> {
     let counts = [
-        (summary.skipped_binaries, "binary files skipped"),
-        (summary.broken_rows, "broken rows skipped"),
-        (summary.replaced_bytes, "bytes that were no UTF-8 replaced"),
+        (skipped_binaries, "binary files skipped"),
+        (broken_rows, "broken rows skipped"),
+        (replaced_bytes, "bytes that were no UTF-8 replaced"),
     ];
     let met: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     (!met.is_empty()).then(|| format!("{path}: {}", met.join(", ")))
 }
 
+/// What a phase of examples is made of.
+pub(super) struct PhaseExamples {
+    pub training: Vec<Example>,
+    pub held_out: Vec<Example>,
+    pub notices: Vec<String>,
+}
+
 /// Examples to train on, and held out.
-pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<(Vec<Example>, Vec<Example>)> {
+pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<PhaseExamples> {
     let template = match (&phase.prompt, &phase.completion) {
         (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
         _ => None,
     };
     let options = Options { template, on_broken: policy(phase.skip_broken), limit: None, seed: context.seed };
-    let (mut training, mut held_out) = (Vec::new(), Vec::new());
+    let (mut training, mut held_out, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for corpus in &phase.corpus {
         let source = open_source(&corpus.path, phase.skip_broken, context.home)?;
-        let all = examples::read(source.files(), &options, context.cancel)?.examples;
+        let mut read = |files| {
+            let read = examples::read(files, &options, context.cancel)?;
+            notices.extend(odd_input(&corpus.path, 0, read.broken_rows, read.replaced_bytes));
+            Ok::<_, Error>(read.examples)
+        };
+        let all = read(source.files())?;
         let (train, held) = match source.held_out() {
-            Some(files) => (all, examples::read(files, &options, context.cancel)?.examples),
+            Some(files) => (all, read(files)?),
             None => examples::hold_out(all, phase.held_out, context.seed),
         };
         training.extend(train);
@@ -152,14 +170,14 @@ pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<(Vec
     if let Some(limit) = phase.limit {
         training = examples::first_of(training, limit, context.seed);
     }
-    Ok((training, examples::first_of(held_out, phase.evaluation.examples, context.seed)))
+    let held_out = examples::first_of(held_out, phase.evaluation.examples, context.seed);
+    Ok(PhaseExamples { training, held_out, notices })
 }
 
 fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<PhaseData> {
-    let (training, held_out) = read_examples(phase, context)?;
+    let PhaseExamples { training, held_out, mut notices } = read_examples(phase, context)?;
     let padding = tokenizer.end_of_text().unwrap_or(0);
     let encoded = examples::encode(&training, tokenizer, phase.context)?;
-    let mut notices = Vec::new();
     for (count, what) in
         [(encoded.cut_prompts, "prompts lost their beginning"), (encoded.cut_completions, "completions lost their end")]
     {

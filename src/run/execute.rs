@@ -331,8 +331,8 @@ fn settings(phase: &PhasePlan) -> AdamWSettings {
 }
 
 fn length(phase: &PhasePlan, data: &PhaseData) -> u64 {
-    let by_epochs = || (phase.epochs.unwrap_or(1.0) * data.batches.batches_per_epoch() as f64).ceil().max(1.0) as u64;
-    phase.steps.unwrap_or_else(by_epochs)
+    let rows = phase.epochs.unwrap_or(1.0) * data.batches.rows_per_epoch() as f64;
+    phase.steps.unwrap_or_else(|| (rows / data.batches.rows() as f64).ceil().max(1.0) as u64)
 }
 
 fn watch<'a>(plan: &Plan, index: usize, data: &'a PhaseData, earlier: &'a [PhaseData]) -> Watch<'a> {

@@ -27,7 +27,7 @@ pub(super) fn of_plan(plan: &Plan, model: Option<&Path>, context: &Context) -> R
 fn trained(plan: &Plan, vocabulary: usize, context: &Context) -> Result<Tokenizer> {
     let first = &plan.phases[0];
     if first.objective == Objective::Sft {
-        let (training, _) = data::read_examples(first, context)?;
+        let training = data::read_examples(first, context)?.training;
         let texts = training.into_iter().flat_map(|example| example.segments).map(|segment| segment.text);
         return Tokenizer::train(texts, vocabulary);
     }
@@ -50,6 +50,7 @@ fn keep(tokenizer: &Tokenizer, folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(&parent)?;
     let temporary = tempfile::tempdir_in(&parent)?;
     tokenizer.save(temporary.path()).map_err(std::io::Error::other)?;
-    // Another process may have been quicker; its tokenizer is the same.
+    // What is there is damaged, or was written by another process meanwhile, and then is the same.
+    let _ = std::fs::remove_dir_all(folder);
     std::fs::rename(temporary.path(), folder)
 }
