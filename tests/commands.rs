@@ -253,6 +253,24 @@ fn a_damaged_model_is_refused_before_a_run_is_made() {
 }
 
 #[test]
+fn a_corpus_is_described_whatever_its_rows_are() {
+    let bench = Bench::new();
+    let text = &bench.json(&["corpus", "text.txt", "--json"])[0];
+    assert_eq!(text["bytes"].as_u64().map(|bytes| bytes > 10_000), Some(true));
+    assert!(text["documents"].as_u64().unwrap() > 10 && text["replaced_bytes"] == 0);
+    bench.write(
+        "pairs.jsonl",
+        "{\"prompt\":\"2+2=\",\"completion\":\"4\"}\n{\"prompt\":\"1+1=\",\"completion\":\"2\"}\n",
+    );
+    let pairs = &bench.json(&["corpus", "pairs.jsonl", "--json"])[0];
+    assert_eq!((pairs["examples"].as_u64(), pairs["prompt_bytes"].as_u64()), (Some(2), Some(8)));
+    bench.write("odd.jsonl", "{\"neither\":1}\n");
+    bench.refused(&["corpus", "odd.jsonl"], 1, &["odd.jsonl:1", "neither"]);
+    let world = &bench.json(&["corpus", "world:questions", "--json"])[0];
+    assert!(world["examples"].as_u64().unwrap() >= 1000 && world["held_out_examples"].as_u64().unwrap() >= 100);
+}
+
+#[test]
 fn several_sources_are_each_measured() {
     let bench = Bench::new();
     let other: Vec<String> = (0..300).map(|i| format!("ship {i} sailed at {} with the tide.", i * 7 % 24)).collect();

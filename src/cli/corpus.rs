@@ -4,9 +4,14 @@ use super::Place;
 use super::output::{self, bytes, count};
 use super::progress::Bar;
 use crate::Result;
+use crate::corpus::examples::{self, Options};
+use crate::corpus::source::Source;
 use crate::corpus::survey::{Lengths, Survey};
 use crate::run::data;
 use comfy_table::{Table, presets};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -22,8 +27,76 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let source = data::open_source(&arguments.path, arguments.skip_broken, &place.home)?;
-    let survey = Survey::of(&source, &Bar::default(), &*super::interruption()?)?;
-    if arguments.json { output::write_json(&survey) } else { output::show(&render(&survey)) }
+    let cancel = super::interruption()?;
+    let refused = match Survey::of(&source, &Bar::default(), &cancel) {
+        Ok(survey) if arguments.json => return output::write_json(&survey),
+        Ok(survey) => return output::show(&render(&survey)),
+        Err(error) => error,
+    };
+    // Rows without running text may be examples.
+    match survey_examples(&source, &cancel) {
+        Ok(survey) if arguments.json => output::write_json(&survey),
+        Ok(survey) => output::show(&survey.render()),
+        Err(_) => Err(refused),
+    }
+}
+
+/// What a set of examples is.
+#[derive(Serialize)]
+struct ExampleSurvey {
+    path: PathBuf,
+    examples: usize,
+    /// Of text that is only read.
+    prompt_bytes: usize,
+    /// Of text that is learned.
+    completion_bytes: usize,
+    replaced_bytes: u64,
+    broken_rows: u64,
+    held_out_examples: usize,
+}
+
+fn survey_examples(source: &Source, cancel: &AtomicBool) -> Result<ExampleSurvey> {
+    let options = Options { on_broken: source.policy(), ..Options::default() };
+    let read = examples::read(source.files(), &options, cancel)?;
+    let held_out_examples = match source.held_out() {
+        Some(files) => examples::read(files, &options, cancel)?.examples.len(),
+        None => 0,
+    };
+    let bytes_of = |learned: bool| {
+        let segments = read.examples.iter().flat_map(|example| &example.segments);
+        segments.filter(|segment| segment.learned == learned).map(|segment| segment.text.len()).sum()
+    };
+    Ok(ExampleSurvey {
+        path: source.path().to_path_buf(),
+        examples: read.examples.len(),
+        prompt_bytes: bytes_of(false),
+        completion_bytes: bytes_of(true),
+        replaced_bytes: read.replaced_bytes,
+        broken_rows: read.broken_rows,
+        held_out_examples,
+    })
+}
+
+impl ExampleSurvey {
+    fn render(&self) -> String {
+        let mean = |total: usize| bytes(total as u64 / self.examples.max(1) as u64);
+        let mut text = format!(
+            "{}\n{} examples: on average {} are read and {} learned\n",
+            self.path.display(),
+            count(self.examples as u64),
+            mean(self.prompt_bytes),
+            mean(self.completion_bytes),
+        );
+        if self.held_out_examples > 0 {
+            text += &format!("{} more are held out by the source itself\n", count(self.held_out_examples as u64));
+        }
+        for (number, what) in [(self.broken_rows, "broken rows skipped"), (self.replaced_bytes, "bytes replaced")] {
+            if number > 0 {
+                text += &format!("{} {what}\n", count(number));
+            }
+        }
+        text
+    }
 }
 
 fn render(survey: &Survey) -> String {

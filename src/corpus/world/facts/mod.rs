@@ -91,7 +91,7 @@ mod tests {
     fn relations_agree_with_each_other() {
         let lexicon = sources::lexicon().unwrap();
         let world = World::build(&lexicon, SEED).unwrap();
-        assert!(world.people.len() >= 100 && world.places.len() >= 20 && world.events.len() >= 12);
+        assert!(world.people.len() >= 50 && world.places.len() >= 20 && world.events.len() >= 12);
         for (index, person) in world.people.iter().enumerate() {
             if let Some(spouse) = person.spouse {
                 assert_eq!(world.people[spouse].spouse, Some(index));

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::random::Random;
 
 /// Households in each place.
-const HOUSEHOLDS: usize = 2;
+const HOUSEHOLDS: usize = 1;
 
 /// One person; relations are indices of people, places and pets.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ struct Census<'l> {
     people: Vec<Person<'l>>,
 }
 
-/// Two households for each place: a couple or one adult, and up to two children.
+/// A household for each place: a couple or one adult, and up to two children.
 pub fn populate<'l>(lexicon: &'l Lexicon, places: &[Place<'l>], random: &mut Random) -> Result<Population<'l>> {
     let mut census = Census {
         lexicon,

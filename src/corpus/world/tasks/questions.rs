@@ -6,8 +6,8 @@ use crate::corpus::world::language::Style;
 use crate::error::Result;
 use crate::random::Random;
 
-const TRAIN: usize = 1500;
-const TEST: usize = 300;
+const TRAIN: usize = 1200;
+const TEST: usize = 200;
 /// One subject in this many is only asked about in the test half.
 const HELD_OUT: usize = 5;
 

@@ -14,7 +14,7 @@ const BYTES: usize = 4_900_000;
 pub(super) const BEYOND: usize = 1_000_000;
 const TEST_PERCENT: usize = 5;
 /// Times that the register states each fact, and the most lines on a page of it.
-const READINGS: usize = 12;
+const READINGS: usize = 24;
 const LINES: usize = 8;
 
 pub(super) fn rows(scene: Scene) -> Result<Rows> {
