@@ -8,7 +8,6 @@ use crate::corpus::examples::{self, Options};
 use crate::corpus::source::Source;
 use crate::corpus::survey::{Lengths, Survey};
 use crate::run::data;
-use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -126,11 +125,10 @@ fn figures(survey: &Survey) -> String {
     for (number, what) in odd.into_iter().filter(|(number, _)| *number > 0) {
         text += &format!("{} {what}\n", count(number));
     }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["kind", "files", "documents", "text"]);
+    let mut table = output::table(["kind", "files", "documents", "text"]);
     for (kind, part) in &survey.kinds {
         let kind = format!("{kind:?}").to_lowercase();
         table.add_row([kind, count(part.files), count(part.documents), bytes(part.bytes)]);
     }
-    format!("{text}{table}\n")
+    format!("{text}\n{}\n", output::lay_out(table))
 }

@@ -6,7 +6,6 @@ use crate::Result;
 use crate::model::{Decoder, Group, folder};
 use crate::run::checkpoint;
 use candle_core::DType;
-use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -98,8 +97,7 @@ fn count_in(decoder: &Decoder, group: Group) -> usize {
 }
 
 fn render(report: &CheckpointReport) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["layer", "kind", "parameters"]);
+    let mut table = output::table(["layer", "kind", "parameters"]);
     // From the top down, as the layers stand.
     for group in report.groups.iter().rev() {
         table.add_row([group.layer.clone(), group.kind.clone(), count(group.parameters as u64)]);
@@ -118,7 +116,7 @@ fn render(report: &CheckpointReport) -> String {
         let loss = state.loss.map_or(String::new(), |loss| format!(", held-out loss {}", number(loss)));
         text += &format!("run {}, phase {}, step {}{loss}\n", state.run, state.phase, state.step);
     }
-    format!("{text}{table}\n")
+    format!("{text}\n{}\n", output::lay_out(table))
 }
 
 fn inspect_run(folder: PathBuf, json: bool) -> Result<()> {
@@ -134,11 +132,10 @@ fn inspect_run(folder: PathBuf, json: bool) -> Result<()> {
 }
 
 fn render_run(folder: &Path, checkpoints: &[(PathBuf, checkpoint::State)]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["step", "phase", "held-out loss", "checkpoint"]);
+    let mut table = output::table(["step", "phase", "held-out loss", "checkpoint"]);
     for (path, state) in checkpoints {
         let loss = state.loss.map_or("–".into(), number);
         table.add_row([state.step.to_string(), state.phase.clone(), loss, path.display().to_string()]);
     }
-    format!("run {}\n{table}\n", folder.display())
+    format!("run {}\n\n{}\n", folder.display(), output::lay_out(table))
 }

@@ -1,6 +1,7 @@
 //! Text that goes to a terminal or a script.
 
 use crate::{Context, Result};
+use comfy_table::{LineStyle, Table, TableStyle};
 use serde::Serialize;
 use std::io::Write;
 
@@ -32,6 +33,22 @@ pub fn write(text: &str) -> Result<()> {
 /// Writes text of any origin for a person to read: see [`printable`].
 pub fn show(text: &str) -> Result<()> {
     write(&printable(text))
+}
+
+/// An empty table with these titles: a line below them, and no more.
+pub fn table<T: Into<comfy_table::Row>>(titles: T) -> Table {
+    let mut table = Table::new();
+    let line = LineStyle::none().fill('─').junction('─');
+    table.load_style(TableStyle::new().header_separator(line)).set_header(titles);
+    table
+}
+
+/// A table as text: columns two apart, nothing at the end of a line.
+pub fn lay_out(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
 }
 
 /// Columns of the terminal that standard output is; plenty where it is none.

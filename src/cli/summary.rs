@@ -1,8 +1,8 @@
 //! The table at the end of a run.
 
-use super::output::{bytes, count, duration, number};
+use super::output::{self, bytes, count, duration, number};
 use crate::protocol::{Evaluation, Event, Finished};
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -63,19 +63,15 @@ impl Summary {
     /// The table, for a terminal of `width` columns, and what the whole run took.
     pub fn render(&self, finished: &Finished, width: usize) -> String {
         let columns = self.columns(width >= WIDE);
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(columns.iter().map(|column| &column.title));
+        let titles = columns.iter().map(|column| Cell::new(&column.title).set_alignment(column.alignment));
+        let mut table = output::table(titles);
         for phase in &self.phases {
             table.add_row(columns.iter().map(|column| Cell::new((column.cell)(phase)).set_alignment(column.alignment)));
-        }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
         }
         let memory = finished.peak_rss_bytes.map_or(String::new(), |peak| format!(", peak memory {}", bytes(peak)));
         let (tokens, seconds) = (count(finished.tokens), duration(finished.seconds));
         let done = format!("{} steps, {tokens} tokens in {seconds}{memory}", finished.steps);
-        format!("{}\n{done}\nrun {} in {}\n", table.trim_fmt(), finished.run, finished.path)
+        format!("{}\n{done}\nrun {} in {}\n", output::lay_out(table), finished.run, finished.path)
     }
 
     /// What the table shows of each phase, from left to right.

@@ -133,21 +133,16 @@ impl Screen {
     }
 }
 
+/// One evaluation in a line of at most about 80 columns. A base compared with itself is not worth a word.
 fn describe(evaluation: &Evaluation) -> String {
-    let mut line = format!(
-        "  step {:<6} {:<12} loss {:<6} perplexity {:<6}",
-        evaluation.step,
-        evaluation.suite,
-        number(evaluation.loss),
-        number(evaluation.perplexity),
-    );
-    if let Some(bits) = evaluation.bits_per_byte {
-        line += &format!(" {} bits/byte", number(bits));
+    let (loss, perplexity) = (number(evaluation.loss), number(evaluation.perplexity));
+    let mut line = format!("  step {:<6} {:<12} loss {loss:<6} ppl {perplexity:<6}", evaluation.step, evaluation.suite);
+    match (&evaluation.metric, evaluation.value, evaluation.bits_per_byte) {
+        (Some(metric), Some(value), _) => line += &format!(" {} {:.1}%", metric.replace('_', " "), 100.0 * value),
+        (_, _, Some(bits)) => line += &format!(" {} bits/byte", number(bits)),
+        _ => {}
     }
-    if let (Some(metric), Some(value)) = (&evaluation.metric, evaluation.value) {
-        line += &format!("  {} {:.1}%", metric.replace('_', " "), 100.0 * value);
-    }
-    if let Some(retention) = evaluation.retention {
+    if let Some(retention) = evaluation.retention.filter(|retention| *retention != 0.0) {
         line += &format!("  retention {retention:+.3}");
     }
     line
