@@ -76,7 +76,10 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     let place = Place { home: Home::find(arguments.home.as_deref())?, device: device::open(&arguments.device)? };
     match &arguments.command {
-        None => train::run(&train::Arguments::first_run(), &place),
+        None => {
+            output::note("No command: the plan first-run is carried out on the bundled world. Others: frostline --help");
+            train::run(&train::Arguments::first_run(), &place)
+        }
         Some(Command::Train(train)) => train::run(train, &place),
         Some(Command::Eval(eval)) => eval::run(eval, &place),
         Some(Command::Sample(sample)) => sample::run(sample, &place),
