@@ -101,7 +101,7 @@ impl Screen {
         };
         output::note(&format!("{} · {} steps · {trains} · {}", phase.phase, phase.steps, phase.data));
         let bar = ProgressBar::new(phase.steps);
-        bar.set_style(style("  {bar:30} {pos}/{len}  {msg}  {eta} left"));
+        bar.set_style(style("  {bar:16} {pos}/{len}  {msg}  {eta} left"));
         self.bar = Some(bar);
         self.loss = None;
         self.first_step = phase.first_step;
