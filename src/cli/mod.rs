@@ -77,7 +77,9 @@ fn run(arguments: Arguments) -> Result<()> {
     let place = Place { home: Home::find(arguments.home.as_deref())?, device: device::open(&arguments.device)? };
     match &arguments.command {
         None => {
-            output::note("No command: the plan first-run is carried out on the bundled world. Others: frostline --help");
+            output::note(
+                "No command: the plan first-run is carried out on the bundled world. Others: frostline --help",
+            );
             train::run(&train::Arguments::first_run(), &place)
         }
         Some(Command::Train(train)) => train::run(train, &place),
