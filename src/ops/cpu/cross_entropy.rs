@@ -14,43 +14,37 @@ pub struct RowLoss {
 
 /// Turns each row of `logits` (n×vocabulary) into the gradient of `scale` × its loss, and returns the losses.
 pub fn losses_and_gradient(logits: &mut [f32], vocabulary: usize, targets: &[u32], scale: f32) -> Vec<RowLoss> {
-    logits
-        .par_chunks_exact_mut(vocabulary)
-        .zip(targets)
-        .map(|(row, &target)| {
-            simd(|| {
-                let highest = vector::max(row);
-                let (at_target, hit) = inspect_target(row, target as usize, highest);
-                row.iter_mut().for_each(|x| *x = vector::exp(*x - highest));
-                let total = vector::sum(row);
-                let factor = scale / total;
-                row.iter_mut().for_each(|x| *x *= factor);
-                row[target as usize] -= scale;
-                RowLoss { loss: total.ln() + highest - at_target, hit }
-            })
-        })
-        .collect()
+    by_row(logits, vocabulary, targets, |row, target| {
+        let (loss, total) = exponentiate(row, target);
+        let factor = scale / total;
+        row.iter_mut().for_each(|x| *x *= factor);
+        row[target] -= scale;
+        loss
+    })
 }
 
 /// The losses alone; `logits` is left as scratch.
 pub fn losses(logits: &mut [f32], vocabulary: usize, targets: &[u32]) -> Vec<RowLoss> {
-    logits
-        .par_chunks_exact_mut(vocabulary)
-        .zip(targets)
-        .map(|(row, &target)| {
-            simd(|| {
-                let highest = vector::max(row);
-                let (at_target, hit) = inspect_target(row, target as usize, highest);
-                row.iter_mut().for_each(|x| *x = vector::exp(*x - highest));
-                RowLoss { loss: vector::sum(row).ln() + highest - at_target, hit }
-            })
-        })
-        .collect()
+    by_row(logits, vocabulary, targets, |row, target| exponentiate(row, target).0)
 }
 
-/// (logit of the target, whether greedy decoding would pick it).
+fn by_row(
+    logits: &mut [f32],
+    vocabulary: usize,
+    targets: &[u32],
+    work: impl Fn(&mut [f32], usize) -> RowLoss + Sync,
+) -> Vec<RowLoss> {
+    let rows = logits.par_chunks_exact_mut(vocabulary).zip(targets);
+    rows.map(|(row, &target)| simd(|| work(row, target as usize))).collect()
+}
+
+/// Logits become e^(logit − highest); returns the loss and their sum.
 #[inline(always)]
-fn inspect_target(row: &[f32], target: usize, highest: f32) -> (f32, bool) {
+fn exponentiate(row: &mut [f32], target: usize) -> (RowLoss, f32) {
+    let highest = vector::max(row);
     let at_target = row[target];
-    (at_target, at_target == highest && !row[..target].contains(&highest))
+    let hit = at_target == highest && !row[..target].contains(&highest);
+    row.iter_mut().for_each(|x| *x = vector::exp(*x - highest));
+    let total = vector::sum(row);
+    (RowLoss { loss: total.ln() + highest - at_target, hit }, total)
 }
