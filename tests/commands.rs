@@ -344,14 +344,20 @@ fn a_tokenizer_that_does_not_fit_is_refused() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_saves_and_says_where() {
-    let bench = Bench::new();
+    for signal in ["-INT", "-HUP", "-TERM"] {
+        check_interruption(&Bench::new(), signal);
+    }
+}
+
+#[cfg(unix)]
+fn check_interruption(bench: &Bench, signal: &str) {
     let arguments = ["train", "plan.toml", "--json", "--set", "phase.pretrain.steps=100000"];
     let mut child = bench.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Once steps are coming, it is interrupted.
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
     while !lines.next().unwrap().unwrap().contains("\"step\":{") {}
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     let rest: Vec<String> = lines.map(|line| line.unwrap()).collect();
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();

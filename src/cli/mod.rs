@@ -90,11 +90,11 @@ fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// A flag that Ctrl-C and SIGTERM set; a second one ends the process at once.
+/// A flag that Ctrl-C, SIGTERM and a lost terminal set; a second signal ends the process at once.
 fn interruption() -> Result<std::sync::Arc<std::sync::atomic::AtomicBool>> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone())
             .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
             .map_err(|error| Error::new("cannot listen for Ctrl-C").because(error))?;

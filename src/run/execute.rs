@@ -314,7 +314,8 @@ impl Run<'_> {
     ) -> Result<PathBuf> {
         let (run, step) = (self.folder.name.clone(), self.step);
         let state = State { run, phase: phase.name.clone(), step, loss, base };
-        let path = checkpoint::save(&self.folder.path, decoder, &self.prepared.tokenizer, &state)?;
+        let path = checkpoint::save(&self.folder.path, decoder, &self.prepared.tokenizer, &state)
+            .map_err(|error| error.next("make room there; checkpoints written before are whole"))?;
         let saved = CheckpointSaved { phase: phase.name.clone(), step, path: path.display().to_string() };
         self.emit(Event::Checkpoint(saved))?;
         Ok(path)
