@@ -130,5 +130,5 @@ fn figures(survey: &Survey) -> String {
         let kind = format!("{kind:?}").to_lowercase();
         table.add_row([kind, count(part.files), count(part.documents), bytes(part.bytes)]);
     }
-    format!("{text}\n{}\n", output::lay_out(table))
+    format!("{text}\n{}\n", output::lay_out(table, 2))
 }

@@ -116,7 +116,7 @@ fn render(report: &CheckpointReport) -> String {
         let loss = state.loss.map_or(String::new(), |loss| format!(", held-out loss {}", number(loss)));
         text += &format!("run {}, phase {}, step {}{loss}\n", state.run, state.phase, state.step);
     }
-    format!("{text}\n{}\n", output::lay_out(table))
+    format!("{text}\n{}\n", output::lay_out(table, 2))
 }
 
 fn inspect_run(folder: PathBuf, json: bool) -> Result<()> {
@@ -137,5 +137,5 @@ fn render_run(folder: &Path, checkpoints: &[(PathBuf, checkpoint::State)]) -> St
         let loss = state.loss.map_or("–".into(), number);
         table.add_row([state.step.to_string(), state.phase.clone(), loss, path.display().to_string()]);
     }
-    format!("run {}\n\n{}\n", folder.display(), output::lay_out(table))
+    format!("run {}\n\n{}\n", folder.display(), output::lay_out(table, 2))
 }

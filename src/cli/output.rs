@@ -43,10 +43,10 @@ pub fn table<T: Into<comfy_table::Row>>(titles: T) -> Table {
     table
 }
 
-/// A table as text: columns two apart, nothing at the end of a line.
-pub fn lay_out(mut table: Table) -> String {
+/// A table as text: columns `gap` apart, nothing at the end of a line.
+pub fn lay_out(mut table: Table, gap: u16) -> String {
     for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+        column.set_padding((0, gap));
     }
     table.trim_fmt()
 }

@@ -8,6 +8,8 @@ use std::path::Path;
 
 /// A terminal of this many columns has room for every column.
 const WIDE: usize = 110;
+/// One of this many has room for columns two apart.
+const ROOMY: usize = 92;
 /// Training losses that the table's figure is the mean of.
 const LAST_LOSSES: usize = 20;
 
@@ -71,7 +73,12 @@ impl Summary {
         let memory = finished.peak_rss_bytes.map_or(String::new(), |peak| format!(", peak memory {}", bytes(peak)));
         let (tokens, seconds) = (count(finished.tokens), duration(finished.seconds));
         let done = format!("{} steps, {tokens} tokens in {seconds}{memory}", finished.steps);
-        format!("{}\n{done}\nrun {} in {}\n", output::lay_out(table), finished.run, finished.path)
+        format!(
+            "{}\n{done}\nrun {} in {}\n",
+            output::lay_out(table, if width >= ROOMY { 2 } else { 1 }),
+            finished.run,
+            finished.path
+        )
     }
 
     /// What the table shows of each phase, from left to right.
@@ -85,7 +92,7 @@ impl Summary {
             columns.push(Column::right("train\nloss", |phase| figure(phase.train_loss())));
         }
         columns.push(Column::right("held-out\nloss", |phase| figure(phase.own(|own| Some(own.loss)))));
-        columns.push(Column::right("perplexity", |phase| figure(phase.own(|own| Some(own.perplexity)))));
+        columns.push(Column::right("ppl", |phase| figure(phase.own(|own| Some(own.perplexity)))));
         if wide {
             columns.push(Column::right("bits\n/byte", |phase| figure(phase.own(|own| own.bits_per_byte))));
         }
