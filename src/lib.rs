@@ -13,6 +13,8 @@ pub mod corpus;
 pub mod learn;
 pub mod sample;
 pub mod run;
+pub mod app;
+pub mod tui;
 pub mod cli;
 
 pub use error::{Context, Error, Result};

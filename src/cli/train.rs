@@ -86,6 +86,7 @@ impl Observer for Screen {
             Event::Step(step) => self.step(step),
             Event::Evaluation(evaluation) => self.say(&describe(evaluation)),
             Event::Notice(notice) => self.say(&format!("  note: {}", notice.text)),
+            Event::Steered(steered) => self.say(&format!("  step {}: {}", steered.step, steered.change.effect)),
             Event::Checkpoint(saved) => self.say(&format!("  saved {}", saved.path)),
             Event::Finished(_) => self.end_bar(),
         }

@@ -11,6 +11,7 @@ pub enum Event {
     Evaluation(Evaluation),
     Checkpoint(CheckpointSaved),
     Notice(Notice),
+    Steered(Steered),
     Finished(Finished),
 }
 
@@ -77,6 +78,17 @@ pub struct Notice {
     pub phase: Option<String>,
     pub step: u64,
     pub text: String,
+}
+
+/// A command of a person took effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Steered {
+    pub phase: String,
+    /// Steps done before it took effect.
+    pub step: u64,
+    /// What was asked, and what came of it.
+    #[serde(flatten)]
+    pub change: super::Change,
 }
 
 /// The run is over.

@@ -1,5 +1,22 @@
-//! What the engine says and is told: plain data with serde, no behaviour, no dependencies on other rooms.
+//! What the engine says and is told: plain data with serde and its written form, no behaviour, no dependencies on other
+//! rooms. A screen reaches the engine through these words alone.
 
+mod command;
+mod corpus;
 mod event;
+mod group;
+mod layers;
+mod message;
+mod prompt;
+mod status;
+mod step;
 
-pub use event::{CheckpointSaved, Evaluation, Event, Finished, Notice, PhaseStarted, Step};
+pub use command::{Change, Command, Rate};
+pub use corpus::*;
+pub use event::{CheckpointSaved, Evaluation, Event, Finished, Notice, PhaseStarted, Steered, Step};
+pub use group::{Group, Kind, Layer, Selector};
+pub use layers::{GroupFacts, GroupReport, GroupReports};
+pub use message::{Answer, Ask, Message, Request, VERSION, Welcome};
+pub use prompt::*;
+pub use status::{GroupState, Phase, Preparation, Progress, State, Status};
+pub use step::{StepRecord, StepRecords};

@@ -1,0 +1,31 @@
+//! What every metric, lens, method and setting is: one table for the screen and the docs.
+
+/// One entry of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What it is found by: the metric's, lens's or setting's own name, such as `loss`, `drift`, `top-p`.
+    pub key: &'static str,
+    pub title: &'static str,
+    /// A few sentences.
+    pub what: &'static str,
+    /// As one would write it by hand; empty where there is none.
+    pub formula: &'static str,
+    /// What is normal, and what is a warning.
+    pub normal: &'static str,
+    /// The paper or the place it comes from; empty where there is none.
+    pub source: &'static str,
+}
+
+/// Every explanation, in the order of the docs.
+pub fn all() -> impl Iterator<Item = &'static Explanation> {
+    super::corpus::EXPLANATIONS
+        .iter()
+        .chain(super::graphs::EXPLANATIONS)
+        .chain(super::layers::EXPLANATIONS)
+        .chain(super::prompt::EXPLANATIONS)
+}
+
+/// The explanation with this key.
+pub fn find(key: &str) -> Option<&'static Explanation> {
+    all().find(|explanation| explanation.key == key)
+}

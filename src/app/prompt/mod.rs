@@ -1,0 +1,27 @@
+//! The prompt pane: one prompt, answered by several checkpoints side by side.
+
+use super::action::Action;
+use super::explain::Explanation;
+use super::{App, Pointer};
+use crate::protocol::SampleAnswer;
+
+/// The state of the pane.
+#[derive(Default)]
+pub struct Prompt {}
+
+/// What can be done here.
+pub const ACTIONS: &[Action] = &[];
+
+/// What is explained here.
+pub const EXPLANATIONS: &[Explanation] = &[];
+
+/// The key of what the cursor is on, for the explanation of it.
+pub fn explained(_app: &App) -> Option<&'static str> {
+    None
+}
+
+/// The mouse did something over one of this pane's spots.
+pub fn pointed(_app: &mut App, _pointer: Pointer) {}
+
+/// The host answered a request of this pane.
+pub fn answered(_app: &mut App, _id: u64, _answer: SampleAnswer) {}

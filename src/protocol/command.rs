@@ -1,0 +1,198 @@
+//! What a person may tell a run while it trains, and how it is written: `freeze block.0-3`, `rate x0.5`.
+
+use super::group::{Layer, Selector};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// One live command. It takes effect between two optimizer steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// These groups stop training.
+    Freeze(Vec<Selector>),
+    /// These groups train again.
+    Thaw(Vec<Selector>),
+    /// This layer and everything above it trains, everything below it is frozen.
+    FrostLine(Layer),
+    /// The learning rate, of the whole run or of some groups.
+    Rate {
+        of: Option<Selector>,
+        rate: Rate,
+    },
+    Pause,
+    Continue,
+    /// Measure everything that is watched, now.
+    Evaluate,
+    /// Write a checkpoint, now.
+    Checkpoint,
+    /// Take back the last change of what trains or how fast.
+    Undo,
+}
+
+/// A learning rate as a person gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rate {
+    /// Multiplies what is now.
+    Times(f64),
+    /// The peak of the schedule becomes this; for groups, their multiplier.
+    Set(f64),
+}
+
+/// What a command did, for journals, marks on graphs and other clients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// As it can be typed again.
+    pub command: String,
+    /// What came of it, in a few words: `froze block.0–3`.
+    pub effect: String,
+}
+
+/// The verbs, how they are written, and what they do: for help and for errors.
+pub const GRAMMAR: [(&str, &str); 9] = [
+    ("freeze LAYER…", "stop training layers or groups: freeze block.0-3, freeze all/norm"),
+    ("thaw LAYER…", "train them again"),
+    ("frost-line LAYER", "train this layer and everything above it, freeze everything below"),
+    (
+        "rate [LAYER] xF | R",
+        "multiply the learning rate (rate x0.5), set it (rate 1e-4), or that of groups (rate head x2)",
+    ),
+    ("pause", "hold training after this step; continue goes on"),
+    ("continue", "go on training"),
+    ("evaluate", "measure everything that is watched, now"),
+    ("checkpoint", "write a checkpoint, now"),
+    ("undo", "take back the last change of what trains or how fast"),
+];
+
+impl FromStr for Command {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut words = text.split_whitespace();
+        let verb = words.next().unwrap_or_default();
+        let rest: Vec<&str> = words.collect();
+        match (verb, rest.as_slice()) {
+            ("freeze", [_, ..]) => Ok(Command::Freeze(selectors(&rest)?)),
+            ("thaw", [_, ..]) => Ok(Command::Thaw(selectors(&rest)?)),
+            ("frost-line", [layer]) => Ok(Command::FrostLine(layer.parse()?)),
+            ("rate", [rate]) => Ok(Command::Rate { of: None, rate: rate.parse()? }),
+            ("rate", [of, rate]) => Ok(Command::Rate { of: Some(of.parse()?), rate: rate.parse()? }),
+            ("pause", []) => Ok(Command::Pause),
+            ("continue", []) => Ok(Command::Continue),
+            ("evaluate", []) => Ok(Command::Evaluate),
+            ("checkpoint", []) => Ok(Command::Checkpoint),
+            ("undo", []) => Ok(Command::Undo),
+            _ => Err(not_a_command(text, verb)),
+        }
+    }
+}
+
+fn selectors(words: &[&str]) -> Result<Vec<Selector>> {
+    words.iter().flat_map(|word| word.split(',')).filter(|word| !word.is_empty()).map(str::parse).collect()
+}
+
+fn not_a_command(text: &str, verb: &str) -> Error {
+    let of_verb = GRAMMAR.iter().find(|(form, _)| form.split(' ').next() == Some(verb));
+    let next = match of_verb {
+        Some((form, help)) => format!("write {form}: {help}"),
+        None => format!("write one of: {}", GRAMMAR.map(|(form, _)| form).join(", ")),
+    };
+    Error::usage(format!("\"{text}\" is no command")).next(next)
+}
+
+impl FromStr for Rate {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let refused = || {
+            Error::usage(format!("\"{text}\" is no learning rate"))
+                .next("write a factor such as x0.5, or a rate such as 1e-4")
+        };
+        let factor = text.strip_prefix(['x', '×', '*']);
+        let value: f64 = factor.unwrap_or(text).parse().map_err(|_| refused())?;
+        match (value.is_finite() && value >= 0.0, factor) {
+            (true, Some(_)) => Ok(Rate::Times(value)),
+            (true, None) => Ok(Rate::Set(value)),
+            (false, _) => Err(refused()),
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rate::Times(factor) => write!(f, "x{factor}"),
+            // The shorter of the two forms that read back to the same number.
+            Rate::Set(rate) if *rate != 0.0 && *rate < 1e-2 => write!(f, "{rate:e}"),
+            Rate::Set(rate) => write!(f, "{rate}"),
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |selectors: &[Selector]| selectors.iter().map(Selector::to_string).collect::<Vec<_>>().join(" ");
+        match self {
+            Command::Freeze(groups) => write!(f, "freeze {}", list(groups)),
+            Command::Thaw(groups) => write!(f, "thaw {}", list(groups)),
+            Command::FrostLine(layer) => write!(f, "frost-line {layer}"),
+            Command::Rate { of: None, rate } => write!(f, "rate {rate}"),
+            Command::Rate { of: Some(of), rate } => write!(f, "rate {of} {rate}"),
+            Command::Pause => f.write_str("pause"),
+            Command::Continue => f.write_str("continue"),
+            Command::Evaluate => f.write_str("evaluate"),
+            Command::Checkpoint => f.write_str("checkpoint"),
+            Command::Undo => f.write_str("undo"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for text in [
+            "freeze block.0-3",
+            "freeze block.0-3 head",
+            "thaw all/norm",
+            "frost-line block.2",
+            "rate x0.5",
+            "rate 1e-4",
+            "rate 0.01",
+            "rate head x2",
+            "rate block.0-1/mlp 0.25",
+            "pause",
+            "continue",
+            "evaluate",
+            "checkpoint",
+            "undo",
+        ] {
+            let command: Command = text.parse().unwrap();
+            assert_eq!(command.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_the_form_of_the_verb() {
+        for text in [
+            "",
+            "melt",
+            "freeze",
+            "rate",
+            "rate x",
+            "rate -1",
+            "rate NaN",
+            "rate a b c",
+            "pause now",
+            "frost-line block.0-2",
+        ] {
+            assert!(text.parse::<Command>().is_err(), "{text}");
+        }
+        let error = "rate".parse::<Command>().unwrap_err().to_string();
+        assert!(error.contains("rate [LAYER] xF | R"), "{error}");
+    }
+}

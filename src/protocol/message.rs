@@ -1,0 +1,88 @@
+//! What goes over the socket: requests one way, messages the other.
+
+use super::corpus::{CorpusAnswer, CorpusAsk};
+use super::layers::{GroupFacts, GroupReports};
+use super::prompt::{SampleAnswer, SampleAsk};
+use super::{Command, Event, Status, StepRecords};
+use serde::{Deserialize, Serialize};
+
+/// Both sides compare this first; a client of another version is told so, and nothing else.
+pub const VERSION: u32 = 1;
+
+/// From a client to the host. Ids are the client's own; answers carry them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    pub id: u64,
+    pub ask: Ask,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ask {
+    /// The first request of a client.
+    Attach {
+        version: u32,
+    },
+    /// Answered once, when it took effect or was refused.
+    Steer(Command),
+    /// Answered as it is written, and with its end.
+    Sample(SampleAsk),
+    Corpus(CorpusAsk),
+    /// Ends the work of an earlier request.
+    Cancel(u64),
+    /// Finish the step, save, and end the host.
+    Stop,
+}
+
+/// From the host to a client. Histories are sent from where the client stands, in order and without gaps, as quickly as
+/// it reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// The first message: what the run is.
+    Welcome(Box<Welcome>),
+    Status(Box<Status>),
+    /// What the model's groups cost. Sent when the model is there, and again when it changes.
+    Facts(Vec<GroupFacts>),
+    Steps(StepRecords),
+    /// Everything but steps: phases, evaluations, checkpoints, changes, notices; `start` is the index of the first.
+    Events {
+        start: u64,
+        events: Vec<Event>,
+    },
+    Groups(GroupReports),
+    Answer {
+        id: u64,
+        answer: Answer,
+    },
+    /// The host ends, or refuses this client, and why.
+    Goodbye(String),
+}
+
+/// What a client needs to know of a run once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    pub version: u32,
+    pub run: String,
+    pub path: String,
+    /// The validated plan.
+    pub plan: String,
+    /// The names of its phases, in order.
+    pub phases: Vec<String>,
+    /// Sources of text in the plan: name as written there, and the phase that reads it.
+    pub sources: Vec<(String, String)>,
+    pub device: String,
+    /// The host's process.
+    pub process: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// A command took effect after this many steps.
+    Applied {
+        step: u64,
+        effect: String,
+    },
+    /// It did not, and why.
+    Refused(String),
+    Sample(SampleAnswer),
+    Corpus(CorpusAnswer),
+}

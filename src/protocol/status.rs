@@ -1,0 +1,116 @@
+//! Where a run stands.
+
+use super::group::Group;
+use serde::{Deserialize, Serialize};
+
+/// What the run is doing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Reading, tokenising, loading: nothing trains yet.
+    Preparing(Preparation),
+    Training,
+    /// Measuring held-out data.
+    Evaluating,
+    /// Writing a checkpoint.
+    Saving,
+    Paused,
+    /// Every phase is done.
+    Finished,
+    /// Stopped before its end, by a person or because its host went away.
+    Stopped,
+    /// It ended in an error.
+    Failed(String),
+}
+
+impl State {
+    /// One word for scripts and headers.
+    pub fn name(&self) -> &'static str {
+        match self {
+            State::Preparing(_) => "preparing",
+            State::Training => "training",
+            State::Evaluating => "evaluating",
+            State::Saving => "saving",
+            State::Paused => "paused",
+            State::Finished => "finished",
+            State::Stopped => "stopped",
+            State::Failed(_) => "failed",
+        }
+    }
+
+    /// Whether commands can take effect.
+    pub fn is_live(&self) -> bool {
+        !matches!(self, State::Finished | State::Stopped | State::Failed(_))
+    }
+}
+
+/// What is being prepared.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// In a few words: `tokenising stories`.
+    pub what: String,
+    /// Bytes done and there are, where both are known.
+    pub progress: Option<Progress>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub done: u64,
+    pub total: u64,
+}
+
+/// The phase that is being carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    pub name: String,
+    /// Its place in the plan.
+    pub index: usize,
+    /// Its first step, counted through the run, and how many it has.
+    pub first_step: u64,
+    pub steps: u64,
+    /// The checkpoint that it starts from (θ*); `None` for new weights.
+    pub base: Option<String>,
+    /// The objective's name: clm, sft.
+    pub objective: String,
+    /// Positions of a row, and rows of a step.
+    pub context: u64,
+    pub batch: u64,
+}
+
+/// A group as it is trained now.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupState {
+    pub group: Group,
+    pub trainable: bool,
+    /// What the learning rate is multiplied by for this group.
+    pub multiplier: f64,
+}
+
+/// Everything that changes slowly. It is sent when something in it changed, at most ten times a second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub run: String,
+    pub state: State,
+    pub phase: Option<Phase>,
+    /// Steps done in the whole run.
+    pub step: u64,
+    /// Of the step before: schedule and changes by hand together, without groups' multipliers.
+    pub learning_rate: f64,
+    /// What the schedule is multiplied by, by hand.
+    pub rate_factor: f64,
+    /// In the order of the run's facts about groups; empty until the model is there.
+    pub groups: Vec<GroupState>,
+    /// Commands that wait for the end of the step, as they were typed.
+    pub pending: Vec<String>,
+    /// Until the end of the phase.
+    pub seconds_left: Option<f64>,
+    /// Smoothed seconds of a step, without evaluations.
+    pub step_seconds: Option<f64>,
+    /// Memory that the host holds now, bytes.
+    pub resident_bytes: Option<u64>,
+    /// Lanes that are writing now.
+    pub sampling: u32,
+    /// Training rate while lanes write by the rate while none does; `None` until both were measured.
+    pub sampling_cost: Option<f64>,
+    pub clients: u32,
+}
