@@ -9,6 +9,8 @@ pub mod home;
 pub mod memory;
 pub mod plan;
 mod suite;
+pub mod records;
+pub mod steering;
 mod tokenizer;
 
 pub use execute::{Observer, execute};
