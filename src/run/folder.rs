@@ -20,6 +20,7 @@ pub struct RunFolder {
 }
 
 /// The append-only file of steps and evaluations.
+#[derive(Debug)]
 pub struct Metrics {
     path: PathBuf,
     file: BufWriter<File>,
@@ -77,6 +78,14 @@ impl RunFolder {
         Self::fill(name, path.clone(), plan).inspect_err(|_| {
             let _ = std::fs::remove_dir_all(&path);
         })
+    }
+
+    /// Opens the records of a run that was made before.
+    pub fn open(path: &Path) -> Result<Self> {
+        let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+        let journal = append_to(&path.join("journal.jsonl"))?;
+        let metrics = Some(Metrics::open(path.join("metrics.jsonl"))?);
+        Ok(Self { name, path: path.to_path_buf(), journal, metrics })
     }
 
     fn fill(name: String, path: PathBuf, plan: &Plan) -> Result<Self> {

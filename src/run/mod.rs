@@ -7,6 +7,7 @@ pub mod execute;
 pub mod folder;
 pub mod home;
 pub mod memory;
+pub mod overview;
 pub mod plan;
 mod suite;
 pub mod records;

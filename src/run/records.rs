@@ -42,7 +42,7 @@ struct Line {
     event: Event,
 }
 
-fn lines(path: &Path) -> Result<Vec<Event>> {
+pub(super) fn lines(path: &Path) -> Result<Vec<Event>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
