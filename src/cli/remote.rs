@@ -38,7 +38,7 @@ pub struct Send {
     /// A run: its name, or its folder
     run: String,
     /// What it is told
-    #[arg(num_args = 1.., required = true, allow_hyphen_values = true)]
+    #[arg(num_args = 1.., required = true)]
     command: Vec<String>,
     /// Print JSON
     #[arg(long)]
