@@ -11,8 +11,16 @@ impl App {
     /// A key; `false` says that it is text for the prompt's editor.
     pub fn key(&mut self, key: Key) -> bool {
         let handled = self.dispatch(key);
-        self.advance_guide();
+        self.settle();
         handled
+    }
+
+    /// What follows from anything that may have happened.
+    pub(super) fn settle(&mut self) {
+        if self.focus != Pane::Graphs {
+            self.beside = self.focus;
+        }
+        self.advance_guide();
     }
 
     fn dispatch(&mut self, key: Key) -> bool {
@@ -137,7 +145,7 @@ impl App {
                 }
             }
         }
-        self.advance_guide();
+        self.settle();
     }
 
     fn pointed_at(&mut self, pane: Pane, pointer: Pointer) {

@@ -112,6 +112,8 @@ pub struct App {
     /// What was chosen in the palette, the newest last.
     pub palette_history: Vec<String>,
     pub focus: Pane,
+    /// The pane that had the focus last and is not the graphs: where there is room for two, it is seen beside them.
+    pub beside: Pane,
     /// The focused pane has the whole screen.
     pub zoomed: bool,
     pub corpus: corpus::Corpus,
@@ -138,6 +140,7 @@ impl App {
             theme_names: Vec::new(),
             palette_history: Vec::new(),
             focus: Pane::Graphs,
+            beside: Pane::Layers,
             zoomed: false,
             corpus: corpus::Corpus::default(),
             graphs: graphs::Graphs::default(),
@@ -193,7 +196,7 @@ impl App {
         self.mirror.take(message);
         self.graphs.refresh(&self.mirror);
         layers::refresh(self);
-        self.advance_guide();
+        self.settle();
     }
 
     /// Lets time pass; whether anything on the screen changed by it.
