@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::explain::Explanation;
-use super::{App, Pointer};
+use super::{App, Key, Pointer};
 use crate::protocol::Answer;
 
 /// The state of the pane.
@@ -28,3 +28,15 @@ pub fn answered(_app: &mut App, _id: u64, _answer: Answer) {}
 
 /// Takes in what is new in the mirror.
 pub fn refresh(_app: &mut App) {}
+
+/// A key while a line is typed here; whether it meant something to it.
+pub fn typed(_app: &mut App, _key: Key) -> bool {
+    false
+}
+
+impl Layers {
+    /// Whether a line is being typed.
+    pub fn is_typing(&self) -> bool {
+        false
+    }
+}
