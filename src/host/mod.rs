@@ -1,0 +1,3 @@
+//! The process that owns the device.
+
+pub mod sampler;
