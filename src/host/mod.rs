@@ -6,6 +6,7 @@
 //!                        └──────────────asks──▶ sampler, corpus
 //! ```
 
+mod answering;
 pub mod client;
 pub mod frame;
 mod desk;
@@ -15,6 +16,7 @@ mod orders;
 mod place;
 mod recorder;
 mod reopen;
+pub mod sampler;
 mod server;
 mod service;
 mod trainer;

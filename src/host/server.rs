@@ -2,6 +2,7 @@
 //! got yet; one that does not read costs a waiting task and nothing else.
 
 use super::HostPlace;
+use super::answering::{self, Prompt};
 use super::frame;
 use super::history::{Cursor, Shared};
 use super::orders::{Order, Reply};
@@ -11,7 +12,7 @@ use crate::protocol::{Answer, Ask, Command, Message, Request, VERSION};
 use crate::run::Plan;
 use crate::{Context, Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,6 +44,7 @@ pub struct Service {
     /// Commands that wait for the end of the step.
     pending: Mutex<Vec<(u64, String)>>,
     next_pending: AtomicU64,
+    prompts: SyncSender<Prompt>,
     clients: AtomicU32,
     stop_asked: AtomicBool,
     over: AtomicBool,
@@ -58,9 +60,12 @@ impl Service {
         shelf: SharedShelf,
         sampling: Arc<AtomicU32>,
         cancel: Arc<AtomicBool>,
-    ) -> Self {
+    ) -> (Self, Receiver<Prompt>) {
+        let (prompts, asked) = answering::prompts();
+        let service =
         Self {
             shared,
+            prompts,
             orders,
             shelf,
             cancel,
@@ -73,7 +78,8 @@ impl Service {
             stop_asked: AtomicBool::new(false),
             over: AtomicBool::new(false),
             closing: watch::Sender::new(None),
-        }
+        };
+        (service, asked)
     }
 
     /// Asks the training thread to finish its step, save and end.
@@ -99,6 +105,21 @@ impl Service {
         history.set_status(status);
         drop(history);
         self.shared.touch();
+    }
+
+    pub fn count_sampling(&self, change: impl FnOnce(u32) -> u32) {
+        let count = change(self.sampling.load(Ordering::Relaxed));
+        self.sampling.store(count, Ordering::Relaxed);
+        self.change_status(|status| status.sampling = count);
+    }
+
+    /// Hands a prompt to the sampler, which takes one after the other.
+    pub(super) fn sample(&self, prompt: Prompt) {
+        match self.prompts.try_send(prompt) {
+            Ok(()) => {}
+            Err(TrySendError::Full(prompt)) => prompt.refuse("too many prompts wait already"),
+            Err(TrySendError::Disconnected(prompt)) => prompt.refuse("the sampler is gone"),
+        }
     }
 
     fn count_clients(&self, change: impl FnOnce(u32) -> u32) {

@@ -1,5 +1,6 @@
 //! A host from its start to its end: who takes the lock, trains or reads the run's records, and serves clients.
 
+use super::answering;
 use super::history::{History, Shared};
 use super::orders::{MOST_WAITING, Order};
 use super::recorder::{Note, RING, Recorder, Tally};
@@ -81,12 +82,15 @@ impl Host {
         let shelf = SharedShelf::default();
         let sampling = Arc::new(AtomicU32::new(0));
         let cancel = Arc::new(AtomicBool::new(false));
-        let service =
+        let (service, prompts) =
             Service::new(work, plan.clone(), shared.clone(), orders, shelf.clone(), sampling.clone(), cancel.clone());
         let service = Arc::new(service);
         let parts =
             Parts { work: work.clone(), plan, shared, waiting, shelf, sampling, cancel, service: service.clone() };
         let threads = if begun { super::reopen::start(parts)? } else { train(parts)? };
+        // It ends when the last prompt can have been asked: nobody waits for it.
+        let asked = Arc::downgrade(&service);
+        drop(spawn("sampler", move || answering::answer_prompts(&asked, &prompts))?);
         Ok(Self { service, threads })
     }
 
