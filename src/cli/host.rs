@@ -8,6 +8,8 @@ use crate::run::{Plan, checkpoint};
 use crate::{Context, Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// How long a host with nothing left to do waits for clients.
@@ -45,19 +47,19 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     }
     let folder = open_or_create(&arguments.target, &arguments.changes, place)?;
     output::note(&format!("host of {}, process {}", folder.display(), std::process::id()));
-    serve(&work(&folder, place)?)
+    serve(&work(&folder, place, interruption()?))
 }
 
 /// What a host of this process works on.
-pub fn work(folder: &Path, place: &Place) -> Result<Work> {
-    Ok(Work {
+pub fn work(folder: &Path, place: &Place, stop: Arc<AtomicBool>) -> Work {
+    Work {
         home: place.home.clone(),
         device: place.device.clone(),
         device_name: place.device_name.clone(),
         run: folder.to_path_buf(),
         patience: PATIENCE,
-        stop: interruption()?,
-    })
+        stop,
+    }
 }
 
 /// The folder of a run that is there, or of a new one that follows a plan.

@@ -62,8 +62,7 @@ impl Service {
         cancel: Arc<AtomicBool>,
     ) -> (Self, Receiver<Prompt>) {
         let (prompts, asked) = answering::prompts();
-        let service =
-        Self {
+        let service = Self {
             shared,
             prompts,
             orders,

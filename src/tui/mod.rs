@@ -23,4 +23,4 @@ mod workbench;
 mod tests;
 
 pub use frame::{Drawn, draw};
-pub use run::{Entry, Exit, Link, Options, run};
+pub use run::{Entry, Exit, Link, Options, Starter, run};
