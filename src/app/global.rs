@@ -43,7 +43,7 @@ pub const ACTIONS: &[Action] = &[
         "palette",
         &[":"],
         "command",
-        "find any action by name, or type a command such as freeze block.0-3",
+        "any action by name, or a command such as freeze block.0-3",
         open_palette,
     )),
     in_footer(action("help", &["?", "f1"], "help", "every key there is, searchable", |app| {
@@ -53,7 +53,7 @@ pub const ACTIONS: &[Action] = &[
         "explain",
         &["e"],
         "explain",
-        "say what the cursor is on: what it is, its formula, what is normal",
+        "what the cursor is on: its formula, what is normal",
         explain_cursor,
     )),
     steering(action("pause", &["P"], "pause", "hold training after this step, or go on", pause_or_continue)),
@@ -66,33 +66,25 @@ pub const ACTIONS: &[Action] = &[
     })),
     steering(action("slower", &["["], "lr ×0.5", "halve the learning rate", |app| app.steer(rate(0.5)))),
     steering(action("faster", &["]"], "lr ×2", "double the learning rate", |app| app.steer(rate(2.0)))),
-    steering(action("stop", &[], "stop", "finish the step, save, and end the run's host; asks first", |app| {
+    steering(action("stop", &[], "stop", "finish the step, save, and end the run; asks first", |app| {
         app.overlay = Some(Overlay::Confirm(Confirm::Stop))
     })),
     action("copy-screen", &["y"], "copy", "copy the screen as text to the terminal's clipboard", |app| {
         app.effect(Effect::CopyScreen)
     }),
-    action("export-screen", &["S"], "export", "write the screen as SVG and as text into the current folder", |app| {
+    action("export-screen", &["S"], "export", "write the screen as SVG and as text into this folder", |app| {
         app.effect(Effect::ExportScreen)
     }),
     action("next-theme", &[], "theme", "take the next theme", |app| app.next_theme()),
     action("reload", &[], "reload", "read themes and keymap again", |app| app.effect(Effect::Reload)),
     on_bench(action("guide", &["f2"], "guide", "start the guided tour, or take its next step", |app| app.guide_on())),
     action("back", &["esc"], "back", "put away the line at the foot, then the zoom, then the guide", go_back),
-    in_footer(action(
-        "detach",
-        &["q", "c-c"],
-        "detach",
-        "leave the screen; the run goes on, and coming back shows what happened",
-        |app| app.effect(Effect::Quit),
-    )),
-    action(
-        "suspend",
-        &["c-z"],
-        "suspend",
-        "put the screen into the background of the shell; fg brings it back",
-        |app| app.effect(Effect::Suspend),
-    ),
+    in_footer(action("detach", &["q", "c-c"], "detach", "leave the screen; the run goes on", |app| {
+        app.effect(Effect::Quit)
+    })),
+    action("suspend", &["c-z"], "suspend", "go back to the shell; fg brings the screen back", |app| {
+        app.effect(Effect::Suspend)
+    }),
 ];
 
 fn needs_bench(app: &App) -> Option<String> {

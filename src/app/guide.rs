@@ -96,9 +96,15 @@ fn last_retention(app: &App) -> Option<&Evaluation> {
     })
 }
 
+/// Steps that the guide speaks of: tens, so that its text can be read before it changes.
+fn steps_told(app: &App) -> usize {
+    let steps = app.mirror.steps.loss.len();
+    if steps < 10 { steps } else { steps - steps % 10 }
+}
+
 /// The loss at the beginning and now, each smoothed over a few steps; `None` before the first.
 fn losses(app: &App) -> Option<(f64, f64)> {
-    let all = &app.mirror.steps.loss;
+    let all = &app.mirror.steps.loss[..steps_told(app)];
     let mean = |part: &[f32]| {
         let finite: Vec<f64> = part.iter().filter(|loss| loss.is_finite()).map(|loss| f64::from(*loss)).collect();
         (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64)
@@ -113,7 +119,7 @@ fn it_learns(app: &App) -> String {
         Some((first, now)) => format!(
             "After {} steps its loss went from {first:.2} to {now:.2} nats a token: it now wavers between about {:.0} \
              tokens at each place, where it began with {:.0}.",
-            app.mirror.steps.len(),
+            steps_told(app),
             now.exp(),
             first.exp(),
         ),

@@ -31,7 +31,7 @@ pub use keymap::Keymap;
 pub use mirror::Mirror;
 pub use pointer::{Gesture, Pointer, Spot};
 
-use crate::protocol::{Answer, Ask, Message, Request};
+use crate::protocol::{Answer, Ask, Message, Request, State};
 use std::time::Duration;
 
 /// One of the four panes.
@@ -193,10 +193,23 @@ impl App {
         if let Message::Answer { id, answer } = message {
             return self.answer(id, answer);
         }
+        match &message {
+            Message::Goodbye(why) => self.say(why.clone()),
+            Message::Status(status) => self.tell_failure(&status.state),
+            _ => {}
+        }
         self.mirror.take(message);
         self.graphs.refresh(&self.mirror);
         layers::refresh(self);
         self.settle();
+    }
+
+    /// Says why the run failed, when it does.
+    fn tell_failure(&mut self, state: &State) {
+        let before = self.mirror.status.as_ref().map(|status| &status.state);
+        if let (State::Failed(why), true) = (state, before != Some(state)) {
+            self.refuse(format!("the run failed: {why}"));
+        }
     }
 
     /// Lets time pass; whether anything on the screen changed by it.

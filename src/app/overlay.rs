@@ -25,7 +25,7 @@ impl Confirm {
     pub fn question(self) -> &'static str {
         match self {
             Confirm::Stop => {
-                "Stop the run? It finishes its step and saves a checkpoint; frostline resume goes on later."
+                "Stop the run? It finishes its step and saves a checkpoint; it can go on from there later."
             }
         }
     }

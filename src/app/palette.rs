@@ -4,11 +4,14 @@ use super::action::{self, Action, Scope};
 use super::line::Line;
 use super::{App, Code, Key};
 use crate::protocol::{Command, GRAMMAR};
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 /// Commands and names that are remembered.
 const REMEMBERED: usize = 50;
+
+/// More than any score of a match: what is called so stands before what only mentions it.
+const NAME_FIRST: u32 = 1 << 20;
 
 /// A line of the list.
 #[derive(Clone, Debug)]
@@ -171,15 +174,16 @@ fn matching(text: &str, candidates: &[Entry]) -> Vec<Entry> {
     if text.is_empty() {
         return candidates.to_vec();
     }
-    let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
+    // A name may be meant by a few of its letters; help texts hold every letter, and are searched for whole words.
+    let [name, help] = [AtomKind::Fuzzy, AtomKind::Substring]
+        .map(|kind| Pattern::new(text, CaseMatching::Ignore, Normalization::Smart, kind));
     let mut matcher = Matcher::new(Config::DEFAULT);
     let mut room = Vec::new();
+    let mut score = |pattern: &Pattern, hay: &str| pattern.score(Utf32Str::new(hay, &mut room), &mut matcher);
     let mut scored: Vec<(u32, &Entry)> = Vec::new();
     for entry in candidates.iter().filter(|entry| !matches!(entry, Entry::Recent(_))) {
-        let mut score = |hay: &str| pattern.score(Utf32Str::new(hay, &mut room), &mut matcher);
-        // A match in the name alone counts double: help texts hold every letter.
-        let score = score(&entry.text()).map(|own| 2 * own + 1).max(score(&entry.haystack()));
-        scored.extend(score.map(|score| (score, entry)));
+        let in_name = score(&name, &entry.text()).map(|found| found + NAME_FIRST);
+        scored.extend(in_name.or_else(|| score(&help, &entry.haystack())).map(|found| (found, entry)));
     }
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     scored.into_iter().map(|(_, entry)| entry.clone()).collect()

@@ -1,8 +1,8 @@
 //! A made-up run for tests of the screen: six blocks, three phases, 1,200 steps with a spike and a step that is no
 //! number.
 
-use super::App;
-use super::welcome::{Choices, PresetLine, RunLine, Welcome as Start};
+use crate::app::App;
+use crate::app::welcome::{Choices, PresetLine, RunLine, Welcome as Start};
 use crate::protocol::*;
 
 /// Steps of the first phase.
@@ -245,4 +245,9 @@ pub fn status(state: State, step: u64, frozen: usize) -> Status {
 /// What the host says when that many groups are frozen, in the first phase.
 pub fn status_with_frozen(frozen: usize) -> Message {
     Message::Status(Box::new(status(State::Training, 310, frozen)))
+}
+
+/// The status that [`sample_app`] has.
+pub fn sample_status() -> Message {
+    Message::Status(Box::new(status(State::Training, STEPS, 6)))
 }

@@ -75,6 +75,17 @@ fn a_key_that_does_nothing_says_so_and_one_that_cannot_says_why() {
 }
 
 #[test]
+fn a_failure_is_said_once() {
+    let mut app = testing::sample_app();
+    let failed = || Message::Status(Box::new(testing::status(State::Failed("the disk is full".into()), 1201, 0)));
+    app.message(failed());
+    assert_eq!(said(&app), "the run failed: the disk is full");
+    app.toast = None;
+    app.message(failed());
+    assert_eq!(said(&app), "");
+}
+
+#[test]
 fn leaving_works_from_everywhere() {
     for keys in ["q", "c-c", ": c-c", "? c-c"] {
         let mut app = testing::sample_app();

@@ -52,11 +52,6 @@ fn progress(status: &Status) -> Option<Progress> {
 /// little room.
 pub fn header(app: &App, area: Rect, canvas: &mut Canvas) {
     canvas.buffer.set_style(area, canvas.theme.header);
-    if app.welcome.is_some() {
-        let used = put(canvas.buffer, area, " ❄ ", canvas.theme.frozen);
-        put(canvas.buffer, skip(area, used), "frostline", canvas.theme.title);
-        return;
-    }
     let (sign, word) = state_of(&app.mirror);
     let state = format!("{sign} {word:<10} ");
     let style = state_style(canvas, sign);
@@ -77,6 +72,9 @@ pub fn header(app: &App, area: Rect, canvas: &mut Canvas) {
     let used = lineage(app, rest, canvas);
     let rest = skip(rest, used + 2);
     match (&app.mirror.status, &app.mirror.goodbye) {
+        (Some(Status { state: State::Failed(why), .. }), _) => {
+            put_right(canvas.buffer, rest, &fit(why, rest.width), canvas.theme.error);
+        }
         (Some(status), _) => run_progress(status, rest, canvas),
         (None, Some(why)) => drop(put(canvas.buffer, rest, &fit(why, rest.width), canvas.theme.error)),
         (None, None) => {}
@@ -92,7 +90,8 @@ fn lineage(app: &App, area: Rect, canvas: &mut Canvas) -> u16 {
     }
     let Some(welcome) = &app.mirror.welcome else { return used };
     let now = app.mirror.status.as_ref().and_then(|status| status.phase.as_ref()).map(|phase| phase.index);
-    let room = area.width / 2;
+    // The figures beside it need this much at least.
+    let room = (area.width / 2).max(area.width.saturating_sub(34));
     let all: u16 = welcome.phases.iter().map(|name| columns(name) + 3).sum();
     let sees_all = used + columns(&welcome.run) + all <= room;
     used += put(canvas.buffer, skip(area, used), &fit(&welcome.run, room.saturating_sub(used)), theme.header);

@@ -12,6 +12,9 @@ use ratatui::layout::{Alignment, Rect};
 use ratatui::widgets::{Block, BorderType, Widget};
 use ratatui_textarea::TextArea;
 
+/// Lines that the guide has at most.
+const GUIDE_ROWS: usize = 4;
+
 /// What was drawn.
 #[derive(Clone, Debug, Default)]
 pub struct Drawn {
@@ -26,7 +29,7 @@ pub struct Drawn {
 pub fn draw(app: &App, theme: &Theme, editor: &TextArea<'static>, size: (u16, u16)) -> Drawn {
     let area = Rect::new(0, 0, size.0, size.1);
     let mut drawn = Drawn { buffer: Buffer::empty(area), ..Drawn::default() };
-    drawn.buffer.set_style(area, theme.text);
+    drawn.buffer.set_style(area, theme.screen);
     let mut canvas = Canvas {
         buffer: &mut drawn.buffer,
         theme,
@@ -36,14 +39,13 @@ pub fn draw(app: &App, theme: &Theme, editor: &TextArea<'static>, size: (u16, u1
         editor,
     };
     let guide = app.guide_says().filter(|_| app.welcome.is_none());
-    let guide_lines = guide.as_ref().map_or_else(Vec::new, |saying| wrap(&saying.text, size.0.saturating_sub(4)));
-    let guide_rows = if guide.is_some() { guide_lines.len().min(3) as u16 + 2 } else { 0 };
+    let guide_lines = guide.as_ref().map_or_else(Vec::new, |saying| guide_lines(&saying.text, size.0));
+    let guide_rows = if guide.is_some() { guide_lines.len() as u16 + 2 } else { 0 };
     let wish = Wish { focus: app.focus, beside: app.beside, zoomed: app.zoomed, guide_rows };
     match layout::places(area, wish) {
         None => too_small(area, &mut canvas),
         Some(places) if app.welcome.is_some() => {
-            bars::header(app, places.header, &mut canvas);
-            let body = Rect { y: 1, height: area.height.saturating_sub(2), ..area };
+            let body = Rect { height: area.height.saturating_sub(1), ..area };
             welcome::draw(app, body, &mut canvas);
             overlays::draw(app, body, &mut canvas);
             bars::footer(app, places.footer, &mut canvas);
@@ -51,6 +53,16 @@ pub fn draw(app: &App, theme: &Theme, editor: &TextArea<'static>, size: (u16, u1
         Some(places) => bench(app, area, &places, guide.map(|saying| (saying, guide_lines)), &mut canvas),
     }
     drawn
+}
+
+/// What the guide says, in lines; its box must leave room for what it speaks of.
+fn guide_lines(text: &str, columns: u16) -> Vec<String> {
+    let mut lines = wrap(text, columns.saturating_sub(4));
+    if lines.len() > GUIDE_ROWS {
+        lines.truncate(GUIDE_ROWS);
+        lines.last_mut().into_iter().for_each(|line| line.push('…'));
+    }
+    lines
 }
 
 type GuideText = (crate::app::guide::Saying, Vec<String>);
@@ -133,7 +145,7 @@ fn title(app: &App, pane: Pane, room: u16) -> String {
 }
 
 /// As many parts between dots as fit: a title is never cut within one.
-fn whole_parts(title: &str, room: u16) -> String {
+pub(super) fn whole_parts(title: &str, room: u16) -> String {
     let mut kept = title;
     while columns(kept) > room {
         match kept.rsplit_once(" · ") {

@@ -96,7 +96,7 @@ fn palette_entry(entry: &Entry, is_selected: bool, area: Rect, canvas: &mut Canv
 }
 
 fn draw_help(help: &Help, area: Rect, canvas: &mut Canvas) {
-    let inner = popup(canvas, area, "help", (96, area.height));
+    let inner = popup(canvas, area, "help", (112, area.height));
     let (search, count) = (row(inner, 0), help.lines().len());
     input(&help.search, "search ", search, canvas);
     let rows = inner.height.saturating_sub(1);

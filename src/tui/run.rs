@@ -25,7 +25,7 @@ pub struct Link {
 pub enum Entry {
     /// What [`App::welcome`] holds.
     Welcome,
-    /// Starts this at once.
+    /// Starts this at once; that it cannot be started is the error of [`run`].
     Choice(Choice),
     Link(Link),
 }
@@ -61,6 +61,7 @@ pub fn run(mut app: App, entry: Entry, options: Options) -> Result<Exit> {
     app.theme = options.theme.unwrap_or_else(|| wanted.to_string());
     let mut settings = Settings::new(options.config, Depth::detect(&variable("COLORTERM"), &variable("TERM")));
     settings.reload(&mut app);
+    let must_start = matches!(entry, Entry::Choice(_));
     if let Entry::Choice(choice) = &entry {
         app.starting(choice.clone());
     }
@@ -78,7 +79,7 @@ pub fn run(mut app: App, entry: Entry, options: Options) -> Result<Exit> {
     spawn("keys", move || input::read_terminal(&terminal_inputs))?;
     input::read_signals(inputs.clone())?;
     spawn("starter", starter(options.start, chosen, inputs.clone()))?;
-    let mut bench = Bench { workbench, inputs, choices, began };
+    let mut bench = Bench { workbench, inputs, choices, began, must_start };
     if let Entry::Link(link) = entry {
         bench.attach(link)?;
     }
@@ -104,6 +105,8 @@ struct Bench {
     inputs: SyncSender<Input>,
     choices: Sender<Choice>,
     began: Instant,
+    /// There is nothing to go back to if the start fails.
+    must_start: bool,
 }
 
 impl Bench {
@@ -146,6 +149,7 @@ impl Bench {
         let now = self.began.elapsed();
         match input {
             Input::Started(Ok(link)) => self.attach(link)?,
+            Input::Started(Err(error)) if self.must_start => return Err(error),
             input => self.workbench.take(input, now),
         }
         self.start_what_was_chosen();

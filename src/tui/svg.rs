@@ -30,8 +30,8 @@ struct Look {
 
 /// The screen as a picture. Colours that the theme leaves to the terminal are a light ink on a dark ground.
 pub fn render(buffer: &Buffer, theme: &Theme) -> String {
-    let ground = theme.text.bg.map_or([14, 20, 32], |color| rgb(color, [14, 20, 32]));
-    let ink = theme.text.fg.map_or([216, 222, 233], |color| rgb(color, [216, 222, 233]));
+    let ground = theme.screen.bg.map_or([14, 20, 32], |color| rgb(color, [14, 20, 32]));
+    let ink = theme.screen.fg.map_or([216, 222, 233], |color| rgb(color, [216, 222, 233]));
     let (columns, rows) = (f64::from(buffer.area.width), f64::from(buffer.area.height));
     let (width, height) = (columns * CELL.0 + 2.0 * MARGIN, rows * CELL.1 + 2.0 * MARGIN);
     let mut svg = format!(

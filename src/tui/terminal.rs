@@ -7,7 +7,7 @@ use crossterm::terminal::{
     EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, style};
-use std::io;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -38,7 +38,8 @@ impl Drop for Session {
         put_back();
         let panics = std::mem::take(&mut *PANICS.lock().unwrap_or_else(PoisonError::into_inner));
         for text in panics {
-            eprintln!("{text}");
+            // Where standard error is gone too, nobody is left to tell.
+            let _ = writeln!(io::stderr(), "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use super::overlays::{first_shown, input};
 use super::panes::Canvas;
 use super::text;
 use super::widgets::{columns, fit, put, put_right, row, skip, wrap};
-use crate::app::welcome::{Entry, RunLine, Welcome};
+use crate::app::welcome::{Choices, Entry, RunLine, Welcome};
 use crate::app::{App, Spot};
 use ratatui::layout::Rect;
 
@@ -48,6 +48,10 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
 
 fn lines(welcome: &Welcome) -> Vec<Shown> {
     let mut lines = Vec::new();
+    // What was asked for on the command line needs no list.
+    if welcome.starting.is_some() && welcome.choices == Choices::default() {
+        return lines;
+    }
     let mut section = "";
     for (index, entry) in welcome.entries().into_iter().enumerate() {
         let head = match entry {
@@ -77,7 +81,7 @@ fn name(area: Rect, canvas: &mut Canvas) {
         put(
             canvas.buffer,
             row(area, 2),
-            "Train a small model and watch it learn. Freeze some of its layers while it does.",
+            "Train a small model, watch it learn, and freeze its layers while it does.",
             theme.text,
         );
         put(

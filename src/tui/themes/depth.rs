@@ -35,7 +35,7 @@ impl Depth {
             Depth::Sixteen => {
                 theme.heat.clear();
                 // A person's own sixteen colours are chosen for the terminal's own background.
-                for style in [&mut theme.text, &mut theme.popup, &mut theme.header] {
+                for style in [&mut theme.text, &mut theme.screen, &mut theme.popup, &mut theme.header] {
                     (style.fg, style.bg) = (None, None);
                 }
             }

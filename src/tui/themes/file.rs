@@ -93,6 +93,7 @@ impl Theme {
             ("mark", &mut self.mark),
             ("masked", &mut self.masked),
             ("learned", &mut self.learned),
+            ("screen", &mut self.screen),
             ("popup", &mut self.popup),
             ("header", &mut self.header),
         ];

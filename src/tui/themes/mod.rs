@@ -103,7 +103,8 @@ mod tests {
     fn every_theme_can_be_read_by_eye() {
         for (name, _) in BUILT_IN.iter().filter(|(name, _)| *name != WITHOUT_COLOURS) {
             let theme = load(name, None, Depth::Full).unwrap();
-            let ground = theme.text.bg.unwrap();
+            let ground = theme.screen.bg.unwrap();
+            assert_eq!(theme.text.bg, None);
             let roles = [theme.text, theme.dim, theme.title, theme.key, theme.frozen, theme.training, theme.base];
             let more = [theme.live, theme.good, theme.warning, theme.error, theme.pending, theme.mark, theme.masked];
             for style in roles.into_iter().chain(more).chain(theme.series) {

@@ -24,7 +24,7 @@ pub fn popup(canvas: &mut Canvas, area: Rect, title: &str, size: (u16, u16)) -> 
     }
     let theme = canvas.theme;
     Clear.render(outer, canvas.buffer);
-    canvas.buffer.set_style(outer, theme.text);
+    canvas.buffer.set_style(outer, theme.screen);
     canvas.buffer.set_style(outer, theme.popup);
     let block = Block::bordered().border_type(BorderType::Rounded).border_style(theme.border_focused);
     let inner = block.inner(outer);
