@@ -1,0 +1,1 @@
+//! Charts, drawn and looked at.

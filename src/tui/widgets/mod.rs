@@ -1,0 +1,3 @@
+//! What panes are made of.
+
+pub mod chart;
