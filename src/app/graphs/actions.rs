@@ -42,12 +42,24 @@ pub const ACTIONS: &[Action] = &[
     Action {
         in_footer: true,
         refusal: no_smoothing,
-        ..action("graphs.smooth", &["s"], "smooth", "Smooth the curves of every step: off, 0.6, 0.9, 0.99.", turn_smoothing)
+        ..action(
+            "graphs.smooth",
+            &["s"],
+            "smooth",
+            "Smooth the curves of every step: off, 0.6, 0.9, 0.99.",
+            turn_smoothing,
+        )
     },
     Action {
         in_footer: true,
         refusal: no_log,
-        ..action("graphs.log", &["l"], "log", "Turn the chosen metric's axis from linear to logarithmic and back.", turn_log)
+        ..action(
+            "graphs.log",
+            &["l"],
+            "log",
+            "Turn the chosen metric's axis from linear to logarithmic and back.",
+            turn_log,
+        )
     },
     action("graphs.time", &["t"], "time", "Count the horizontal axis in steps, or in time.", turn_time),
     Action {
@@ -59,30 +71,44 @@ pub const ACTIONS: &[Action] = &[
         ..action("graphs.zoom-in", &["+", "="], "zoom", "Show half as much, around the cursor.", |app| zoom(app, ZOOM))
     },
     action("graphs.zoom-out", &["-"], "wider", "Show twice as much, around the cursor.", |app| zoom(app, 1.0 / ZOOM)),
-    action("graphs.pan-left", &["<", "c-left", "pgup"], "earlier", "Move the window to earlier steps.", |app| pan(app, -PAN)),
-    action("graphs.pan-right", &[">", "c-right", "pgdn"], "later", "Move the window to later steps.", |app| pan(app, PAN)),
+    action("graphs.pan-left", &["<", "c-left", "pgup"], "earlier", "Move the window to earlier steps.", |app| {
+        pan(app, -PAN)
+    }),
+    action("graphs.pan-right", &[">", "c-right", "pgdn"], "later", "Move the window to later steps.", |app| {
+        pan(app, PAN)
+    }),
     action("graphs.phase", &["p"], "phase", "Fill the window with one phase; again for the next.", show_phase),
     Action {
         in_footer: true,
         ..action("graphs.cursor-left", &["left"], "read", "Read the values a column to the left.", |app| step(app, -1))
     },
     action("graphs.cursor-right", &["right"], "read", "Read the values a column to the right.", |app| step(app, 1)),
-    action("graphs.leap-left", &["s-left", "H"], "leap", "Move the cursor ten columns to the left.", |app| step(app, -LEAP)),
-    action("graphs.leap-right", &["s-right", "L"], "leap", "Move the cursor ten columns to the right.", |app| step(app, LEAP)),
+    action("graphs.leap-left", &["s-left", "H"], "leap", "Move the cursor ten columns to the left.", |app| {
+        step(app, -LEAP)
+    }),
+    action("graphs.leap-right", &["s-right", "L"], "leap", "Move the cursor ten columns to the right.", |app| {
+        step(app, LEAP)
+    }),
     action("graphs.first", &["home"], "first", "Read the first step.", |app| read(app, 0)),
     action("graphs.last", &["end"], "newest", "Read the newest step.", |app| read(app, u64::MAX)),
     Action {
         refusal: no_cursor,
-        ..action("graphs.cursor-off", &["c"], "no cursor", "Take the cursor away and read the newest values.", |app| app.graphs.cursor = None)
+        ..action("graphs.cursor-off", &["c"], "no cursor", "Take the cursor away and read the newest values.", |app| {
+            app.graphs.cursor = None
+        })
     },
     Action {
         in_footer: true,
         refusal: |app| no_mark(app, true),
-        ..action("graphs.next-mark", &["n"], "mark", "Read the next change, checkpoint or phase.", |app| to_mark(app, true))
+        ..action("graphs.next-mark", &["n"], "mark", "Read the next change, checkpoint or phase.", |app| {
+            to_mark(app, true)
+        })
     },
     Action {
         refusal: |app| no_mark(app, false),
-        ..action("graphs.previous-mark", &["N"], "mark", "Read the change, checkpoint or phase before.", |app| to_mark(app, false))
+        ..action("graphs.previous-mark", &["N"], "mark", "Read the change, checkpoint or phase before.", |app| {
+            to_mark(app, false)
+        })
     },
     Action {
         in_footer: true,
@@ -92,12 +118,24 @@ pub const ACTIONS: &[Action] = &[
     Action {
         in_footer: true,
         refusal: no_plane,
-        ..action("graphs.plane", &["r"], "plane", "Show every evaluation as a point: the task against retention.", turn_plane)
+        ..action(
+            "graphs.plane",
+            &["r"],
+            "plane",
+            "Show every evaluation as a point: the task against retention.",
+            turn_plane,
+        )
     },
     action("graphs.export", &["x"], "CSV", "Write the values of the charts that are shown to a CSV file.", export),
     Action {
         refusal: always,
-        ..action("graphs.glyphs", &["d"], "dots", "Draw curves with braille, half blocks, ASCII or octants.", turn_glyphs)
+        ..action(
+            "graphs.glyphs",
+            &["d"],
+            "dots",
+            "Draw curves with braille, half blocks, ASCII or octants.",
+            turn_glyphs,
+        )
     },
 ];
 
@@ -144,9 +182,8 @@ fn no_batch(app: &App) -> Option<String> {
 
 fn no_plane(app: &App) -> Option<String> {
     let has_none = app.graphs.layout != Layout::Plane && app.graphs.plane().is_none();
-    has_none.then(|| {
-        "no evaluation of what the base knew yet: retention is measured from the second phase on".to_string()
-    })
+    has_none
+        .then(|| "no evaluation of what the base knew yet: retention is measured from the second phase on".to_string())
 }
 
 fn choose(app: &mut App, by: isize) {

@@ -25,14 +25,17 @@ impl Graphs {
     pub fn csv(&self, mirror: &Mirror) -> String {
         let timeline = self.timeline(mirror);
         let window = self.window(mirror);
-        let steps = timeline.step_from(window.from)..timeline.step_from(window.to).saturating_add(1);
+        let edges = timeline.edges(window, 1);
+        let steps = edges[0]..edges[1];
         let mut fields = self.fields(mirror);
-        let mut rows: Vec<Row> = fields.iter().flat_map(|field| (0..field.curve.steps.len()).map(|at| self.row(field, at))).collect();
+        let mut rows: Vec<Row> =
+            fields.iter().flat_map(|field| (0..field.curve.steps.len()).map(|at| self.row(field, at))).collect();
         rows.retain(|(step, _)| steps.contains(step));
         rows.sort_unstable();
         rows.dedup();
         let heads = fields.iter().map(|field| quoted(&field.head));
-        let mut text = ["step", "phase", "seconds"].into_iter().map(String::from).chain(heads).collect::<Vec<_>>().join(",");
+        let mut text =
+            ["step", "phase", "seconds"].into_iter().map(String::from).chain(heads).collect::<Vec<_>>().join(",");
         text.push('\n');
         for row in rows {
             self.write_row(&mut text, row, &mut fields, &timeline);

@@ -103,7 +103,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         key: "marks",
         title: "Marks",
-        what: "What happened, at its step: ┊ a change made by hand, with what came of it, a notice, or the border of a phase with its name; ▴ on the axis, a checkpoint. × at the bottom is a value that is no number.",
+        what: "What happened, at its step: ┊ a change made by hand, with what came of it, or the border of a phase with its name; on the axis, ▴ a checkpoint and ! a notice. × at the bottom is a value that is no number.",
         formula: "",
         normal: "A change shows in the curves from the step after its mark on.",
         source: "",

@@ -55,6 +55,9 @@ mod tests {
     #[test]
     fn only_utf_8_locales_get_more_than_ascii() {
         let of = Glyphs::for_locale;
-        assert_eq!((of("en_US.UTF-8"), of("C.utf8"), of("C"), of("")), (Glyphs::Braille, Glyphs::Braille, Glyphs::Ascii, Glyphs::Ascii));
+        assert_eq!(
+            (of("en_US.UTF-8"), of("C.utf8"), of("C"), of("")),
+            (Glyphs::Braille, Glyphs::Braille, Glyphs::Ascii, Glyphs::Ascii)
+        );
     }
 }

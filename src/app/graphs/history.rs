@@ -139,8 +139,7 @@ impl History {
     fn take(&mut self, event: &Event, records: &StepRecords) {
         let (step, kind, label) = match event {
             Event::Phase(phase) => {
-                let span =
-                    PhaseSpan { name: phase.phase.clone(), first_step: phase.first_step, steps: phase.steps };
+                let span = PhaseSpan { name: phase.phase.clone(), first_step: phase.first_step, steps: phase.steps };
                 self.begin(span, records);
                 (phase.first_step.saturating_sub(1), MarkKind::Phase, phase.phase.clone())
             }

@@ -48,7 +48,9 @@ impl Graphs {
             Metric::Retention => "retention".into(),
             Metric::GradientNorm => "gradient norm".into(),
             Metric::LearningRate => "learning rate".into(),
-            Metric::Task(task) => self.history.tasks.get(task).map_or_else(|| "task".into(), |name| name.replace('_', " ")),
+            Metric::Task(task) => {
+                self.history.tasks.get(task).map_or_else(|| "task".into(), |name| name.replace('_', " "))
+            }
             Metric::TokensPerSecond => "tokens/s".into(),
             Metric::Perplexity => "perplexity".into(),
             Metric::BitsPerByte => "bits per byte".into(),
@@ -104,11 +106,7 @@ impl Graphs {
         }
     }
 
-    fn suite_series<'a>(
-        &'a self,
-        points: fn(&Suite) -> &Points,
-        shown: Shown,
-    ) -> impl Iterator<Item = Series<'a>> {
+    fn suite_series<'a>(&'a self, points: fn(&Suite) -> &Points, shown: Shown) -> impl Iterator<Item = Series<'a>> {
         self.history.suites.iter().enumerate().map(move |(place, suite)| {
             let points = points(suite);
             let curve = Curve { shown, ..Curve::plain(points) };
@@ -170,6 +168,9 @@ mod tests {
         let said = [0.0, 0.012_34, 0.5, 1.834, 17.26, 203.4, 1234.0, 45_678.0, 1.2e13, f64::NAN, -3.456].map(figure);
         assert_eq!(said[..9], ["0", "0.0123", "0.500", "1.83", "17.3", "203", "1.23k", "45.7k", "1.2e13"]);
         assert_eq!((Metric::Loss.text(f64::INFINITY).as_str(), said[10].as_str()), ("–", "-3.46"));
-        assert_eq!((Metric::Retention.text(0.04).as_str(), Metric::LearningRate.text(3e-4).as_str()), ("+0.040", "3.00e-4"));
+        assert_eq!(
+            (Metric::Retention.text(0.04).as_str(), Metric::LearningRate.text(3e-4).as_str()),
+            ("+0.040", "3.00e-4")
+        );
     }
 }

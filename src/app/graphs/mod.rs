@@ -14,6 +14,8 @@ mod reading;
 pub mod scale;
 mod smooth;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 pub mod trace;
 pub mod window;
@@ -21,7 +23,7 @@ pub mod window;
 pub use actions::ACTIONS;
 pub use explanations::EXPLANATIONS;
 pub use glyphs::Glyphs;
-pub use metric::Metric;
+pub use metric::{Metric, Series};
 pub use mouse::pointed;
 pub use reading::{Entry, Reading, Trend};
 pub use window::Axis;

@@ -33,7 +33,8 @@ impl Graphs {
 
     /// From point to point of the plane, in the order in which they were measured.
     fn move_in_plane(&mut self, by: i32) {
-        let steps: Vec<u64> = self.plane().map(|plane| plane.points.iter().map(|point| point.step).collect()).unwrap_or_default();
+        let steps: Vec<u64> =
+            self.plane().map(|plane| plane.points.iter().map(|point| point.step).collect()).unwrap_or_default();
         let here = self.cursor.map_or(steps.len(), |cursor| steps.partition_point(|step| *step < cursor));
         // Ends of one phase and beginnings of the next are measured at the same step: both are passed at once.
         let next = match by {
@@ -79,7 +80,8 @@ impl Graphs {
     /// newest goes on showing it.
     pub fn zoom(&mut self, mirror: &Mirror, factor: f64, place: Option<f64>) {
         let (window, timeline) = (self.window(mirror), self.timeline(mirror));
-        let cursor = self.cursor.map(|step| timeline.place(step)).filter(|place| (0.0..=1.0).contains(&window.share(*place)));
+        let cursor =
+            self.cursor.map(|step| timeline.place(step)).filter(|place| (0.0..=1.0).contains(&window.share(*place)));
         match (place.or(cursor), self.view) {
             (Some(place), _) => self.show(mirror, window.scaled(factor, place)),
             (None, View::Fixed(_)) => self.show(mirror, window.scaled(factor, window.at(0.5))),
@@ -122,7 +124,8 @@ impl Graphs {
 
     /// The phase after the one that fills the window; at first the one that the cursor is in.
     pub fn show_next_phase(&mut self, mirror: &Mirror) {
-        let windows: Vec<Window> = (0..self.history.phases.len()).map(|phase| self.phase_window(mirror, phase)).collect();
+        let windows: Vec<Window> =
+            (0..self.history.phases.len()).map(|phase| self.phase_window(mirror, phase)).collect();
         let shown = windows.iter().position(|window| self.view == View::Fixed(*window));
         let next = match shown {
             Some(shown) => (shown + 1) % windows.len().max(1),

@@ -41,7 +41,8 @@ impl Graphs {
         let mut points: Vec<Point> =
             self.history.evaluated.iter().filter_map(|&(step, phase)| self.point(step, phase, task)).collect();
         mark_front(&mut points, task.is_some());
-        let task_name = task.map_or_else(|| "loss on its own text".to_string(), |task| self.metric_name(Metric::Task(task)));
+        let task_name =
+            task.map_or_else(|| "loss on its own text".to_string(), |task| self.metric_name(Metric::Task(task)));
         (!points.is_empty()).then_some(Plane { task: task_name, higher_is_better: task.is_some(), points })
     }
 

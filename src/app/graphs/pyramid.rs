@@ -28,11 +28,7 @@ impl Extent {
     }
 
     fn with(self, other: Self) -> Self {
-        Extent {
-            low: self.low.min(other.low),
-            high: self.high.max(other.high),
-            broken: self.broken | other.broken,
-        }
+        Extent { low: self.low.min(other.low), high: self.high.max(other.high), broken: self.broken | other.broken }
     }
 
     /// Whether any value is finite.

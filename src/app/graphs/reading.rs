@@ -1,9 +1,9 @@
 //! The figures beside the charts: at the cursor, or the newest.
 
+use super::Graphs;
 use super::history::{MarkKind, Suite};
 use super::metric::{Metric, Series};
 use super::trace::Curve;
-use super::Graphs;
 use crate::app::Mirror;
 use std::cmp::Ordering;
 

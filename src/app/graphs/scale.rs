@@ -133,34 +133,46 @@ const CLOCK: [f64; 24] = [
     21_600.0, 43_200.0, 86_400.0, 172_800.0, 432_000.0, 864_000.0,
 ];
 
-/// Ticks of an axis of steps or of seconds, so that labels of their width stand apart in `columns`.
-pub fn place_ticks(from: f64, to: f64, is_time: bool, columns: usize) -> Vec<(f64, String)> {
+/// What a horizontal axis counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Whole ones.
+    Steps,
+    Seconds,
+    /// Anything.
+    Value,
+}
+
+/// Ticks of a horizontal axis, so that labels of their width stand apart in `columns`.
+pub fn place_ticks(from: f64, to: f64, unit: Unit, columns: usize) -> Vec<(f64, String)> {
     let span = to - from;
     if columns == 0 || span.is_nan() || span <= 0.0 {
         return Vec::new();
     }
-    let mut step = least_step(span / columns as f64 * 4.0, is_time);
+    let mut step = least_step(span / columns as f64 * 4.0, unit);
     for _ in 0..8 {
         let ticks: Vec<(f64, String)> =
-            multiples(from, to, step).into_iter().map(|at| (at, place_label(at, step, is_time))).collect();
+            multiples(from, to, step).into_iter().map(|at| (at, place_name(at, step, unit))).collect();
         let widest = ticks.iter().map(|(_, label)| label.len()).max().unwrap_or(0);
         if (widest + 3) as f64 <= step / span * columns as f64 {
             return ticks;
         }
-        step = least_step(step * 1.01, is_time);
+        step = least_step(step * 1.01, unit);
     }
     Vec::new()
 }
 
-fn least_step(value: f64, is_time: bool) -> f64 {
-    match CLOCK.into_iter().find(|step| *step >= value) {
-        Some(step) if is_time => step,
-        _ => round_up(value).max(if is_time { 0.1 } else { 1.0 }),
+fn least_step(value: f64, unit: Unit) -> f64 {
+    match unit {
+        Unit::Value => round_up(value),
+        Unit::Steps => round_up(value).max(1.0),
+        Unit::Seconds => CLOCK.into_iter().find(|step| *step >= value).unwrap_or_else(|| round_up(value)),
     }
 }
 
-fn place_label(at: f64, step: f64, is_time: bool) -> String {
-    if !is_time {
+/// A place on a horizontal axis, exact enough to tell it from its neighbours `step` away.
+pub fn place_name(at: f64, step: f64, unit: Unit) -> String {
+    if unit != Unit::Seconds {
         return label(at, step);
     }
     if step < 1.0 {
@@ -168,7 +180,8 @@ fn place_label(at: f64, step: f64, is_time: bool) -> String {
     }
     let whole = at.round() as u64;
     let parts = [(whole / 86_400, "d"), (whole / 3600 % 24, "h"), (whole / 60 % 60, "m"), (whole % 60, "s")];
-    let said: String = parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    let said: String =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
     if said.is_empty() { "0".into() } else { said }
 }
 

@@ -47,11 +47,14 @@ fn an_axis_stays_while_the_values_fill_it() {
 
 #[test]
 fn places_are_labelled_in_steps_and_in_time() {
-    assert_eq!(labels(place_ticks(0.0, 4000.0, false, 60)), ["0", "500", "1000", "1500", "2000", "2500", "3000", "3500", "4000"]);
-    assert_eq!(labels(place_ticks(0.0, 4e6, false, 30)), ["0", "1M", "2M", "3M", "4M"]);
-    assert_eq!(labels(place_ticks(0.0, 7200.0, true, 50)), ["0", "30m", "1h", "1h30m", "2h"]);
-    assert!(place_ticks(5.0, 5.0, false, 50).is_empty());
-    assert!(place_ticks(0.0, 1.0, false, 0).is_empty());
+    assert_eq!(
+        labels(place_ticks(0.0, 4000.0, Unit::Steps, 60)),
+        ["0", "500", "1000", "1500", "2000", "2500", "3000", "3500", "4000"]
+    );
+    assert_eq!(labels(place_ticks(0.0, 4e6, Unit::Steps, 30)), ["0", "1M", "2M", "3M", "4M"]);
+    assert_eq!(labels(place_ticks(0.0, 7200.0, Unit::Seconds, 50)), ["0", "30m", "1h", "1h30m", "2h"]);
+    assert!(place_ticks(5.0, 5.0, Unit::Steps, 50).is_empty());
+    assert!(place_ticks(0.0, 1.0, Unit::Value, 0).is_empty());
 }
 
 proptest! {
@@ -75,8 +78,8 @@ proptest! {
     }
 
     #[test]
-    fn labels_of_places_stand_apart(from in 0.0f64..1e7, size in 1.0f64..1e7, is_time: bool, columns in 1usize..250) {
-        let ticks = place_ticks(from, from + size, is_time, columns);
+    fn labels_of_places_stand_apart(from in 0.0f64..1e7, size in 1.0f64..1e7, unit in prop::sample::select(&[Unit::Steps, Unit::Seconds, Unit::Value][..]), columns in 1usize..250) {
+        let ticks = place_ticks(from, from + size, unit, columns);
         let at = |place: f64| (place - from) / size * columns as f64;
         for pair in ticks.windows(2) {
             prop_assert!(at(pair[1].0) - at(pair[0].0) >= pair[1].1.len() as f64 + 2.0, "{pair:?}");

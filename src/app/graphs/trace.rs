@@ -134,7 +134,13 @@ impl Trace {
         let values = columns.flat_map(|column| [column.low, column.high]).filter(within);
         let found = values.fold(None, |found, value| Some(joined(found, value)));
         // A line that only crosses the window has no value in it.
-        found.or_else(|| ends.iter().flatten().map(|(_, value)| *value).filter(within).fold(None, |found, value| Some(joined(found, value))))
+        found.or_else(|| {
+            ends.iter()
+                .flatten()
+                .map(|(_, value)| *value)
+                .filter(within)
+                .fold(None, |found, value| Some(joined(found, value)))
+        })
     }
 
     /// Columns that hold a value which is no number.
@@ -177,7 +183,7 @@ mod tests {
             values[spike] = 1000.0;
             let steps: Vec<u64> = (1..=values.len() as u64).collect();
             let found = trace(&steps, &values, &[], Window { from, to: from + width }, columns);
-            let inside = |step: u64| step as f64 >= from && step < (from + width).ceil() as u64;
+            let inside = |step: u64| step as f64 >= from && step as f64 <= from + width;
             let naive = steps.iter().zip(&values).filter(|(step, _)| inside(**step)).map(|(_, value)| f64::from(*value));
             let highest = naive.fold(f64::NEG_INFINITY, f64::max);
             let shown = found.columns.iter().flatten().map(|column| column.high).fold(f64::NEG_INFINITY, f64::max);

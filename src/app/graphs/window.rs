@@ -139,7 +139,19 @@ impl<'a> Timeline<'a> {
     /// The steps at which `columns` equal columns of the window begin, and at which the last one ends.
     pub fn edges(&self, window: Window, columns: usize) -> Vec<u64> {
         let share = |column: usize| column as f64 / columns.max(1) as f64;
-        (0..=columns).map(|column| self.step_from(window.at(share(column)))).collect()
+        let begins = (0..columns).map(|column| self.step_from(window.at(share(column))));
+        begins.chain([self.step_after(window.to)]).collect()
+    }
+
+    /// The first step that stands after `place`: what stands on a window's right border is in it.
+    fn step_after(&self, place: f64) -> u64 {
+        match self.axis {
+            Axis::Steps => (place.max(0.0).floor() as u64).saturating_add(1),
+            Axis::Seconds => {
+                let index = self.seconds.partition_point(|seconds| *seconds <= place);
+                self.steps.get(index).copied().unwrap_or(u64::MAX)
+            }
+        }
     }
 }
 

@@ -35,12 +35,7 @@ impl Frame {
             _ => 2,
         };
         let gutter = if has_gutter { GUTTER } else { 0 };
-        let plot = Rect {
-            x: area.x + gutter,
-            y: area.y,
-            width: area.width - gutter,
-            height: area.height - rows_below,
-        };
+        let plot = Rect { x: area.x + gutter, y: area.y, width: area.width - gutter, height: area.height - rows_below };
         Self { plot, has_gutter, rows_below }
     }
 
@@ -60,7 +55,7 @@ impl Frame {
             put(buffer, (axis, y), if is_ascii { '|' } else { '│' }, theme.dim);
         }
         let mut taken = Vec::new();
-        for (value, label) in chart.span.ticks(usize::from(self.plot.height / 3).max(1)) {
+        for (value, label) in chart.span.ticks(tick_count(self.plot.height)) {
             let y = chart.row_of(self.plot, value);
             let length = label.len() as u16;
             if length > LABEL || taken.contains(&y) {
@@ -81,11 +76,9 @@ impl Frame {
             put(buffer, (plot.x - 1, axis), if is_ascii { '+' } else { '└' }, theme.dim);
         }
         let mut free_from = plot.x;
-        for (place, label) in place_ticks(chart.window.from, chart.window.to, chart.is_time, usize::from(plot.width)) {
+        for (place, label) in place_ticks(chart.window.from, chart.window.to, chart.unit, usize::from(plot.width)) {
             let length = label.len() as u16;
-            // The tick of the right border stands in the last column.
-            let share = chart.window.share(place).min(1.0 - 1e-9);
-            let Some(x) = column_at(plot, share).filter(|_| length < plot.width) else { continue };
+            let Some(x) = column_at(plot, chart.window.share(place)).filter(|_| length < plot.width) else { continue };
             let left = x.saturating_sub(length / 2).clamp(plot.x, plot.right() - length);
             if left < free_from {
                 continue;
@@ -96,10 +89,20 @@ impl Frame {
             buffer.set_string(left, axis + self.rows_below - 1, &label, theme.dim);
             free_from = left + length + 1;
         }
-        for mark in chart.marks.iter().filter(|mark| mark.label.is_empty()) {
-            if let Some(x) = column_at(plot, mark.share) {
-                put(buffer, (x, axis), if is_ascii { '^' } else { '▴' }, mark.style);
+        for mark in &chart.marks {
+            if let (Some(sign), Some(x)) = (mark.sign, column_at(plot, mark.share)) {
+                // Where labels share the row, they are more important.
+                let is_free =
+                    buffer.cell((x, axis)).is_some_and(|cell| !cell.symbol().starts_with(char::is_alphanumeric));
+                if is_free {
+                    put(buffer, (x, axis), sign, mark.style);
+                }
             }
         }
     }
+}
+
+/// Ticks of a value axis of this height: closer where there are few rows.
+fn tick_count(rows: u16) -> usize {
+    usize::from(if rows < 12 { rows / 2 } else { rows / 3 }).max(1)
 }

@@ -9,7 +9,7 @@ mod tests;
 pub use frame::Frame;
 
 use crate::app::graphs::Glyphs;
-use crate::app::graphs::scale::Span;
+use crate::app::graphs::scale::{Span, Unit};
 use crate::app::graphs::trace::Trace;
 use crate::app::graphs::window::Window;
 use crate::tui::text::printable;
@@ -30,14 +30,16 @@ pub struct Line {
     pub trace: Trace,
     pub style: Style,
     /// What its points are drawn as where they stand apart.
-    pub point: Option<&'static str>,
+    pub point: Option<char>,
 }
 
 /// Something that happened, at a share of the window's width.
 pub struct Mark<'a> {
     pub share: f64,
-    /// Empty for what is a small sign on the axis instead of a line.
+    /// At the top of its line.
     pub label: &'a str,
+    /// What stands on the axis instead of a line.
+    pub sign: Option<char>,
     pub style: Style,
 }
 
@@ -49,8 +51,8 @@ pub struct Chart<'a> {
     pub marks: Vec<Mark<'a>>,
     pub span: Span,
     pub window: Window,
-    /// The horizontal axis is in seconds.
-    pub is_time: bool,
+    /// Of the horizontal axis.
+    pub unit: Unit,
     /// Draws a line at zero.
     pub zero: bool,
     pub cursor: Option<f64>,
@@ -77,7 +79,7 @@ impl Chart<'_> {
             self.draw_points(line, plot, buffer);
         }
         self.draw_breaks(plot, buffer, theme);
-        for mark in self.marks.iter().filter(|mark| !mark.label.is_empty()) {
+        for mark in self.marks.iter().filter(|mark| mark.sign.is_none()) {
             self.draw_label(mark, plot, buffer);
         }
         self.draw_selection(plot, buffer, theme);
@@ -93,13 +95,14 @@ impl Chart<'_> {
                 put(buffer, (x, y), if is_ascii { '-' } else { '┄' }, theme.dim);
             }
         }
-        for mark in self.marks.iter().filter(|mark| !mark.label.is_empty()) {
+        for mark in self.marks.iter().filter(|mark| mark.sign.is_none()) {
             if let Some(x) = column_at(plot, mark.share) {
-                (plot.top()..plot.bottom()).for_each(|y| put(buffer, (x, y), if is_ascii { ':' } else { '┊' }, mark.style));
+                (plot.top()..plot.bottom())
+                    .for_each(|y| put(buffer, (x, y), if is_ascii { ':' } else { '┊' }, mark.style));
             }
         }
         if let Some(x) = self.cursor.and_then(|share| column_at(plot, share)) {
-            let style = if self.is_focused { theme.key } else { theme.dim };
+            let style = if self.is_focused { theme.title } else { theme.dim };
             (plot.top()..plot.bottom()).for_each(|y| put(buffer, (x, y), if is_ascii { '|' } else { '│' }, style));
         }
     }
@@ -109,15 +112,14 @@ impl Chart<'_> {
         let Some(sign) = line.point else { return };
         let across = self.glyphs.dots().0;
         let measured = line.trace.columns.iter().enumerate();
-        let points: Vec<(u16, f64)> = measured
-            .filter_map(|(at, column)| Some(((at / across) as u16, column.as_ref()?.last?)))
-            .collect();
+        let points: Vec<(u16, f64)> =
+            measured.filter_map(|(at, column)| Some(((at / across) as u16, column.as_ref()?.last?))).collect();
         let mut free_from = 0;
         for (x, value) in points {
             if x >= free_from && x < plot.width {
                 let y = self.row_of(plot, value);
                 if let Some(cell) = buffer.cell_mut((plot.x + x, y)) {
-                    cell.set_symbol(if self.glyphs == Glyphs::Ascii { "o" } else { sign }).set_style(line.style);
+                    cell.set_char(sign).set_style(line.style);
                 }
                 free_from = x + 3;
             }
@@ -125,7 +127,7 @@ impl Chart<'_> {
     }
 
     /// The row of cells that a value stands in.
-    fn row_of(&self, plot: Rect, value: f64) -> u16 {
+    pub fn row_of(&self, plot: Rect, value: f64) -> u16 {
         let down = self.glyphs.dots().1 as f64;
         let last = f64::from(plot.height) * down - 1.0;
         let row = ((1.0 - self.span.share(value)) * last).round().clamp(0.0, last) / down;
@@ -153,7 +155,8 @@ impl Chart<'_> {
         let rows = plot.top()..plot.bottom().min(plot.top() + LABEL_ROWS);
         let room = |y: u16| free_cells(buffer, plot, x + 1, y);
         // A label needs a free cell behind it, or it reads on into what stands there.
-        let roomiest = rows.map(|y| (room(y).saturating_sub(1), y)).map(|(room, y)| (room.min(wanted), std::cmp::Reverse(y)));
+        let roomiest =
+            rows.map(|y| (room(y).saturating_sub(1), y)).map(|(room, y)| (room.min(wanted), std::cmp::Reverse(y)));
         let Some((room, std::cmp::Reverse(y))) = roomiest.max() else { return };
         if room >= wanted.min(SHORTEST_LABEL) {
             write(buffer, (x + 1, y), mark.label, room as u16, mark.style);
@@ -170,8 +173,9 @@ impl Chart<'_> {
     }
 }
 
-/// The column of cells at a share of the plot's width; `None` outside.
+/// The column of cells at a share of the plot's width; `None` outside. The right border is in the last column.
 fn column_at(plot: Rect, share: f64) -> Option<u16> {
+    let share = if share > 1.0 - 1e-9 && share <= 1.0 + 1e-9 { 1.0 - 1e-9 } else { share };
     let column = (share * f64::from(plot.width)).floor();
     (0.0..f64::from(plot.width)).contains(&column).then(|| plot.x + column as u16)
 }

@@ -118,13 +118,26 @@ mod tests {
         let area = Rect::new(0, 0, 4, 2);
         let mut raster = Raster::new(glyphs, area);
         let column = |(low, high): &(f64, f64)| {
-            Some(Column { low: *low, high: *high, first: Some(*low), last: Some(*low), broken: false, starts: false, count: 1 })
+            Some(Column {
+                low: *low,
+                high: *high,
+                first: Some(*low),
+                last: Some(*low),
+                broken: false,
+                starts: false,
+                count: 1,
+            })
         };
         let trace = Trace { columns: values.iter().map(column).collect(), before: None, after: None };
         raster.line(&trace, &Span { low: 0.0, high: 1.0, log: false });
         let mut buffer = Buffer::empty(area);
         raster.draw(&mut buffer, Style::new());
-        buffer.content().chunks(4).map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>()).collect::<Vec<_>>().join("/")
+        buffer
+            .content()
+            .chunks(4)
+            .map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>())
+            .collect::<Vec<_>>()
+            .join("/")
     }
 
     #[test]

@@ -1,0 +1,1 @@
+//! The pane, drawn and looked at.
