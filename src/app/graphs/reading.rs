@@ -18,6 +18,9 @@ pub enum Trend {
     Steady,
 }
 
+/// A value, and where it goes; `None` before it was measured.
+type Figure = Option<(f64, Trend)>;
+
 /// A figure in the line below the charts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -69,38 +72,49 @@ impl Graphs {
         })
     }
 
-    /// The line of figures, the most important first. Its order stays while a run goes on; what was never measured is
-    /// left out.
+    /// The line of figures, the most important first. What was never measured is left out; what was not measured yet at
+    /// the cursor keeps its place.
     pub fn entries(&self, mirror: &Mirror) -> Vec<Entry> {
-        let step = self.figure_step();
-        let mut entries = Vec::new();
-        let train = self.train(mirror, Metric::Loss);
-        entries.extend(train.map(|(value, trend)| entry("train", Metric::Loss, value, trend)));
-        let own = self.own_suite(step).and_then(|suite| newest(&Curve::plain(&suite.loss), step));
-        entries.extend(own.map(|(value, trend)| entry("valid", Metric::Loss, value, trend)));
-        entries.extend(own.or(train).map(|(loss, trend)| entry("ppl", Metric::Perplexity, loss.exp(), trend)));
-        entries.extend(self.retained(step).map(|(value, trend)| entry("retention", Metric::Retention, value, trend)));
-        for task in 0..self.history.tasks.len() {
-            let of_task = self.history.suites.iter().filter(|suite| suite.task == Some(task));
-            let latest = of_task.filter_map(|suite| Some((latest_step(suite, step)?, suite))).max_by_key(|(at, _)| *at);
-            let figure = latest.and_then(|(_, suite)| newest(&Curve::plain(&suite.value), step));
+        let entry = |label: &str, metric: Metric, of: &dyn Fn(u64) -> Figure| {
+            let unknown = || of(u64::MAX).map(|_| (f64::NAN, Trend::Steady));
+            let (value, trend) = of(self.figure_step()).or_else(unknown)?;
+            Some(Entry { label: label.to_string(), metric, text: metric.text(value), trend })
+        };
+        let own = |step| newest(&Curve::plain(&self.own_suite(step)?.loss), step);
+        let perplexity = |step| {
+            let loss = own(step).or_else(|| self.train(mirror, Metric::Loss, step));
+            loss.map(|(loss, trend)| (loss.exp(), trend))
+        };
+        let mut entries = vec![
+            entry("train", Metric::Loss, &|step| self.train(mirror, Metric::Loss, step)),
+            entry("valid", Metric::Loss, &own),
+            entry("ppl", Metric::Perplexity, &perplexity),
+            entry("retention", Metric::Retention, &|step| self.retained(step)),
+        ];
+        entries.extend((0..self.history.tasks.len()).map(|task| {
             let metric = Metric::Task(task);
-            entries.extend(figure.map(|(value, trend)| entry(&self.metric_name(metric), metric, value, trend)));
-        }
+            entry(&self.metric_name(metric), metric, &|step| self.task(task, step))
+        }));
         let every_step =
             [("lr", Metric::LearningRate), ("grad", Metric::GradientNorm), ("tok/s", Metric::TokensPerSecond)];
-        for (label, metric) in every_step {
-            entries.extend(self.train(mirror, metric).map(|(value, trend)| entry(label, metric, value, trend)));
-        }
         entries
+            .extend(every_step.map(|(label, metric)| entry(label, metric, &|step| self.train(mirror, metric, step))));
+        entries.into_iter().flatten().collect()
+    }
+
+    /// A task's metric, of the suite that measured it last.
+    fn task(&self, task: usize, step: u64) -> Figure {
+        let of_task = self.history.suites.iter().filter(|suite| suite.task == Some(task));
+        let latest = of_task.filter_map(|suite| Some((latest_step(suite, step)?, suite))).max_by_key(|(at, _)| *at);
+        newest(&Curve::plain(&latest?.1.value), step)
     }
 
     /// Value and trend of a figure of every step.
-    fn train(&self, mirror: &Mirror, metric: Metric) -> Option<(f64, Trend)> {
+    fn train(&self, mirror: &Mirror, metric: Metric, step: u64) -> Figure {
         let series = self.series(mirror, metric).into_iter().find(|series| series.phases.is_none())?;
         let raw = series.raw.unwrap_or(series.curve);
-        let end = raw.steps.partition_point(|step| *step <= self.figure_step());
-        let value = series.curve.at(self.figure_step())?.1;
+        let end = raw.steps.partition_point(|other| *other <= step);
+        let value = series.curve.at(step)?.1;
         let mean = |from: usize, to: usize| {
             let finite = raw.values.get(from..to)?.iter().filter(|value| value.is_finite());
             let (sum, count) = finite.fold((0.0, 0u32), |(sum, count), value| (sum + f64::from(*value), count + 1));
@@ -122,7 +136,7 @@ impl Graphs {
     }
 
     /// The mean over what is retained, as of a step.
-    fn retained(&self, step: u64) -> Option<(f64, Trend)> {
+    fn retained(&self, step: u64) -> Figure {
         let found: Vec<(f64, Trend)> =
             self.history.suites.iter().filter_map(|suite| newest(&Curve::plain(&suite.retention), step)).collect();
         let (_, trend) = *found.first()?;
@@ -132,17 +146,13 @@ impl Graphs {
     }
 }
 
-fn entry(label: &str, metric: Metric, value: f64, trend: Trend) -> Entry {
-    Entry { label: label.to_string(), metric, text: metric.text(value), trend }
-}
-
 fn latest_step(suite: &Suite, step: u64) -> Option<u64> {
     let steps = &suite.loss.steps;
     steps.partition_point(|other| *other <= step).checked_sub(1).map(|index| steps[index])
 }
 
 /// The newest point that is not after a step, and where it went from the one before.
-fn newest(curve: &Curve, step: u64) -> Option<(f64, Trend)> {
+fn newest(curve: &Curve, step: u64) -> Figure {
     let index = curve.steps.partition_point(|other| *other <= step).checked_sub(1)?;
     let value = curve.value(index)?;
     let before = index.checked_sub(1).filter(|_| curve.starts.binary_search(&index).is_err());

@@ -83,7 +83,8 @@ fn draw_reading(app: &App, area: Rect, canvas: &mut Canvas) {
         })),
     }
     let x = area.x + u16::from(area.width > 1);
-    write(canvas.buffer, (x, area.y), &parts.join(" · "), area.right() - x, canvas.theme.text);
+    let between = if app.graphs.glyphs == Glyphs::Ascii { ", " } else { " · " };
+    write(canvas.buffer, (x, area.y), &parts.join(between), area.right() - x, canvas.theme.text);
 }
 
 /// Digits in groups of three: 12 400.
