@@ -66,12 +66,11 @@ impl Lens {
         Self::ALL.into_iter().cycle().nth(at + by).unwrap_or_default()
     }
 
-    /// Readings of all groups; `None` where nothing was measured, or there is nothing to read.
-    pub fn readings(self, view: &View) -> Vec<Option<Reading>> {
+    pub fn readings(self, view: &View) -> Readings {
         let values = self.values(view);
-        let largest = values.iter().flatten().copied().fold(0.0, f64::max);
-        let reading = |value: f64| Reading { value, heat: self.heat(value, largest) };
-        values.into_iter().map(|value| value.map(reading)).collect()
+        let scale = self.scale(values.iter().flatten().copied().fold(0.0, f64::max));
+        let reading = |value: f64| Reading { value, heat: scale.share(value) };
+        Readings { groups: values.into_iter().map(|value| value.map(reading)).collect(), scale }
     }
 
     fn values(self, view: &View) -> Vec<Option<f64>> {
@@ -98,20 +97,47 @@ impl Lens {
     }
 
     /// `largest` of all groups, where the scale is the model's own.
-    fn heat(self, value: f64, largest: f64) -> f64 {
-        // Three decades below the largest power of ten: the scale stays while single norms jitter.
-        let decades = |top: f64, span: f64| (1.0 + (value.log10() - top) / span).clamp(0.0, 1.0);
+    fn scale(self, largest: f64) -> Scale {
         match self {
-            Lens::Trains => 0.0,
-            Lens::Gradient => decades(largest.log10().ceil(), 3.0),
-            // 1e-5 to 1e-1, so that what is normal is in the middle.
-            Lens::Update => decades(-1.0, 4.0),
-            Lens::Drift => decades(0.0, 4.0),
-            // A sixteenth to sixteen, ×1 in the middle.
-            Lens::Multiplier => (0.5 + value.log2() / 8.0).clamp(0.0, 1.0),
-            Lens::Memory | Lens::Time => (value / largest.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0),
+            // Three decades below the largest power of ten: the scale stays while single norms jitter.
+            Lens::Gradient => {
+                let high = 10f64.powf(largest.max(f64::MIN_POSITIVE).log10().ceil());
+                Scale { low: high / 1e3, high, is_logarithmic: true }
+            }
+            // What is normal is in the middle.
+            Lens::Update => Scale { low: 1e-5, high: 1e-1, is_logarithmic: true },
+            Lens::Drift => Scale { low: 1e-4, high: 1.0, is_logarithmic: true },
+            Lens::Multiplier => Scale { low: 1.0 / 16.0, high: 16.0, is_logarithmic: true },
+            Lens::Trains | Lens::Memory | Lens::Time => Scale { low: 0.0, high: largest, is_logarithmic: false },
         }
     }
+}
+
+/// From cold to hot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    pub low: f64,
+    pub high: f64,
+    is_logarithmic: bool,
+}
+
+impl Scale {
+    /// 0 for what is cold, to 1.
+    fn share(self, value: f64) -> f64 {
+        let share = match self.is_logarithmic {
+            true => (value / self.low).ln() / (self.high / self.low).ln(),
+            false => (value - self.low) / (self.high - self.low),
+        };
+        if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
+    }
+}
+
+/// A lens's look at all groups.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Readings {
+    /// By group; `None` where nothing was measured, or there is nothing to read.
+    pub groups: Vec<Option<Reading>>,
+    pub scale: Scale,
 }
 
 /// What was measured before a group was frozen says nothing of it now.

@@ -21,7 +21,7 @@ pub use actions::ACTIONS;
 pub use changes::{Change, Measured};
 pub use explanations::EXPLANATIONS;
 pub use grid::Grid;
-pub use lens::{Lens, Reading};
+pub use lens::{Lens, Reading, Readings, Scale};
 pub use mouse::pointed;
 pub use pending::Wish;
 pub use predict::{Cost, GroupCost, predict};

@@ -258,15 +258,15 @@ fn lenses_read_what_was_measured() {
     let app = app(2, true, |group| group.layer > Layer::Embedding);
     let view = View::of(&app).unwrap();
     for lens in Lens::ALL {
-        let readings = lens.readings(&view);
+        let readings = lens.readings(&view).groups;
         assert_eq!(readings.len(), view.groups.len());
         assert!(readings.iter().flatten().all(|reading| (0.0..=1.0).contains(&reading.heat)), "{lens:?} {readings:?}");
     }
-    assert_eq!(Lens::Gradient.readings(&view)[0], None);
-    assert_eq!(Lens::Drift.readings(&view)[0].map(|reading| reading.value), Some(0.0));
-    let time: f64 = Lens::Time.readings(&view).iter().flatten().map(|reading| reading.value).sum();
+    assert_eq!(Lens::Gradient.readings(&view).groups[0], None);
+    assert_eq!(Lens::Drift.readings(&view).groups[0].map(|reading| reading.value), Some(0.0));
+    let time: f64 = Lens::Time.readings(&view).groups.iter().flatten().map(|reading| reading.value).sum();
     assert!((time - 1.0).abs() < 1e-9);
-    assert_eq!(Lens::Memory.readings(&view)[0].map(|reading| reading.value), Some(0.0));
+    assert_eq!(Lens::Memory.readings(&view).groups[0].map(|reading| reading.value), Some(0.0));
 }
 
 #[test]

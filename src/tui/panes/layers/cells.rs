@@ -2,7 +2,7 @@
 
 use super::place::{NAME, Places};
 use super::{align, center, figure, put};
-use crate::app::layers::{Lens, Place, Reading, View, Wish, layer_name};
+use crate::app::layers::{Lens, Place, Reading, Readings, View, Wish, layer_name};
 use crate::app::{App, Spot};
 use crate::protocol::{Kind, Layer};
 use crate::tui::panes::Canvas;
@@ -19,7 +19,7 @@ pub struct Cells<'a> {
     view: &'a View<'a>,
     places: &'a Places,
     lens: Lens,
-    readings: Vec<Option<Reading>>,
+    readings: Readings,
     /// Of each group whether it is chosen.
     is_chosen: Vec<bool>,
     cursor: Place,
@@ -69,6 +69,27 @@ impl<'a> Cells<'a> {
                 self.over(canvas, canvas.theme.dim, is_cursor || on_all, is_cursor),
             );
             self.push_spot(canvas, area, Spot::Column(column));
+        }
+    }
+
+    /// The colours of figures, from cold to hot, at the right of the line of the legend, where it leaves room for them.
+    pub fn draw_scale(&self, line: Rect, legend: &str, canvas: &mut Canvas) {
+        const COLORS: u16 = 12;
+        let scale = self.readings.scale;
+        let write = |value: f64| figure::reading(self.lens, value).trim_start().to_string();
+        let (low, high) = (write(scale.low), write(scale.high));
+        let width = (low.width() + high.width() + legend.width() + 6) as u16 + COLORS;
+        if canvas.theme.heat.is_empty() || self.lens == Lens::Trains || width > line.width {
+            return;
+        }
+        let high_at = line.right().saturating_sub(high.width() as u16);
+        let colors_at = high_at.saturating_sub(COLORS + 1);
+        let low_at = colors_at.saturating_sub(low.width() as u16 + 1);
+        put(canvas.buffer, line, (low_at, line.y), &low, canvas.theme.dim);
+        put(canvas.buffer, line, (high_at, line.y), &high, canvas.theme.dim);
+        for step in 0..COLORS {
+            let color = canvas.theme.heat(f64::from(step) / f64::from(COLORS - 1)).unwrap_or_default();
+            put(canvas.buffer, line, (colors_at + step, line.y), "■", Style::new().fg(color));
         }
     }
 
@@ -127,9 +148,13 @@ impl<'a> Cells<'a> {
     fn shown(&self, group: usize, width: u16, theme: &Theme) -> Shown {
         let trains = self.view.trains.get(group) == Some(&true);
         let wish = self.view.wishes.get(group).copied().unwrap_or_default();
-        match self.readings.get(group).copied().flatten() {
+        let says_more = |reading: &Reading| trains || reading.value != 0.0;
+        match self.readings.groups.get(group).copied().flatten().filter(says_more) {
             Some(reading) if width >= WITH_FIGURE => self.figure(reading, trains, wish, theme),
-            reading => state(trains, wish, self.lens, reading, width, theme),
+            reading => {
+                let rate = self.view.requested_multiplier(group);
+                state(State { trains, wish, rate, lens: self.lens, reading }, width, theme)
+            }
         }
     }
 
@@ -172,20 +197,39 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// A cell without a figure: what is, and after an arrow what was asked for.
-fn state(trains: bool, wish: Wish, lens: Lens, reading: Option<Reading>, width: u16, theme: &Theme) -> Shown {
-    let sign = |trains: bool| if trains { "███" } else { "❄" };
-    let style = |trains: bool| if trains { theme.training } else { theme.frozen };
-    let (text, style) = match wish.trains {
-        Some(wanted) => (format!("{}→{}", sign(trains), sign(wanted)), style(wanted).patch(theme.pending)),
-        None if trains && lens != Lens::Trains && reading.is_none() => ("–".into(), theme.dim),
-        None => (sign(trains).into(), style(trains)),
+/// What a cell without a figure is drawn from.
+struct State {
+    trains: bool,
+    wish: Wish,
+    /// What the learning rate is multiplied by.
+    rate: f64,
+    lens: Lens,
+    reading: Option<Reading>,
+}
+
+/// A cell without a figure: what is, after an arrow what was asked for, and a multiplier that is not one.
+fn state(of: State, width: u16, theme: &Theme) -> Shown {
+    let State { trains, wish, rate, lens, reading } = of;
+    let sign = |trains: bool| if trains { "■■■" } else { "❄" };
+    let wanted = wish.trains.unwrap_or(trains);
+    let base = if wanted { theme.training } else { theme.frozen };
+    let variants = match wish.trains {
+        Some(_) => vec![format!("{}→{}", sign(trains), sign(wanted))],
+        None if trains && lens != Lens::Trains && reading.is_none() => vec!["–".into()],
+        None if lens == Lens::Trains && wish.multiplier.is_some() => {
+            vec![format!("{}→×{rate}", sign(trains)), format!("{}…", sign(trains))]
+        }
+        None if lens == Lens::Trains && rate != 1.0 => {
+            vec![format!("{} ×{rate}", sign(trains)), format!("{}×", sign(trains))]
+        }
+        None => Vec::new(),
     };
+    let text = variants.into_iter().find(|text| text.width() <= usize::from(width));
     // Where a cell is too narrow for its figure, the heat alone is left.
     let heat = reading.filter(|_| trains).and_then(|reading| theme.heat(reading.heat));
-    let style = heat.map_or(style, |color| style.fg(color));
-    let text = if text.width() <= usize::from(width) { text } else { sign(wish.trains.unwrap_or(trains)).into() };
-    Shown { sign: " ", text, style, is_figure: false }
+    let base = heat.map_or(base, |color| base.fg(color));
+    let style = if wish.is_some() { base.patch(theme.pending) } else { base };
+    Shown { sign: " ", text: text.unwrap_or_else(|| sign(wanted).into()), style, is_figure: false }
 }
 
 fn kind_name(kind: Kind) -> &'static str {

@@ -13,6 +13,7 @@ pub fn reading(lens: Lens, value: f64) -> String {
         Lens::Update => scientific(value),
         Lens::Multiplier => format!("×{}", multiplier(value)),
         Lens::Memory => bytes(value),
+        Lens::Time if value > 0.0 && value < 0.001 => "<0.1%".into(),
         Lens::Time => format!("{}%", three_digits(100.0 * value)),
     }
 }
@@ -116,6 +117,7 @@ mod tests {
             }
         }
         assert_eq!(reading(Lens::Time, 0.1234), "12.3%");
+        assert_eq!(reading(Lens::Time, 0.0001234), "<0.1%");
         assert_eq!(reading(Lens::Multiplier, 0.015625), "×0.0156");
         assert_eq!(reading(Lens::Gradient, f64::NAN), "–");
     }

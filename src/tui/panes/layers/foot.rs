@@ -13,6 +13,8 @@ const NEWS: u64 = 200;
 pub struct FootLine {
     pub text: String,
     pub is_quiet: bool,
+    /// It says what the cells mean.
+    pub is_legend: bool,
 }
 
 /// Lines that there is something for: a change has its own only once there was one.
@@ -22,8 +24,8 @@ pub fn wanted(app: &App) -> u16 {
 
 /// What is written into `lines` lines of so many columns, the uppermost first.
 pub fn lines(app: &App, view: &View, prospect: Option<Prospect>, lines: u16, columns: u16) -> Vec<FootLine> {
-    let quiet = |text: String| FootLine { text, is_quiet: true };
-    let loud = |text: String| FootLine { text, is_quiet: false };
+    let quiet = |text: String| FootLine { text, is_quiet: true, is_legend: false };
+    let loud = |text: String| FootLine { text, is_quiet: false, is_legend: false };
     let ahead = match (app.mirror.refusal(), prospect) {
         (Some(why), _) => quiet(longest(&[text_of(&why)], columns)),
         (None, Some(prospect)) => loud(ahead(&prospect, columns)),
@@ -33,7 +35,7 @@ pub fn lines(app: &App, view: &View, prospect: Option<Prospect>, lines: u16, col
     let step = app.mirror.status.as_ref().map_or(0, |status| status.step);
     let is_news = change.is_some_and(|change| step <= change.between.end().saturating_add(NEWS));
     let told = change.map(|change| loud(behind(change, columns)));
-    let legend = quiet(legend(app, view, columns));
+    let legend = FootLine { is_legend: true, ..quiet(legend(app, view, columns)) };
     match (lines, told) {
         (0, _) => Vec::new(),
         (1, _) => vec![ahead],
@@ -77,27 +79,37 @@ fn ahead(prospect: &Prospect, columns: u16) -> String {
 fn behind(change: &Change, columns: u16) -> String {
     let what = &change.what;
     let predicted = change.predicted.map_or("–".into(), |ratio| format!("{}×", three_digits(ratio)));
-    let (measured, short) = match change.measured {
+    let bytes = bytes_more(change.bytes);
+    let variants = match change.measured {
         Measured::Ratio(ratio) => {
-            let ratio = format!("{}×", three_digits(ratio));
-            (format!("{ratio} measured"), ratio)
+            let measured = format!("{}×", three_digits(ratio));
+            [
+                format!("{what}: step {measured} measured, {predicted} predicted · {bytes}"),
+                format!("{what}: step {measured} measured, {predicted} predicted"),
+                format!("{what}: step {measured}, predicted {predicted}"),
+                format!("step {measured}, predicted {predicted}"),
+                format!("step {measured}"),
+            ]
         }
         Measured::Waiting(steps) => {
-            (format!("measuring, {steps} of {} steps", Measured::NEEDED), format!("{steps} of {}", Measured::NEEDED))
+            let progress = format!("{steps} of {} steps", Measured::NEEDED);
+            [
+                format!("{what}: step {predicted} predicted, measuring: {progress} · {bytes}"),
+                format!("{what}: step {predicted} predicted, measuring: {progress}"),
+                format!("{what}: step {predicted} predicted"),
+                format!("step {predicted} predicted"),
+                format!("step {predicted}"),
+            ]
         }
-        Measured::Never => ("not measured".into(), "–".into()),
-    };
-    longest(
-        &[
-            format!("{what}: step {predicted} predicted, {measured} · {}", bytes_more(change.bytes)),
-            format!("{what}: step {predicted} predicted, {measured}"),
-            format!("{what}: {measured}"),
-            format!("step {predicted} predicted, {measured}"),
-            format!("step {measured}"),
-            short,
+        Measured::Never => [
+            format!("{what}: step {predicted} predicted, not measured · {bytes}"),
+            format!("{what}: step {predicted} predicted, not measured"),
+            format!("{what}: step {predicted} predicted"),
+            format!("step {predicted} predicted"),
+            format!("step {predicted}"),
         ],
-        columns,
-    )
+    };
+    longest(&variants, columns)
 }
 
 /// What the cells mean, and how many commands wait for the end of the step.
@@ -110,7 +122,7 @@ fn legend(app: &App, view: &View, columns: u16) -> String {
     };
     let at = view.measured_at.map_or(String::new(), |step| format!(" · step {step}"));
     let (full, short) = match app.layers.lens {
-        Lens::Trains => ("███ trains · ❄ frozen · → asked for".to_string(), "███ trains · ❄ frozen"),
+        Lens::Trains => ("■■■ trains · ❄ frozen · → asked for".to_string(), "■■■ trains · ❄ frozen"),
         Lens::Gradient => (format!("norm of the gradient before clipping{at}"), "norm of the gradient"),
         Lens::Update => (format!("change by weights, 1e-3 is normal{at}"), "change by weights"),
         Lens::Drift => (format!("distance from θ* by its size{at}"), "distance from θ*"),

@@ -89,6 +89,10 @@ fn draw_grid(app: &App, view: &View, area: Rect, canvas: &mut Canvas) {
         let style = if line.is_quiet { canvas.theme.dim } else { canvas.theme.text };
         put(canvas.buffer, places.foot, (places.foot.x, y), &line.text, style);
     }
+    if let Some(line) = foot.last().filter(|line| line.is_legend) {
+        let last = Rect { y: places.foot.bottom().saturating_sub(1), height: 1, ..places.foot };
+        cells.draw_scale(last, &line.text, canvas);
+    }
 }
 
 fn draw_side_heads(places: &Places, sides: &[(side::Side, u16, u16)], canvas: &mut Canvas) {

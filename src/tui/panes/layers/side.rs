@@ -8,9 +8,10 @@ use crate::tui::text;
 use crate::tui::theme::Theme;
 use ratatui::style::Style;
 
-const EIGHTHS_UP: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
-const EIGHTHS_RIGHT: [&str; 9] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
+/// Never the whole height: the rows stay apart.
+const HEIGHTS: [&str; 7] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇"];
 const WIDEST_HISTORY: u16 = 40;
+const DRIFT_WITH_FIGURE: u16 = 18;
 
 /// One thing that is told of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub enum Side {
 
 /// In the order in which they are left out, the last first; with the columns they need.
 const SIDES: [(Side, u16); 5] =
-    [(Side::History, 10), (Side::Drift, 8), (Side::Update, 8), (Side::Parameters, 8), (Side::Steps, 7)];
+    [(Side::History, 9), (Side::Drift, 8), (Side::Update, 8), (Side::Parameters, 8), (Side::Steps, 7)];
 
 impl Side {
     /// The heading, in as many columns as there are.
@@ -49,7 +50,8 @@ impl Side {
 
 /// What there is room for, with its distance from where the side columns begin and its width.
 pub fn sides(room: u16) -> Vec<(Side, u16, u16)> {
-    let mut used = 0;
+    // A gap after the cells, beside the one that a cell has.
+    let mut used = 1;
     let mut shown: Vec<(Side, u16)> = Vec::new();
     for (side, width) in SIDES {
         let gap = if shown.is_empty() { 0 } else { 2 };
@@ -59,17 +61,18 @@ pub fn sides(room: u16) -> Vec<(Side, u16, u16)> {
         used += gap + width;
         shown.push((side, width));
     }
-    // What is left goes to the bar, so that it has its figure, and then to the history.
+    // What is left goes to the history, then to the bar if it is enough for its figure, and to the history again.
     let mut spare = room.saturating_sub(used);
-    for (side, most) in [(Side::Drift, 18), (Side::History, WIDEST_HISTORY)] {
-        if let Some((_, width)) = shown.iter_mut().find(|(other, _)| *other == side) {
-            let wanted = if side == Side::Drift && spare < 10 { 0 } else { most - *width };
-            let more = wanted.min(spare);
+    for (side, wanted) in [(Side::History, 18), (Side::Drift, DRIFT_WITH_FIGURE), (Side::History, WIDEST_HISTORY)] {
+        let Some((_, width)) = shown.iter_mut().find(|(other, _)| *other == side) else { continue };
+        let more = wanted.saturating_sub(*width).min(spare);
+        let is_enough = side == Side::History || *width + more == wanted;
+        if is_enough {
             *width += more;
             spare -= more;
         }
     }
-    let mut at = 0;
+    let mut at = 1;
     shown
         .into_iter()
         .map(|(side, width)| {
@@ -106,7 +109,10 @@ impl<'a> Told<'a> {
     /// What a side column says of these groups of a row, and how.
     pub fn text(&self, side: Side, groups: &[usize], width: u16, theme: &Theme) -> (String, Style) {
         match side {
-            Side::History => (self.history(groups), theme.training),
+            Side::History => {
+                let trains = groups.iter().any(|index| self.view.trains.get(*index) == Some(&true));
+                (self.history(groups), if trains { theme.training } else { theme.dim })
+            }
             Side::Drift => (self.drift(groups, width), theme.live),
             Side::Update => {
                 (self.largest(groups, |report| report.update_ratio).map_or("–".into(), figure::scientific), theme.text)
@@ -131,7 +137,7 @@ impl<'a> Told<'a> {
 
     fn drift(&self, groups: &[usize], width: u16) -> String {
         let Some(drift) = self.largest(groups, |report| report.drift) else { return "–".into() };
-        let has_figure = width >= 18;
+        let has_figure = width >= DRIFT_WITH_FIGURE;
         let columns = if has_figure { width - 8 } else { width };
         let bar = right(drift / self.drift_top, columns);
         if has_figure {
@@ -166,16 +172,15 @@ fn up(share: f64) -> &'static str {
     if share.is_nan() {
         return " ";
     }
-    let level = (share.clamp(0.0, 1.0) * 7.0).round() as usize;
-    EIGHTHS_UP.get(level).copied().unwrap_or(" ")
+    let level = (share.clamp(0.0, 1.0) * (HEIGHTS.len() - 1) as f64).round() as usize;
+    HEIGHTS.get(level).copied().unwrap_or(" ")
 }
 
-/// A bar to the right, in eighths of a column; what is above zero shows at least one.
+/// A bar to the right, in halves of a column; what is above zero shows at least one.
 fn right(share: f64, columns: u16) -> String {
     let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
-    let eighths = (share * f64::from(columns) * 8.0).ceil() as usize;
-    let rest = EIGHTHS_RIGHT.get(eighths % 8).copied().unwrap_or("");
-    "█".repeat(eighths / 8) + rest
+    let halves = (share * f64::from(columns) * 2.0).ceil() as usize;
+    "━".repeat(halves / 2) + if halves % 2 == 1 { "╸" } else { "" }
 }
 
 #[cfg(test)]
@@ -192,20 +197,21 @@ mod tests {
     #[test]
     fn what_has_room_is_shown_and_what_is_left_is_used() {
         assert!(sides(9).is_empty());
-        assert_eq!(sides(20), [(Side::History, 0, 10), (Side::Drift, 12, 8)]);
+        assert_eq!(sides(20), [(Side::History, 1, 9), (Side::Drift, 12, 8)]);
         let wide = sides(60);
         assert_eq!(wide.len(), 5);
         assert_eq!(wide.last().map(|(_, at, width)| at + width), Some(60));
+        assert_eq!(wide[0], (Side::History, 1, 20));
         assert!(sides(300).iter().all(|(_, _, width)| *width <= WIDEST_HISTORY));
     }
 
     #[test]
     fn bars_and_heights_keep_to_their_room() {
         assert_eq!(right(0.0, 4), "");
-        assert_eq!(right(1e-9, 4), "▏");
-        assert_eq!(right(0.5, 4), "██");
-        assert_eq!(right(9.0, 2), "██");
+        assert_eq!(right(1e-9, 4), "╸");
+        assert_eq!(right(0.5, 4), "━━");
+        assert_eq!(right(9.0, 2), "━━");
         assert_eq!(right(f64::NAN, 2), "");
-        assert_eq!([0.0, 0.5, 1.0, 7.0, f64::NAN].map(up), ["▁", "▅", "█", "█", " "]);
+        assert_eq!([0.0, 0.5, 1.0, 7.0, f64::NAN].map(up), ["▁", "▄", "▇", "▇", " "]);
     }
 }
