@@ -26,7 +26,7 @@ pub use mouse::pointed;
 pub use pending::Wish;
 pub use predict::{Cost, GroupCost, predict};
 pub use select::Place;
-pub use selectors::selectors_for;
+pub use selectors::{in_words, selectors_for};
 pub use steer::{Prospect, chosen_groups, layer_name, prospect};
 pub use view::View;
 
@@ -95,13 +95,16 @@ pub fn explained(app: &App) -> Option<&'static str> {
 
 /// The host answered a command: it took effect, or was refused.
 pub fn answered(app: &mut App, id: u64, answer: Answer) {
-    app.layers.pending.answered(id, &answer, app.mirror.status.as_ref());
+    app.mirror.version += 1;
+    app.layers.pending.answered(id, &answer, app.mirror.status.as_mut());
 }
 
 /// Takes in what is new in the mirror.
 pub fn refresh(app: &mut App) {
     let App { layers, mirror, .. } = app;
-    layers.pending.settle(mirror.status.as_ref().filter(|_| mirror.goodbye.is_none()));
+    if mirror.status.is_none() || mirror.goodbye.is_some() {
+        layers.pending.clear();
+    }
     layers.changes.take_in(mirror);
     let (count, last) = &mut layers.reports;
     match mirror.reports.back().map(|report| report.step) {

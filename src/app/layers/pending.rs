@@ -1,6 +1,6 @@
 //! What was asked for and has not taken effect: shown beside what is.
 
-use crate::protocol::{Answer, Group, GroupState, Status};
+use crate::protocol::{Answer, Group, Status};
 use std::collections::BTreeMap;
 
 /// What was asked of one group.
@@ -22,11 +22,6 @@ impl Wish {
     pub fn is_some(&self) -> bool {
         *self != Self::default()
     }
-
-    fn is_met(&self, state: &GroupState) -> bool {
-        let meets = |wanted: f64| (wanted - state.multiplier).abs() <= wanted.abs() * 1e-6;
-        self.trains.is_none_or(|trains| trains == state.trainable) && self.multiplier.is_none_or(meets)
-    }
 }
 
 /// One command that was sent.
@@ -34,8 +29,6 @@ impl Wish {
 struct Sent {
     id: u64,
     wishes: BTreeMap<Group, Wish>,
-    /// The step after which it took effect, once that was said.
-    applied_at: Option<u64>,
 }
 
 /// Commands on their way, the newest last.
@@ -46,9 +39,10 @@ pub struct Pending {
 
 impl Pending {
     pub fn push(&mut self, id: u64, wishes: impl IntoIterator<Item = (Group, Wish)>) {
-        self.sent.push(Sent { id, wishes: wishes.into_iter().collect(), applied_at: None });
+        self.sent.push(Sent { id, wishes: wishes.into_iter().collect() });
     }
 
+    /// For a connection that ended: answers will not come.
     pub fn clear(&mut self) {
         self.sent.clear();
     }
@@ -62,31 +56,24 @@ impl Pending {
         })
     }
 
-    /// A command was refused: nothing is asked for any longer. Or it took effect: the status that shows it may still be
-    /// on its way, and until it is there the cells do not fall back to what they were.
-    pub fn answered(&mut self, id: u64, answer: &Answer, status: Option<&Status>) {
-        match answer {
-            Answer::Refused(_) => self.sent.retain(|sent| sent.id != id),
-            Answer::Applied { step, .. } => {
-                self.sent.iter_mut().filter(|sent| sent.id == id).for_each(|sent| sent.applied_at = Some(*step));
-            }
-            Answer::Sample(_) | Answer::Corpus(_) => {}
+    /// A command was refused, or took effect. The status that shows its effect may still be on its way; the one that is
+    /// here is brought forward to it, so that no cell falls back to what it was in between.
+    pub fn answered(&mut self, id: u64, answer: &Answer, status: Option<&mut Status>) {
+        let Some(at) = self.sent.iter().position(|sent| sent.id == id) else { return };
+        let sent = self.sent.remove(at);
+        if let (Answer::Applied { step, .. }, Some(status)) = (answer, status)
+            && status.step <= *step
+        {
+            bring_forward(status, &sent, *step);
         }
-        self.settle(status);
-    }
-
-    /// Forgets what the status shows.
-    pub fn settle(&mut self, status: Option<&Status>) {
-        let Some(status) = status else { return self.clear() };
-        self.sent.retain(|sent| match sent.applied_at {
-            None => true,
-            Some(step) => status.step <= step && !is_shown(sent, status),
-        });
     }
 }
 
-fn is_shown(sent: &Sent, status: &Status) -> bool {
-    let states = status.groups.iter();
-    let mut wished = states.filter_map(|state| Some((sent.wishes.get(&state.group)?, state)));
-    wished.all(|(wish, state)| wish.is_met(state))
+fn bring_forward(status: &mut Status, sent: &Sent, step: u64) {
+    status.step = step;
+    for state in &mut status.groups {
+        let Some(wish) = sent.wishes.get(&state.group) else { continue };
+        state.trainable = wish.trains.unwrap_or(state.trainable);
+        state.multiplier = wish.multiplier.unwrap_or(state.multiplier);
+    }
 }

@@ -86,8 +86,7 @@ fn set(app: &mut App, trains: bool) {
     let Some(view) = View::of(app) else { return };
     let chosen = chosen_groups(app, &view);
     let selectors = view.selectors(&chosen);
-    let wishes: Vec<(Group, Wish)> =
-        chosen.iter().filter_map(|index| Some((*view.groups.get(*index)?, Wish::trains(trains)))).collect();
+    let wishes = wishes_to_train(&view, |index, _| chosen.contains(&index).then_some(trains));
     if !selectors.is_empty() {
         let command = if trains { Command::Thaw(selectors) } else { Command::Freeze(selectors) };
         send(app, command, wishes);
@@ -98,9 +97,19 @@ pub fn draw_line(app: &mut App) {
     let Some(view) = View::of(app) else { return };
     let row = app.layers.cursor.inside(&view.grid).row;
     let Some(line) = row.and_then(|row| view.grid.layers.get(row)).copied() else { return };
-    let wishes: Vec<(Group, Wish)> =
-        view.groups.iter().map(|group| (*group, Wish::trains(group.layer >= line))).collect();
+    let wishes = wishes_to_train(&view, |_, group| Some(group.layer >= line));
     send(app, Command::FrostLine(line), wishes);
+}
+
+/// What changes where groups are to train as `wanted` says; what is as wanted is not asked for.
+fn wishes_to_train(view: &View, wanted: impl Fn(usize, Group) -> Option<bool>) -> Vec<(Group, Wish)> {
+    let groups = view.groups.iter().zip(view.requested()).enumerate();
+    groups
+        .filter_map(|(index, (group, trains))| {
+            let wanted = wanted(index, *group).filter(|wanted| *wanted != trains)?;
+            Some((*group, Wish::trains(wanted)))
+        })
+        .collect()
 }
 
 pub fn slower(app: &mut App) {

@@ -72,6 +72,16 @@ impl<'a> View<'a> {
         self.measured?.get(index)
     }
 
+    /// Groups that train and got no gradient at the newest measurement, by index: something keeps it from them, and
+    /// they learn nothing.
+    pub fn starved(&self) -> Vec<usize> {
+        let is_starved = |index: &usize| {
+            let gets_none = self.report(*index).is_some_and(|report| report.gradient_norm == 0.0);
+            gets_none && self.trains.get(*index) == Some(&true)
+        };
+        (0..self.groups.len()).filter(is_starved).collect()
+    }
+
     /// Of a step as it is now.
     pub fn cost(&self) -> Cost {
         predict(self.facts, &self.trains)

@@ -214,7 +214,9 @@ fn state(of: State, width: u16, theme: &Theme) -> Shown {
     let wanted = wish.trains.unwrap_or(trains);
     let base = if wanted { theme.training } else { theme.frozen };
     let variants = match wish.trains {
-        Some(_) => vec![format!("{}→{}", sign(trains), sign(wanted))],
+        Some(_) if wanted != trains => vec![format!("{}→{}", sign(trains), sign(wanted))],
+        // Asked for, and asked to be taken back.
+        Some(_) => vec![format!("{}…", sign(trains))],
         None if trains && lens != Lens::Trains && reading.is_none() => vec!["–".into()],
         None if lens == Lens::Trains && wish.multiplier.is_some() => {
             vec![format!("{}→×{rate}", sign(trains)), format!("{}…", sign(trains))]

@@ -22,7 +22,7 @@ pub fn reading(lens: Lens, value: f64) -> String {
 pub fn plain(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
-        size if size < 0.0009995 || size >= 99_950.0 || size.is_nan() => scientific(value),
+        size if !(0.0009995..99_950.0).contains(&size) => scientific(value),
         size if size < 0.009995 => format!("{value:.5}"),
         size if size < 0.09995 => format!("{value:.4}"),
         size if size < 0.9995 => format!("{value:.3}"),

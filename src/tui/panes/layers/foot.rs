@@ -2,19 +2,26 @@
 
 use super::figure::{bytes_more, three_digits};
 use crate::app::App;
-use crate::app::layers::{Change, Lens, Measured, Prospect, View};
+use crate::app::layers::{Change, Lens, Measured, Prospect, View, in_words};
 use crate::tui::text;
 use unicode_width::UnicodeWidthStr;
 
 /// Steps for which a change is more worth telling than what the cells mean, where there is no room for both.
 const NEWS: u64 = 200;
 
-/// One line, and whether it is news or only a reminder.
+/// What a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    News,
+    Reminder,
+    /// It says what the cells mean.
+    Legend,
+    Warning,
+}
+
 pub struct FootLine {
     pub text: String,
-    pub is_quiet: bool,
-    /// It says what the cells mean.
-    pub is_legend: bool,
+    pub tone: Tone,
 }
 
 /// Lines that there is something for: a change has its own only once there was one.
@@ -24,8 +31,8 @@ pub fn wanted(app: &App) -> u16 {
 
 /// What is written into `lines` lines of so many columns, the uppermost first.
 pub fn lines(app: &App, view: &View, prospect: Option<Prospect>, lines: u16, columns: u16) -> Vec<FootLine> {
-    let quiet = |text: String| FootLine { text, is_quiet: true, is_legend: false };
-    let loud = |text: String| FootLine { text, is_quiet: false, is_legend: false };
+    let quiet = |text: String| FootLine { text, tone: Tone::Reminder };
+    let loud = |text: String| FootLine { text, tone: Tone::News };
     let ahead = match (app.mirror.refusal(), prospect) {
         (Some(why), _) => quiet(longest(&[text_of(&why)], columns)),
         (None, Some(prospect)) => loud(ahead(&prospect, columns)),
@@ -35,7 +42,8 @@ pub fn lines(app: &App, view: &View, prospect: Option<Prospect>, lines: u16, col
     let step = app.mirror.status.as_ref().map_or(0, |status| status.step);
     let is_news = change.is_some_and(|change| step <= change.between.end().saturating_add(NEWS));
     let told = change.map(|change| loud(behind(change, columns)));
-    let legend = FootLine { is_legend: true, ..quiet(legend(app, view, columns)) };
+    let legend =
+        starved(view, columns).unwrap_or_else(|| FootLine { text: legend(app, view, columns), tone: Tone::Legend });
     match (lines, told) {
         (0, _) => Vec::new(),
         (1, _) => vec![ahead],
@@ -110,6 +118,14 @@ fn behind(change: &Change, columns: u16) -> String {
         ],
     };
     longest(&variants, columns)
+}
+
+/// A group that trains and gets no gradient must not go unseen: its name stands in the legend's place.
+fn starved(view: &View, columns: u16) -> Option<FootLine> {
+    let starved = view.starved();
+    let names = in_words(&view.selectors(&starved), 2);
+    let text = longest(&[format!("! no gradient reaches {names}"), "! no gradient".into()], columns);
+    (!starved.is_empty()).then_some(FootLine { text, tone: Tone::Warning })
 }
 
 /// What the cells mean, and how many commands wait for the end of the step.

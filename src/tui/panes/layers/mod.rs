@@ -14,6 +14,7 @@ use crate::app::layers::{View, chosen_groups, prospect};
 use crate::protocol::State;
 use crate::tui::text;
 use cells::Cells;
+use foot::Tone;
 use place::{Line, Places};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -86,10 +87,14 @@ fn draw_grid(app: &App, view: &View, area: Rect, canvas: &mut Canvas) {
     draw_scroll_bar(&places, lines.len(), top, canvas);
     let foot = foot::lines(app, view, prospect(app, view), places.foot.height, places.foot.width);
     for (line, y) in foot.iter().zip(places.foot.y..places.foot.bottom()) {
-        let style = if line.is_quiet { canvas.theme.dim } else { canvas.theme.text };
+        let style = match line.tone {
+            Tone::News => canvas.theme.text,
+            Tone::Reminder | Tone::Legend => canvas.theme.dim,
+            Tone::Warning => canvas.theme.warning,
+        };
         put(canvas.buffer, places.foot, (places.foot.x, y), &line.text, style);
     }
-    if let Some(line) = foot.last().filter(|line| line.is_legend) {
+    if let Some(line) = foot.last().filter(|line| line.tone == Tone::Legend) {
         let last = Rect { y: places.foot.bottom().saturating_sub(1), height: 1, ..places.foot };
         cells.draw_scale(last, &line.text, canvas);
     }

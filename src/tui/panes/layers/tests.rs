@@ -90,6 +90,19 @@ fn every_lens() {
 }
 
 #[test]
+fn a_group_without_a_gradient_is_marked_and_named() {
+    let all = testing::groups(2, true);
+    let mut app = testing::app(2, true, |_| true);
+    let mut report = testing::reports(&all, 1280, |_| true);
+    report.groups[1].gradient_norm = 0.0;
+    app.message(Message::Groups(report));
+    press(&mut app, "g");
+    let drawn = drawn(&app, 58, 12).text;
+    assert!(drawn.contains("block 0   !      0"), "{drawn}");
+    assert!(drawn.contains("! no gradient reaches block.0/attention"), "{drawn}");
+}
+
+#[test]
 fn everything_frozen_but_the_head() {
     let app = testing::app(3, true, |group| group.layer == Layer::Head);
     insta::assert_snapshot!(drawn(&app, 58, 12).text);
