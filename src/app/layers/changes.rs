@@ -21,6 +21,8 @@ pub struct Change {
     /// It came into effect after one of these steps: the last that is known to have run without it, and the first
     /// status that shows it.
     pub between: RangeInclusive<u64>,
+    /// Steps after this one, up to the change, ran as the last of them did.
+    since: u64,
     /// Work of a step with it by that without it; `None` where costs are not known.
     pub predicted: Option<f64>,
     /// Bytes more with it than without it.
@@ -47,6 +49,8 @@ impl Measured {
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     changes: VecDeque<Change>,
+    /// Whether the newest is still being measured.
+    is_open: bool,
     last: Option<Seen>,
 }
 
@@ -55,6 +59,8 @@ pub struct Changes {
 struct Seen {
     step: u64,
     phase: Option<usize>,
+    /// Steps done when the phase began.
+    phase_start: u64,
     groups: Vec<Group>,
     trainable: Vec<bool>,
 }
@@ -77,45 +83,55 @@ impl Changes {
             return;
         };
         let groups: Vec<Group> = mirror.facts.iter().map(|facts| facts.group).collect();
-        let phase = status.phase.as_ref().map(|phase| phase.index);
-        let seen = Seen { step: status.step, phase, groups, trainable };
+        let phase = status.phase.as_ref();
+        let phase_start = phase.map_or(0, |phase| phase.first_step.saturating_sub(1));
+        let seen = Seen { step: status.step, phase: phase.map(|phase| phase.index), phase_start, groups, trainable };
         self.measure(&mirror.steps);
-        // Another phase has other batches: its times cannot be compared.
-        if let Some(last) = self.last.take_if(|last| last.phase == seen.phase && last.groups == seen.groups)
-            && last.trainable != seen.trainable
-        {
-            self.push(change(&last, &seen, mirror));
+        match self.last.take() {
+            Some(last) if last.phase == seen.phase && last.groups == seen.groups => {
+                if last.trainable != seen.trainable {
+                    self.push(&last, &seen, mirror);
+                }
+            }
+            // Another phase has other batches: its times cannot be compared.
+            _ => self.close(),
         }
         self.last = Some(seen);
     }
 
-    fn push(&mut self, change: Change) {
-        if let Some(Change { measured: measured @ Measured::Waiting(_), .. }) = self.changes.back_mut() {
-            *measured = Measured::Never;
-        }
+    fn push(&mut self, last: &Seen, seen: &Seen, mirror: &Mirror) {
+        self.close();
+        let since = self.newest().map_or(0, |earlier| *earlier.between.end()).max(last.phase_start);
         if self.changes.len() >= KEPT {
             self.changes.pop_front();
         }
-        self.changes.push_back(change);
+        self.changes.push_back(change(last, seen, since, mirror));
+        self.is_open = true;
     }
 
-    /// Only the newest change can still get better: the one before ended when it came.
+    /// Nothing that comes can be compared with the newest change any longer.
+    fn close(&mut self) {
+        self.is_open = false;
+        if let Some(Change { measured: measured @ Measured::Waiting(_), .. }) = self.changes.back_mut() {
+            *measured = Measured::Never;
+        }
+    }
+
     fn measure(&mut self, steps: &StepRecords) {
-        let from = self.changes.iter().rev().nth(1).map_or(0, |earlier| *earlier.between.end());
-        let Some(newest) = self.changes.back_mut() else { return };
+        let Some(newest) = self.changes.back_mut().filter(|_| self.is_open) else { return };
         let records_from = |step: u64| steps.step.partition_point(|other| *other <= step);
-        let (start, end) = (records_from(from), records_from(*newest.between.start()));
-        let before = rates(steps, start..end, true);
+        let before = rates(steps, records_from(newest.since)..records_from(*newest.between.start()), true);
         let after = rates(steps, records_from(*newest.between.end())..steps.len(), false);
-        newest.measured = match (median(before), median(after.clone())) {
+        let counted = after.len();
+        newest.measured = match (median(before), median(after)) {
             (Some(before), Some(after)) => Measured::Ratio(before / after),
             (None, _) => Measured::Never,
-            (_, None) => Measured::Waiting(after.len()),
+            (_, None) => Measured::Waiting(counted),
         };
     }
 }
 
-fn change(last: &Seen, seen: &Seen, mirror: &Mirror) -> Change {
+fn change(last: &Seen, seen: &Seen, since: u64, mirror: &Mirror) -> Change {
     let changed = |to: bool| -> Vec<Group> {
         let flags = last.trainable.iter().zip(&seen.trainable).zip(&seen.groups);
         flags.filter(|((before, now), _)| before != now && **now == to).map(|(_, group)| *group).collect()
@@ -131,6 +147,7 @@ fn change(last: &Seen, seen: &Seen, mirror: &Mirror) -> Change {
     Change {
         what: parts.join(", "),
         between: last.step..=seen.step.max(last.step),
+        since,
         predicted: now.by(&before),
         bytes: now.bytes_above(&before),
         measured: Measured::Waiting(0),

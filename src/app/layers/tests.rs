@@ -189,8 +189,18 @@ fn a_new_phase_is_no_change_by_hand() {
     let mut app = app(2, true, |_| true);
     let mut next = status(&all, 1300, |group| group.layer > Layer::Block(0));
     next.phase.as_mut().unwrap().index = 1;
-    app.message(Message::Status(Box::new(next)));
+    app.message(Message::Steps(steps(0, 1310, 1000.0)));
+    app.message(Message::Status(Box::new(next.clone())));
     assert!(app.layers.newest_change().is_none());
+    // Steps of the phase before do not count for a change right after its end.
+    next.phase.as_mut().unwrap().first_step = 1301;
+    next.step = 1305;
+    app.message(Message::Status(Box::new(next.clone())));
+    next.groups[0].trainable = true;
+    next.step = 1306;
+    app.message(Message::Status(Box::new(next)));
+    app.message(Message::Steps(steps(1310, 50, 500.0)));
+    assert_eq!(app.layers.newest_change().unwrap().measured, Measured::Never);
 }
 
 #[test]

@@ -150,7 +150,8 @@ impl<'a> Cells<'a> {
         let wish = self.view.wishes.get(group).copied().unwrap_or_default();
         let says_more = |reading: &Reading| trains || reading.value != 0.0;
         match self.readings.groups.get(group).copied().flatten().filter(says_more) {
-            Some(reading) if width >= WITH_FIGURE => self.figure(reading, trains, wish, theme),
+            // What was asked for is shown through every lens.
+            Some(reading) if width >= WITH_FIGURE && wish.trains.is_none() => self.figure(reading, group, wish, theme),
             reading => {
                 let rate = self.view.requested_multiplier(group);
                 state(State { trains, wish, rate, lens: self.lens, reading }, width, theme)
@@ -158,7 +159,8 @@ impl<'a> Cells<'a> {
         }
     }
 
-    fn figure(&self, reading: Reading, trains: bool, wish: Wish, theme: &Theme) -> Shown {
+    fn figure(&self, reading: Reading, group: usize, wish: Wish, theme: &Theme) -> Shown {
+        let trains = self.view.trains.get(group) == Some(&true);
         // A group that trains and gets nothing learns nothing: that must not go unseen.
         let is_starved = self.lens == Lens::Gradient && trains && reading.value == 0.0;
         let sign = match (is_starved, wish.is_some(), trains) {
@@ -174,7 +176,16 @@ impl<'a> Cells<'a> {
             (_, true, None) => theme.training,
         };
         let style = if wish.is_some() { base.patch(theme.pending) } else { base };
-        Shown { sign, text: figure::reading(self.lens, reading.value), style, is_figure: true }
+        match wish.multiplier.and_then(|wanted| self.asked_rate(group, wanted)) {
+            Some(text) => Shown { sign: "", text, style, is_figure: true },
+            None => Shown { sign, text: figure::reading(self.lens, reading.value), style, is_figure: true },
+        }
+    }
+
+    /// The multiplier that is, beside the one that was asked for, where both are short.
+    fn asked_rate(&self, group: usize, wanted: f64) -> Option<String> {
+        let now = self.view.multipliers.get(group).filter(|_| self.lens == Lens::Multiplier)?;
+        Some(format!("×{now}→×{wanted}")).filter(|text| text.width() <= usize::from(WITH_FIGURE))
     }
 
     /// Lays selection and cursor over a style.

@@ -90,6 +90,15 @@ fn every_lens() {
 }
 
 #[test]
+fn what_was_asked_for_stands_beside_what_is_through_every_lens() {
+    let mut app = testing::app(2, true, |_| true);
+    press(&mut app, "x > down down space");
+    let drawn = drawn(&app, 58, 12).text;
+    assert!(drawn.contains("×1→×2"), "{drawn}");
+    assert!(drawn.contains("■■■→❄"), "{drawn}");
+}
+
+#[test]
 fn a_group_without_a_gradient_is_marked_and_named() {
     let all = testing::groups(2, true);
     let mut app = testing::app(2, true, |_| true);
