@@ -169,7 +169,10 @@ impl<'a> Cells<'a> {
             (.., false) => "❄",
             (.., true) => " ",
         };
-        let base = match (is_starved, trains, theme.heat(reading.heat)) {
+        // What learns at the run's own rate is neither hot nor cold.
+        let is_plain = self.lens == Lens::Multiplier && reading.value == 1.0;
+        let heat = theme.heat(reading.heat).filter(|_| !is_plain);
+        let base = match (is_starved, trains, heat) {
             (true, ..) => theme.warning,
             (_, false, _) => theme.frozen,
             (_, true, Some(color)) => theme.text.bg(color),
@@ -239,7 +242,7 @@ fn state(of: State, width: u16, theme: &Theme) -> Shown {
     };
     let text = variants.into_iter().find(|text| text.width() <= usize::from(width));
     // Where a cell is too narrow for its figure, the heat alone is left.
-    let heat = reading.filter(|_| trains).and_then(|reading| theme.heat(reading.heat));
+    let heat = reading.filter(|_| trains && !wish.is_some()).and_then(|reading| theme.heat(reading.heat));
     let base = heat.map_or(base, |color| base.fg(color));
     let style = if wish.is_some() { base.patch(theme.pending) } else { base };
     Shown { sign: " ", text: text.unwrap_or_else(|| sign(wanted).into()), style, is_figure: false }
