@@ -7,6 +7,7 @@ pub mod explain;
 pub mod graphs;
 pub mod key;
 pub mod layers;
+pub mod line;
 pub mod mirror;
 pub mod pointer;
 pub mod prompt;
@@ -142,6 +143,7 @@ impl App {
         self.mirror.take(message);
         self.graphs.refresh(&self.mirror);
         layers::refresh(self);
+        prompt::refresh(self);
     }
 
     fn answer(&mut self, id: u64, answer: Answer) {

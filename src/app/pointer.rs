@@ -41,6 +41,8 @@ pub enum Spot {
     Action(usize),
     /// What lies over the screen, outside of its lines.
     Overlay,
+    /// A line of the list that is open in the prompt pane.
+    Choice(usize),
 }
 
 /// One gesture at a spot; x and y count cells from the spot's corner, of its width and height.

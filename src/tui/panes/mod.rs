@@ -9,6 +9,7 @@ use super::theme::Theme;
 use crate::app::Spot;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui_textarea::TextArea;
 
 /// What drawing works with: the cells, the colours, and the places that can be pointed at.
 pub struct Canvas<'a> {
@@ -18,6 +19,8 @@ pub struct Canvas<'a> {
     pub spots: &'a mut Vec<(Rect, Spot)>,
     /// The focused pane draws its cursor more strongly.
     pub is_focused: bool,
+    /// The prompt's editor.
+    pub editor: &'a TextArea<'static>,
     /// Where the terminal's cursor is to stand: in the editor, while text is typed.
     pub cursor: &'a mut Option<(u16, u16)>,
 }
