@@ -120,7 +120,7 @@ fn cancelling_ends_every_lane() {
     let mut replies = Vec::new();
     let ask = ask(vec![Lane::Live, Lane::Base], 100);
     Sampler::new().unwrap().answer(&ask, shelf(), &cancel, &mut |reply| {
-        cancel.store(matches!(reply, SampleAnswer::Tokens { .. }), Ordering::Relaxed);
+        cancel.fetch_or(matches!(reply, SampleAnswer::Tokens { .. }), Ordering::Relaxed);
         replies.push(reply);
     });
     assert_eq!(ends(&replies), [(0, LaneEnd::Cancelled), (1, LaneEnd::Cancelled)]);
