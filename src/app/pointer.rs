@@ -43,6 +43,20 @@ pub enum Spot {
     Overlay,
 }
 
+impl Spot {
+    /// The pane that it is in; `None` for what belongs to the screen as a whole.
+    pub fn pane(self) -> Option<Pane> {
+        match self {
+            Spot::Pane(pane) | Spot::Title(pane) => Some(pane),
+            Spot::Row(_) => Some(Pane::Corpus),
+            Spot::Chart(_) | Spot::Metric(_) => Some(Pane::Graphs),
+            Spot::Cell(..) | Spot::Column(_) => Some(Pane::Layers),
+            Spot::Editor | Spot::Lane(_) | Spot::Token(..) => Some(Pane::Prompt),
+            Spot::Item(_) | Spot::Action(_) | Spot::Overlay => None,
+        }
+    }
+}
+
 /// One gesture at a spot; x and y count cells from the spot's corner, of its width and height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pointer {

@@ -2,9 +2,11 @@
 
 mod corpus;
 mod eval;
+mod host;
 mod inspect;
 mod output;
 mod progress;
+mod remote;
 mod sample;
 mod side_by_side;
 mod summary;
@@ -37,6 +39,8 @@ struct Arguments {
 struct Place {
     home: Home,
     device: Device,
+    /// As it was given.
+    device_name: String,
 }
 
 #[derive(Subcommand)]
@@ -51,6 +55,16 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Say what a corpus is
     Corpus(corpus::Arguments),
+    /// Train a run and serve its clients, without a screen
+    Host(host::Arguments),
+    /// List the runs
+    Ls(remote::List),
+    /// Say where a run stands
+    Status(remote::One),
+    /// Tell a running run something: freeze, thaw, rate, pause…
+    Send(remote::Send),
+    /// Finish the step, save, and end a run's host
+    Stop(remote::One),
 }
 
 /// Runs the program and returns its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
@@ -74,7 +88,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    let place = Place { home: Home::find(arguments.home.as_deref())?, device: device::open(&arguments.device)? };
+    let (home, device) = (Home::find(arguments.home.as_deref())?, device::open(&arguments.device)?);
+    let place = Place { home, device, device_name: arguments.device.clone() };
     match &arguments.command {
         None => {
             output::note(
@@ -87,6 +102,11 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Sample(sample)) => sample::run(sample, &place),
         Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
         Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
+        Some(Command::Host(host)) => host::run(host, &place),
+        Some(Command::Ls(list)) => remote::list(list, &place),
+        Some(Command::Status(status)) => remote::status(status, &place),
+        Some(Command::Send(send)) => remote::send(send, &place),
+        Some(Command::Stop(stop)) => remote::stop(stop, &place),
     }
 }
 

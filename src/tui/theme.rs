@@ -36,6 +36,10 @@ pub struct Theme {
     pub masked: Style,
     /// What is learned.
     pub learned: Style,
+    /// What lies over the screen.
+    pub popup: Style,
+    /// The line at the top.
+    pub header: Style,
 }
 
 impl Theme {
@@ -74,6 +78,8 @@ impl Default for Theme {
             heat: Vec::new(),
             masked: color(Color::DarkGray),
             learned: Style::new(),
+            popup: Style::new(),
+            header: Style::new(),
         }
     }
 }

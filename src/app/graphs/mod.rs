@@ -3,7 +3,7 @@
 use super::Mirror;
 use super::action::Action;
 use super::explain::Explanation;
-use super::{App, Pointer};
+use super::{App, Key, Pointer};
 
 /// The state of the pane.
 #[derive(Default)]
@@ -26,4 +26,16 @@ pub fn pointed(_app: &mut App, _pointer: Pointer) {}
 impl Graphs {
     /// Takes in what is new in the mirror.
     pub fn refresh(&mut self, _mirror: &Mirror) {}
+}
+
+/// A key while a line is typed here; whether it meant something to it.
+pub fn typed(_app: &mut App, _key: Key) -> bool {
+    false
+}
+
+impl Graphs {
+    /// Whether a line is being typed.
+    pub fn is_typing(&self) -> bool {
+        false
+    }
 }

@@ -30,7 +30,7 @@ pub use selectors::{in_words, selectors_for};
 pub use steer::{Prospect, chosen_groups, layer_name, prospect};
 pub use view::View;
 
-use super::App;
+use super::{App, Key};
 use crate::protocol::Answer;
 use std::cell::Cell;
 
@@ -82,6 +82,11 @@ impl Layers {
         self.reports.0
     }
 
+    /// Whether a line is being typed: there is none here.
+    pub fn is_typing(&self) -> bool {
+        false
+    }
+
     /// Lines to go with a page key.
     fn page(&self) -> usize {
         self.last_lines.get().saturating_sub(1).max(1)
@@ -112,4 +117,9 @@ pub fn refresh(app: &mut App) {
         newest if newest != *last => (*count, *last) = (*count + 1, newest),
         _ => {}
     }
+}
+
+/// A key while a line is typed here, which never is.
+pub fn typed(_app: &mut App, _key: Key) -> bool {
+    false
 }

@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::explain::Explanation;
-use super::{App, Pointer};
+use super::{App, Key, Pointer};
 use crate::protocol::SampleAnswer;
 
 /// The state of the pane.
@@ -25,3 +25,20 @@ pub fn pointed(_app: &mut App, _pointer: Pointer) {}
 
 /// The host answered a request of this pane.
 pub fn answered(_app: &mut App, _id: u64, _answer: SampleAnswer) {}
+
+/// A key while a line is typed here; whether it meant something to it.
+pub fn typed(_app: &mut App, _key: Key) -> bool {
+    false
+}
+
+impl Prompt {
+    /// Whether a line is being typed.
+    pub fn is_typing(&self) -> bool {
+        false
+    }
+
+    /// Whether keys are text for the editor.
+    pub fn is_editing(&self) -> bool {
+        false
+    }
+}

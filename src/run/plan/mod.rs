@@ -62,6 +62,16 @@ pub enum Objective {
     Sft,
 }
 
+impl Objective {
+    /// As plans write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Objective::Clm => "clm",
+            Objective::Sft => "sft",
+        }
+    }
+}
+
 /// One stage of the model's life.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PhasePlan {
