@@ -1,6 +1,6 @@
 //! Named actions: one table feeds keys, help, palette, footer and docs.
 
-use super::{App, Pane, corpus, graphs, layers, prompt};
+use super::{App, Pane, corpus, global, graphs, layers, prompt};
 
 /// Where an action can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,29 @@ pub fn always(_: &App) -> Option<String> {
     None
 }
 
-/// Every action there is, in the order of help.
+/// Every action there is.
 pub fn all() -> impl Iterator<Item = &'static Action> {
-    corpus::ACTIONS.iter().chain(graphs::ACTIONS).chain(layers::ACTIONS).chain(prompt::ACTIONS)
+    global::ACTIONS.iter().chain(corpus::ACTIONS).chain(graphs::ACTIONS).chain(layers::ACTIONS).chain(prompt::ACTIONS)
+}
+
+/// The action of this name.
+pub fn find(name: &str) -> Option<&'static Action> {
+    all().find(|action| action.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_action_is_named_once_and_says_what_it_does() {
+        let mut names = HashSet::new();
+        for action in all() {
+            assert!(names.insert(action.name), "{} is there twice", action.name);
+            assert!(!action.name.contains(char::is_whitespace), "{:?}", action.name);
+            assert!(action.help.chars().count() > 8, "{} has no help", action.name);
+            assert!((1..=20).contains(&action.label.chars().count()), "{} has no short label", action.name);
+        }
+    }
 }

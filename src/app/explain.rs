@@ -29,3 +29,20 @@ pub fn all() -> impl Iterator<Item = &'static Explanation> {
 pub fn find(key: &str) -> Option<&'static Explanation> {
     all().find(|explanation| explanation.key == key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_explanation_is_found_by_its_own_key_and_is_whole() {
+        for explanation in all() {
+            assert_eq!(find(explanation.key), Some(explanation), "{} is there twice", explanation.key);
+            for (part, text) in
+                [("title", explanation.title), ("what", explanation.what), ("normal", explanation.normal)]
+            {
+                assert!(!text.is_empty(), "{} has no {part}", explanation.key);
+            }
+        }
+    }
+}

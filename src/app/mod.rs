@@ -3,20 +3,35 @@
 
 pub mod action;
 pub mod corpus;
+mod dispatch;
+pub mod docs;
 pub mod explain;
+pub mod global;
 pub mod graphs;
+pub mod guide;
+pub mod help;
 pub mod key;
+pub mod keymap;
 pub mod layers;
+pub mod line;
 pub mod mirror;
+pub mod overlay;
+pub mod palette;
 pub mod pointer;
 pub mod prompt;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+pub mod welcome;
 
 pub use action::{Action, Scope};
 pub use key::{Code, Key};
+pub use keymap::Keymap;
 pub use mirror::Mirror;
 pub use pointer::{Gesture, Pointer, Spot};
 
-use crate::protocol::{Answer, Ask, Message, Request};
+use crate::protocol::{Answer, Ask, Message, Request, State};
 use std::time::Duration;
 
 /// One of the four panes.
@@ -52,11 +67,19 @@ pub enum Effect {
     Copy(String),
     /// Write a text file into the folder that the program was started in; the name is free of path separators.
     WriteFile { name: String, text: String },
+    /// The screen as it is drawn now, as text, to the clipboard of the terminal.
+    CopyScreen,
     /// The screen as it is drawn now, as SVG and as text.
     ExportScreen,
+    /// Open a run; [`App::started`] or [`App::failed_to_start`] says what came of it.
+    Start(welcome::Choice),
     /// Read themes and keymap again.
     Reload,
 }
+
+/// How long a line stays at the foot of the screen: a refusal has to be understood.
+const SAYING: Duration = Duration::from_secs(5);
+const REFUSAL: Duration = Duration::from_secs(10);
 
 /// A line at the foot of the screen, for a while.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,10 +90,30 @@ pub struct Toast {
     pub since: Duration,
 }
 
+impl Toast {
+    /// When it goes, on the app's clock.
+    pub fn until(&self) -> Duration {
+        self.since + if self.is_refusal { REFUSAL } else { SAYING }
+    }
+}
+
 /// Everything the screen shows.
 pub struct App {
     pub mirror: Mirror,
+    /// What can be opened; `None` once a run is on the screen.
+    pub welcome: Option<welcome::Welcome>,
+    /// What lies over the screen.
+    pub overlay: Option<overlay::Overlay>,
+    pub guide: Option<guide::Guide>,
+    pub keymap: Keymap,
+    /// The theme that is wanted, and those there are.
+    pub theme: String,
+    pub theme_names: Vec<String>,
+    /// What was chosen in the palette, the newest last.
+    pub palette_history: Vec<String>,
     pub focus: Pane,
+    /// The pane that had the focus last and is not the graphs: where there is room for two, it is seen beside them.
+    pub beside: Pane,
     /// The focused pane has the whole screen.
     pub zoomed: bool,
     pub corpus: corpus::Corpus,
@@ -89,7 +132,15 @@ impl App {
     pub fn new() -> Self {
         Self {
             mirror: Mirror::default(),
+            welcome: None,
+            overlay: None,
+            guide: None,
+            keymap: Keymap::default(),
+            theme: String::new(),
+            theme_names: Vec::new(),
+            palette_history: Vec::new(),
             focus: Pane::Graphs,
+            beside: Pane::Layers,
             zoomed: false,
             corpus: corpus::Corpus::default(),
             graphs: graphs::Graphs::default(),
@@ -107,6 +158,9 @@ impl App {
     pub fn ask(&mut self, ask: Ask) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
+        if let (Ask::Sample(_), Some(guide)) = (&ask, &mut self.guide) {
+            guide.has_sampled = true;
+        }
         self.requests.push(Request { id, ask });
         id
     }
@@ -139,12 +193,43 @@ impl App {
         if let Message::Answer { id, answer } = message {
             return self.answer(id, answer);
         }
+        match &message {
+            Message::Goodbye(why) => self.say(why.clone()),
+            Message::Status(status) => self.tell_failure(&status.state),
+            _ => {}
+        }
         self.mirror.take(message);
         self.graphs.refresh(&self.mirror);
         layers::refresh(self);
+        prompt::refresh(self);
+        self.settle();
+    }
+
+    /// Says why the run failed, when it does.
+    fn tell_failure(&mut self, state: &State) {
+        let before = self.mirror.status.as_ref().map(|status| &status.state);
+        if let (State::Failed(why), true) = (state, before != Some(state)) {
+            self.refuse(format!("the run failed: {why}"));
+        }
+    }
+
+    /// Lets time pass; whether anything on the screen changed by it.
+    pub fn tick(&mut self, now: Duration) -> bool {
+        self.now = now;
+        self.toast.take_if(|toast| toast.until() <= now).is_some()
+    }
+
+    /// When [`App::tick`] has something to do next.
+    pub fn next_tick(&self) -> Option<Duration> {
+        self.toast.as_ref().map(Toast::until)
     }
 
     fn answer(&mut self, id: u64, answer: Answer) {
+        match &answer {
+            Answer::Applied { step, effect } => self.say(format!("{effect} · after step {step}")),
+            Answer::Refused(why) => self.refuse(why.clone()),
+            Answer::Sample(_) | Answer::Corpus(_) => {}
+        }
         match answer {
             Answer::Applied { .. } | Answer::Refused(_) => layers::answered(self, id, answer),
             Answer::Sample(answer) => prompt::answered(self, id, answer),

@@ -41,6 +41,22 @@ pub enum Spot {
     Action(usize),
     /// What lies over the screen, outside of its lines.
     Overlay,
+    /// A line of the list that is open in the prompt pane.
+    Choice(usize),
+}
+
+impl Spot {
+    /// The pane that it is in; `None` for what belongs to the screen as a whole.
+    pub fn pane(self) -> Option<Pane> {
+        match self {
+            Spot::Pane(pane) | Spot::Title(pane) => Some(pane),
+            Spot::Row(_) => Some(Pane::Corpus),
+            Spot::Chart(_) | Spot::Metric(_) => Some(Pane::Graphs),
+            Spot::Cell(..) | Spot::Column(_) => Some(Pane::Layers),
+            Spot::Editor | Spot::Lane(_) | Spot::Token(..) | Spot::Choice(_) => Some(Pane::Prompt),
+            Spot::Item(_) | Spot::Action(_) | Spot::Overlay => None,
+        }
+    }
 }
 
 /// One gesture at a spot; x and y count cells from the spot's corner, of its width and height.

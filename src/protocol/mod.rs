@@ -11,7 +11,7 @@ mod prompt;
 mod status;
 mod step;
 
-pub use command::{Change, Command, Rate};
+pub use command::{Change, Command, GRAMMAR, Rate};
 pub use corpus::*;
 pub use event::{CheckpointSaved, Evaluation, Event, Finished, Notice, PhaseStarted, Steered, Step};
 pub use group::{Group, Kind, Layer, Selector};

@@ -36,6 +36,13 @@ pub struct Theme {
     pub masked: Style,
     /// What is learned.
     pub learned: Style,
+    /// What everything stands on. Only this, [`Theme::popup`], [`Theme::header`], [`Theme::cursor`] and
+    /// [`Theme::selection`] have a ground of their own, so that the rest can be written onto any of them.
+    pub screen: Style,
+    /// What lies over the screen.
+    pub popup: Style,
+    /// The line at the top.
+    pub header: Style,
 }
 
 impl Theme {
@@ -74,6 +81,9 @@ impl Default for Theme {
             heat: Vec::new(),
             masked: color(Color::DarkGray),
             learned: Style::new(),
+            screen: Style::new(),
+            popup: Style::new(),
+            header: Style::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::explain::Explanation;
-use super::{App, Pointer};
+use super::{App, Key, Pointer};
 use crate::protocol::CorpusAnswer;
 
 /// The state of the pane.
@@ -28,3 +28,15 @@ pub fn answered(_app: &mut App, _id: u64, _answer: CorpusAnswer) {}
 
 /// Shows the batch that a step was made of.
 pub fn show_batch(_app: &mut App, _step: u64) {}
+
+/// A key while a line is typed here; whether it meant something to it.
+pub fn typed(_app: &mut App, _key: Key) -> bool {
+    false
+}
+
+impl Corpus {
+    /// Whether a line is being typed.
+    pub fn is_typing(&self) -> bool {
+        false
+    }
+}

@@ -9,6 +9,7 @@ use super::theme::Theme;
 use crate::app::Spot;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui_textarea::TextArea;
 
 /// What drawing works with: the cells, the colours, and the places that can be pointed at.
 pub struct Canvas<'a> {
@@ -20,4 +21,6 @@ pub struct Canvas<'a> {
     pub is_focused: bool,
     /// Where the terminal's cursor is to stand: in the editor, while text is typed.
     pub cursor: &'a mut Option<(u16, u16)>,
+    /// The prompt's editor.
+    pub editor: &'a TextArea<'static>,
 }

@@ -1,0 +1,144 @@
+//! What can be done everywhere: moving between panes, steering the run, and what lies over the screen.
+
+use super::action::{Action, Scope, always};
+use super::overlay::{Confirm, Overlay};
+use super::{App, Effect, Pane, explain, help::Help, palette::Palette};
+use crate::protocol::{Ask, Command, Rate, State};
+
+const fn action(
+    name: &'static str,
+    keys: &'static [&'static str],
+    label: &'static str,
+    help: &'static str,
+    run: fn(&mut App),
+) -> Action {
+    Action { name, scope: Scope::Everywhere, keys, label, help, in_footer: false, refusal: always, run }
+}
+
+const fn in_footer(action: Action) -> Action {
+    Action { in_footer: true, ..action }
+}
+
+/// Only for a run that can still be told something.
+const fn steering(action: Action) -> Action {
+    Action { refusal: |app| app.mirror.refusal(), ..action }
+}
+
+/// Only while a run is on the screen.
+const fn on_bench(action: Action) -> Action {
+    Action { refusal: needs_bench, ..action }
+}
+
+pub const ACTIONS: &[Action] = &[
+    in_footer(on_bench(action("next-pane", &["tab"], "pane", "go to the next pane", |app| app.focus_by(1)))),
+    on_bench(action("previous-pane", &["s-tab"], "pane back", "go to the pane before", |app| app.focus_by(3))),
+    on_bench(action("corpus", &["1"], "corpus", "go to the corpus", |app| app.focus = Pane::Corpus)),
+    on_bench(action("graphs", &["2"], "graphs", "go to the graphs", |app| app.focus = Pane::Graphs)),
+    on_bench(action("layers", &["3"], "layers", "go to the layer grid", |app| app.focus = Pane::Layers)),
+    on_bench(action("prompt", &["4"], "prompt", "go to the prompt", |app| app.focus = Pane::Prompt)),
+    in_footer(on_bench(action("zoom", &["z"], "zoom", "give the focused pane the whole screen, and back", |app| {
+        app.zoomed = !app.zoomed
+    }))),
+    in_footer(action(
+        "palette",
+        &[":"],
+        "command",
+        "any action by name, or a command such as freeze block.0-3",
+        open_palette,
+    )),
+    in_footer(action("help", &["?", "f1"], "help", "every key there is, searchable", |app| {
+        app.overlay = Some(Overlay::Help(Help::new(app)))
+    })),
+    on_bench(action(
+        "explain",
+        &["e"],
+        "explain",
+        "what the cursor is on: its formula, what is normal",
+        explain_cursor,
+    )),
+    steering(action("pause", &["P"], "pause", "hold training after this step, or go on", pause_or_continue)),
+    steering(action("evaluate", &[], "evaluate", "measure everything that is watched, now", |app| {
+        app.steer(Command::Evaluate)
+    })),
+    steering(action("checkpoint", &[], "checkpoint", "write a checkpoint, now", |app| app.steer(Command::Checkpoint))),
+    steering(action("undo", &["u"], "undo", "take back the last change of what trains or how fast", |app| {
+        app.steer(Command::Undo)
+    })),
+    steering(action("slower", &["["], "lr ×0.5", "halve the learning rate", |app| app.steer(rate(0.5)))),
+    steering(action("faster", &["]"], "lr ×2", "double the learning rate", |app| app.steer(rate(2.0)))),
+    steering(action("stop", &[], "stop", "finish the step, save, and end the run; asks first", |app| {
+        app.overlay = Some(Overlay::Confirm(Confirm::Stop))
+    })),
+    action("copy-screen", &["y"], "copy", "copy the screen as text to the terminal's clipboard", |app| {
+        app.effect(Effect::CopyScreen)
+    }),
+    action("export-screen", &["S"], "export", "write the screen as SVG and as text into this folder", |app| {
+        app.effect(Effect::ExportScreen)
+    }),
+    action("next-theme", &[], "theme", "take the next theme", |app| app.next_theme()),
+    action("reload", &[], "reload", "read themes and keymap again", |app| app.effect(Effect::Reload)),
+    on_bench(action("guide", &["f2"], "guide", "start the guided tour, or take its next step", |app| app.guide_on())),
+    action("back", &["esc"], "back", "put away the line at the foot, then the zoom, then the guide", go_back),
+    in_footer(action("detach", &["q", "c-c"], "detach", "leave the screen; the run goes on", |app| {
+        app.effect(Effect::Quit)
+    })),
+    action("suspend", &["c-z"], "suspend", "go back to the shell; fg brings the screen back", |app| {
+        app.effect(Effect::Suspend)
+    }),
+];
+
+fn needs_bench(app: &App) -> Option<String> {
+    app.welcome.is_some().then(|| "no run is open yet: choose one with enter".to_string())
+}
+
+fn rate(factor: f64) -> Command {
+    Command::Rate { of: None, rate: Rate::Times(factor) }
+}
+
+fn open_palette(app: &mut App) {
+    app.overlay = Some(Overlay::Palette(Palette::new(app)));
+}
+
+fn explain_cursor(app: &mut App) {
+    match app.explained().filter(|key| explain::find(key).is_some()) {
+        Some(key) => app.overlay = Some(Overlay::Explain(key)),
+        None => app.refuse("nothing to explain here: put the cursor on a figure, a lens or a setting"),
+    }
+}
+
+fn pause_or_continue(app: &mut App) {
+    let is_paused = app.mirror.status.as_ref().is_some_and(|status| status.state == State::Paused);
+    app.steer(if is_paused { Command::Continue } else { Command::Pause });
+}
+
+fn go_back(app: &mut App) {
+    if app.toast.take().is_some() {
+        return;
+    }
+    match (app.zoomed, app.guide.take()) {
+        (true, guide) => (app.zoomed, app.guide) = (false, guide),
+        (false, Some(_)) => app.say("the guide is away; f2 brings it back"),
+        (false, None) => {}
+    }
+}
+
+impl App {
+    /// Tells the run something; what comes of it is said at the foot.
+    pub fn steer(&mut self, command: Command) {
+        self.say(format!("asked: {command}"));
+        self.ask(Ask::Steer(command));
+    }
+
+    fn focus_by(&mut self, panes: usize) {
+        let now = Pane::ALL.iter().position(|pane| *pane == self.focus).unwrap_or(0);
+        self.focus = Pane::ALL[(now + panes) % Pane::ALL.len()];
+    }
+
+    fn next_theme(&mut self) {
+        let now = self.theme_names.iter().position(|name| *name == self.theme).map_or(0, |at| at + 1);
+        if let Some(name) = self.theme_names.get(now).or(self.theme_names.first()) {
+            self.theme = name.clone();
+            self.say(format!("theme {}", self.theme));
+        }
+    }
+}

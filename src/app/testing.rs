@@ -1,0 +1,253 @@
+//! A made-up run for tests of the screen: six blocks, three phases, 1,200 steps with a spike and a step that is no
+//! number.
+
+use crate::app::App;
+use crate::app::welcome::{Choices, PresetLine, RunLine, Welcome as Start};
+use crate::protocol::*;
+
+/// Steps of the first phase.
+const PRETRAIN: u64 = 800;
+const STEPS: u64 = 1200;
+const BLOCKS: usize = 6;
+
+/// In the second phase, at step 1,200 of the run, with the two lowest blocks frozen.
+pub fn sample_app() -> App {
+    let mut app = App::new();
+    let evaluations =
+        [(PRETRAIN, "pretrain", "stories", 1.62, None), (1_000, "sentiment", "sentiment", 0.41, Some(0.9))];
+    let mut events = vec![phase("pretrain", None, 1, PRETRAIN), phase("sentiment", Some("owl@800"), PRETRAIN + 1, 600)];
+    for (step, phase, suite, loss, value) in evaluations {
+        events.push(evaluation(phase, step, suite, loss, value, None));
+    }
+    events.push(evaluation("sentiment", 1_000, "stories", 1.66, None, Some(0.04)));
+    for (step, command, effect) in
+        [(500, "rate x0.5", "learning rate ×0.5"), (900, "freeze block.0-1", "froze block.0–1")]
+    {
+        let change = Change { command: command.into(), effect: effect.into() };
+        events.push(Event::Steered(Steered { phase: phase_of(step).into(), step, change }));
+    }
+    events.push(Event::Checkpoint(CheckpointSaved {
+        phase: "pretrain".into(),
+        step: PRETRAIN,
+        path: "/runs/owl/checkpoints/pretrain".into(),
+    }));
+    for message in [
+        Message::Welcome(Box::new(welcome())),
+        Message::Facts(facts()),
+        Message::Steps(steps(STEPS)),
+        Message::Events { start: 0, events },
+        Message::Groups(reports(STEPS)),
+        Message::Status(Box::new(status(State::Training, STEPS, 6))),
+    ] {
+        app.message(message);
+    }
+    app.theme_names = ["frost", "paper"].map(String::from).to_vec();
+    app
+}
+
+/// In the first phase, 300 steps in, nothing frozen.
+pub fn first_phase_app() -> App {
+    let mut app = App::new();
+    for message in [
+        Message::Welcome(Box::new(welcome())),
+        Message::Facts(facts()),
+        Message::Steps(steps(300)),
+        Message::Events { start: 0, events: vec![phase("pretrain", None, 1, PRETRAIN)] },
+        Message::Status(Box::new(status(State::Training, 300, 0))),
+    ] {
+        app.message(message);
+    }
+    app
+}
+
+/// Attached, while text is tokenised.
+pub fn preparing_app() -> App {
+    let mut app = App::new();
+    app.message(Message::Welcome(Box::new(welcome())));
+    let what = Preparation {
+        what: "tokenising stories".into(),
+        progress: Some(Progress { done: 3_400_000, total: 8_000_000 }),
+    };
+    let status = Status { phase: None, groups: Vec::new(), ..status(State::Preparing(what), 0, 0) };
+    app.message(Message::Status(Box::new(status)));
+    app
+}
+
+/// Before any run.
+pub fn welcome_app() -> App {
+    let mut app = App::new();
+    let preset = |name: &str, about: &str| PresetLine { name: name.into(), about: about.into() };
+    let run = |name: &str, state: &str, step, loss, age| RunLine {
+        name: name.into(),
+        state: state.into(),
+        is_live: state == "training",
+        phases: vec!["pretrain".into(), "sentiment".into()],
+        step,
+        loss,
+        age,
+    };
+    app.welcome = Some(Start::new(Choices {
+        presets: vec![
+            preset("first-run", "a small model learns a small world, then a task: four minutes on two cores"),
+            preset("retention", "the same task learnt in five ways, and what each one forgets"),
+        ],
+        runs: vec![
+            run("owl", "training", 1_240, Some(1.834), 4.0),
+            run("first-run-2", "finished", 2_400, Some(0.412), 7_300.0),
+            run("réseau", "stopped", 12, None, 260_000.0),
+        ],
+    }));
+    app
+}
+
+pub fn welcome() -> Welcome {
+    Welcome {
+        version: VERSION,
+        run: "owl".into(),
+        path: "/runs/owl".into(),
+        plan: "name = \"owl\"\nseed = 7\n".into(),
+        phases: ["pretrain", "sentiment", "preference"].map(String::from).to_vec(),
+        sources: vec![("world:stories".into(), "pretrain".into()), ("world:sentiment".into(), "sentiment".into())],
+        device: "cpu, 2 threads".into(),
+        process: 4242,
+    }
+}
+
+/// From the embedding up; the head is tied.
+pub fn groups() -> Vec<Group> {
+    let block = |index| [Kind::Attention, Kind::Mlp, Kind::Norm].map(|kind| Group::new(Layer::Block(index), kind));
+    let mut groups = vec![Group::new(Layer::Embedding, Kind::Embedding)];
+    groups.extend((0..BLOCKS).flat_map(block));
+    groups.extend([Group::new(Layer::Norm, Kind::Norm), Group::new(Layer::Head, Kind::Head)]);
+    groups
+}
+
+pub fn facts() -> Vec<GroupFacts> {
+    let size = |group: Group| match group.kind {
+        Kind::Embedding | Kind::Head => 262_144,
+        Kind::Attention => 65_536,
+        Kind::Mlp => 131_072,
+        Kind::Norm => 256,
+    };
+    let facts = |group| {
+        let parameters = size(group);
+        let work = 2.0 * parameters as f64;
+        GroupFacts {
+            group,
+            parameters,
+            forward: work,
+            backward_input: work,
+            backward_weight: work,
+            kept_bytes: parameters * 2,
+            training_bytes: parameters * 12,
+        }
+    };
+    groups().into_iter().map(facts).collect()
+}
+
+pub fn phase_of(step: u64) -> &'static str {
+    if step <= PRETRAIN { "pretrain" } else { "sentiment" }
+}
+
+fn phase(name: &str, base: Option<&str>, first_step: u64, steps: u64) -> Event {
+    Event::Phase(PhaseStarted {
+        phase: name.into(),
+        base: base.map(String::from),
+        first_step,
+        steps,
+        parameters: 1_704_960,
+        trainable: 1_704_960,
+        data: "14.2k rows".into(),
+    })
+}
+
+fn evaluation(phase: &str, step: u64, suite: &str, loss: f64, value: Option<f64>, retention: Option<f64>) -> Event {
+    Event::Evaluation(Evaluation {
+        phase: phase.into(),
+        step,
+        suite: suite.into(),
+        loss,
+        perplexity: loss.exp(),
+        bits_per_byte: Some(loss / 2.8),
+        metric: value.map(|_| "accuracy".into()),
+        value,
+        retention,
+    })
+}
+
+/// A record that depends on nothing but its step.
+pub fn step_record(step: u64) -> StepRecord {
+    let within = if step <= PRETRAIN { step } else { step - PRETRAIN } as f32;
+    let wiggle = ((step * 2_654_435_761) % 1_000) as f32 / 1_000.0 - 0.5;
+    let (start, floor) = if step <= PRETRAIN { (7.6, 1.6) } else { (2.1, 0.4) };
+    let loss = match step {
+        400 => 9.5,
+        640 => f32::NAN,
+        _ => floor + (start - floor) * (-within / 120.0).exp() + 0.12 * wiggle,
+    };
+    StepRecord {
+        step,
+        loss,
+        learning_rate: 4e-3 * (1.0 - within / 1_000.0) * if step > 500 { 0.5 } else { 1.0 },
+        gradient_norm: 0.6 + 0.3 * wiggle + if step == 400 { 8.0 } else { 0.0 },
+        tokens_per_second: 41_000.0 + 900.0 * wiggle + if step > 900 { 9_000.0 } else { 0.0 },
+        seconds: step as f64 * 0.05,
+    }
+}
+
+pub fn steps(count: u64) -> StepRecords {
+    let mut records = StepRecords::default();
+    (1..=count).for_each(|step| records.push(step_record(step)));
+    records
+}
+
+pub fn reports(step: u64) -> GroupReports {
+    let report = |at: usize| GroupReport {
+        gradient_norm: if at < 7 { 0.0 } else { 0.05 * at as f32 },
+        update_ratio: if at < 7 { 0.0 } else { 2e-4 * at as f32 },
+        drift: 0.01 * at as f32,
+        steps: if at < 7 { 900 } else { step },
+    };
+    GroupReports { step, groups: (0..groups().len()).map(report).collect() }
+}
+
+/// `frozen` groups from the bottom up, after the embedding, do not train.
+pub fn status(state: State, step: u64, frozen: usize) -> Status {
+    let is_first = step <= PRETRAIN;
+    let group_state = |(at, group)| GroupState { group, trainable: at == 0 || at > frozen, multiplier: 1.0 };
+    Status {
+        run: "owl".into(),
+        state,
+        phase: Some(Phase {
+            name: phase_of(step).into(),
+            index: usize::from(!is_first),
+            first_step: if is_first { 1 } else { PRETRAIN + 1 },
+            steps: if is_first { PRETRAIN } else { 600 },
+            base: (!is_first).then(|| "owl@800".into()),
+            objective: if is_first { "clm" } else { "sft" }.into(),
+            context: 128,
+            batch: 16,
+        }),
+        step,
+        learning_rate: f64::from(step_record(step.max(1)).learning_rate),
+        rate_factor: if step > 500 { 0.5 } else { 1.0 },
+        groups: groups().into_iter().enumerate().map(group_state).collect(),
+        pending: Vec::new(),
+        seconds_left: Some(10.0),
+        step_seconds: Some(0.05),
+        resident_bytes: Some(212_000_000),
+        sampling: 0,
+        sampling_cost: None,
+        clients: 1,
+    }
+}
+
+/// What the host says when that many groups are frozen, in the first phase.
+pub fn status_with_frozen(frozen: usize) -> Message {
+    Message::Status(Box::new(status(State::Training, 310, frozen)))
+}
+
+/// The status that [`sample_app`] has.
+pub fn sample_status() -> Message {
+    Message::Status(Box::new(status(State::Training, STEPS, 6)))
+}
