@@ -9,6 +9,7 @@ use frostline::tui::panes::{Canvas, graphs};
 use frostline::tui::theme::Theme;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui_textarea::TextArea;
 use std::time::{Duration, Instant};
 
 /// The inside of the pane when it has a screen of 120×36.
@@ -51,10 +52,16 @@ fn main() {
 
 fn frame(app: &App) -> Duration {
     let mut buffer = Buffer::empty(AREA);
-    let (theme, mut spots, mut cursor) = (Theme::default(), Vec::new(), None);
+    let (theme, editor, mut spots, mut cursor) = (Theme::default(), TextArea::default(), Vec::new(), None);
     let began = Instant::now();
-    let mut canvas =
-        Canvas { buffer: &mut buffer, theme: &theme, spots: &mut spots, is_focused: true, cursor: &mut cursor };
+    let mut canvas = Canvas {
+        buffer: &mut buffer,
+        theme: &theme,
+        spots: &mut spots,
+        is_focused: true,
+        cursor: &mut cursor,
+        editor: &editor,
+    };
     graphs::draw(app, AREA, &mut canvas);
     began.elapsed()
 }
