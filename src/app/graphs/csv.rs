@@ -6,14 +6,15 @@ use super::trace::Curve;
 use super::window::Timeline;
 use crate::app::Mirror;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// One column: a curve, and the phases in which its values were measured where they do not follow from the step.
 struct Field<'a> {
     head: String,
     curve: Curve<'a>,
     phases: Option<&'a [usize]>,
-    /// The first value that is not written yet.
-    next: usize,
+    /// Values within the window that are not written yet.
+    rest: Range<usize>,
 }
 
 /// A row: a step, and the phase that it was measured in. One phase's end and the next one's beginning are two rows.
@@ -24,13 +25,15 @@ impl Graphs {
     /// was not measured at a step is empty.
     pub fn csv(&self, mirror: &Mirror) -> String {
         let timeline = self.timeline(mirror);
-        let window = self.window(mirror);
-        let edges = timeline.edges(window, 1);
-        let steps = edges[0]..edges[1];
         let mut fields = self.fields(mirror);
-        let mut rows: Vec<Row> =
-            fields.iter().flat_map(|field| (0..field.curve.steps.len()).map(|at| self.row(field, at))).collect();
-        rows.retain(|(step, _)| steps.contains(step));
+        // Every figure of every step has the same rows.
+        let of_steps = fields.iter().find(|field| field.phases.is_none());
+        let sparse = fields.iter().filter(|field| field.phases.is_some());
+        let mut rows: Vec<Row> = of_steps
+            .into_iter()
+            .chain(sparse)
+            .flat_map(|field| field.rest.clone().map(|at| self.row(field, at)))
+            .collect();
         rows.sort_unstable();
         rows.dedup();
         let heads = fields.iter().map(|field| quoted(&field.head));
@@ -44,6 +47,10 @@ impl Graphs {
     }
 
     fn fields<'a>(&'a self, mirror: &'a Mirror) -> Vec<Field<'a>> {
+        let edges = self.timeline(mirror).edges(self.window(mirror), 1);
+        let place = |curve: &Curve, edge: usize| curve.steps.partition_point(|step| *step < edges[edge]);
+        let field =
+            |head, curve: Curve<'a>, phases| Field { head, curve, phases, rest: place(&curve, 0)..place(&curve, 1) };
         let mut fields = Vec::new();
         for metric in self.charts(mirror, self.last_slots.get()) {
             let name = self.metric_name(metric).replace(' ', "_");
@@ -51,9 +58,9 @@ impl Graphs {
                 let head = if phases.is_some() || line == "train" { format!("{name}:{line}") } else { name.clone() };
                 if raw.is_some() {
                     let head = format!("{head}:smoothed_{}", self.smoothing());
-                    fields.push(Field { head, curve, phases, next: 0 });
+                    fields.push(field(head, curve, phases));
                 }
-                fields.push(Field { head, curve: raw.unwrap_or(curve), phases, next: 0 });
+                fields.push(field(head, raw.unwrap_or(curve), phases));
             }
         }
         fields
@@ -73,9 +80,10 @@ impl Graphs {
         let _ = write!(text, "{step},{},{seconds}", quoted(phase));
         for field in fields {
             let mut value = None;
-            while field.next < field.curve.steps.len() && self.row(field, field.next) <= row {
-                value = Some(field.next).filter(|at| self.row(field, *at) == row);
-                field.next += 1;
+            while let Some(at) = Some(field.rest.start).filter(|at| *at < field.rest.end && self.row(field, *at) <= row)
+            {
+                value = Some(at).filter(|at| self.row(field, *at) == row);
+                field.rest.start += 1;
             }
             text.push(',');
             if let Some(value) = value.and_then(|at| field.curve.value(at)) {

@@ -145,7 +145,7 @@ impl History {
             }
             Event::Steered(steered) => (steered.step, MarkKind::Steered, steered.change.effect.clone()),
             Event::Notice(notice) => (notice.step, MarkKind::Notice, notice.text.clone()),
-            Event::Checkpoint(saved) => (saved.step, MarkKind::Checkpoint, format!("saved step {}", saved.step)),
+            Event::Checkpoint(saved) => (saved.step, MarkKind::Checkpoint, "saved".to_string()),
             Event::Evaluation(evaluation) => return self.evaluate(evaluation),
             Event::Step(_) | Event::Finished(_) => return,
         };

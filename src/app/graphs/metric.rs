@@ -133,7 +133,7 @@ impl Metric {
         }
         match self {
             Metric::Retention => format!("{value:+.3}"),
-            Metric::LearningRate if value != 0.0 => format!("{value:.2e}"),
+            Metric::LearningRate if value != 0.0 => scientific(value, 7),
             _ => figure(value),
         }
     }
@@ -155,8 +155,14 @@ fn figure(value: f64) -> String {
         1.0..10.0 => format!("{scaled:.2}{unit}"),
         10.0..100.0 => format!("{scaled:.1}{unit}"),
         100.0..1000.0 => format!("{scaled:.0}{unit}"),
-        _ => format!("{value:.1e}"),
+        _ => scientific(value, 6),
     }
+}
+
+/// With as many digits, at most three, as have room in `width` columns.
+fn scientific(value: f64, width: usize) -> String {
+    let said = [2, 1, 0].map(|digits| format!("{value:.digits$e}"));
+    said.iter().find(|said| said.len() <= width).unwrap_or(&said[2]).clone()
 }
 
 #[cfg(test)]
@@ -167,6 +173,7 @@ mod tests {
     fn values_have_three_significant_digits() {
         let said = [0.0, 0.012_34, 0.5, 1.834, 17.26, 203.4, 1234.0, 45_678.0, 1.2e13, f64::NAN, -3.456].map(figure);
         assert_eq!(said[..9], ["0", "0.0123", "0.500", "1.83", "17.3", "203", "1.23k", "45.7k", "1.2e13"]);
+        assert_eq!([1e-30, -1.25e14, 3e-10].map(figure), ["1e-30", "-1e14", "3e-10"]);
         assert_eq!((Metric::Loss.text(f64::INFINITY).as_str(), said[10].as_str()), ("–", "-3.46"));
         assert_eq!(
             (Metric::Retention.text(0.04).as_str(), Metric::LearningRate.text(3e-4).as_str()),

@@ -78,6 +78,7 @@ impl Graphs {
         let entry = |label: &str, metric: Metric, of: &dyn Fn(u64) -> Figure| {
             let unknown = || of(u64::MAX).map(|_| (f64::NAN, Trend::Steady));
             let (value, trend) = of(self.figure_step()).or_else(unknown)?;
+            let trend = if value.is_finite() { trend } else { Trend::Steady };
             Some(Entry { label: label.to_string(), metric, text: metric.text(value), trend })
         };
         let own = |step| newest(&Curve::plain(&self.own_suite(step)?.loss), step);

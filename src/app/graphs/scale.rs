@@ -123,7 +123,13 @@ pub fn label(value: f64, step: f64) -> String {
     };
     match (finest, magnitude) {
         (-3.., -3..=11) => format!("{:.*}{name}", (unit - finest).max(0) as usize, value / 10f64.powi(unit)),
-        _ => format!("{value:.*e}", (magnitude - finest).clamp(0, 3) as usize),
+        _ => {
+            let said = format!("{value:.*e}", (magnitude - finest).clamp(0, 3) as usize);
+            let (mantissa, power) = said.split_once('e').unwrap_or((&said, "0"));
+            let mantissa =
+                if mantissa.contains('.') { mantissa.trim_end_matches(['0']).trim_end_matches('.') } else { mantissa };
+            format!("{mantissa}e{power}")
+        }
     }
 }
 

@@ -70,6 +70,7 @@ fn draw_reading(app: &App, area: Rect, canvas: &mut Canvas) {
     let mut parts = vec![format!("step {}", grouped(reading.step))];
     parts.extend(reading.seconds.map(text::duration));
     parts.extend(reading.phase);
+    let mut with_step = parts.len();
     match app.graphs.layout {
         Layout::Plane => parts.extend(super::plane::reading(app)),
         _ => parts.extend(reading.mark.map(|(step, kind, label)| {
@@ -79,12 +80,23 @@ fn draw_reading(app: &App, area: Rect, canvas: &mut Canvas) {
                 MarkKind::Phase | MarkKind::Steered => "┊",
             };
             let sign = if app.graphs.glyphs == Glyphs::Ascii { "|" } else { sign };
-            format!("{sign} {label} at {}", grouped(step))
+            match step == reading.step {
+                true => format!("{sign} {label}"),
+                false => format!("{sign} {label} at {}", grouped(step)),
+            }
         })),
     }
     let x = area.x + u16::from(area.width > 1);
+    let room = area.right() - x;
     let between = if app.graphs.glyphs == Glyphs::Ascii { ", " } else { " · " };
-    write(canvas.buffer, (x, area.y), &parts.join(between), area.right() - x, canvas.theme.text);
+    let mut text = parts.join(between);
+    // Without room for everything, when it was and in which phase say the least.
+    while text.width() > usize::from(room) && with_step > 1 {
+        parts.remove(1);
+        with_step -= 1;
+        text = parts.join(between);
+    }
+    write(canvas.buffer, (x, area.y), &text, room, canvas.theme.text);
 }
 
 /// Digits in groups of three: 12 400.

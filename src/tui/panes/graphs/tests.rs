@@ -10,11 +10,15 @@ use crate::tui::theme::Theme;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
+use ratatui_textarea::TextArea;
 
-type Around<'a> = (&'a Theme, &'a mut Vec<(Rect, Spot)>, &'a mut Option<(u16, u16)>);
-
-fn canvas_over<'a>(buffer: &'a mut Buffer, (theme, spots, cursor): Around<'a>) -> Canvas<'a> {
-    Canvas { buffer, theme, spots, is_focused: true, cursor }
+/// Draws over a buffer; returns what can be pointed at.
+fn draw_over(app: &App, area: Rect, buffer: &mut Buffer) -> Vec<(Rect, Spot)> {
+    let (theme, editor, mut spots, mut cursor) = (Theme::default(), TextArea::default(), Vec::new(), None);
+    let mut canvas =
+        Canvas { buffer, theme: &theme, spots: &mut spots, is_focused: true, cursor: &mut cursor, editor: &editor };
+    draw(app, area, &mut canvas);
+    spots
 }
 
 /// The pane in an area of this size, with the title that it would have, and its spots.
@@ -24,8 +28,7 @@ fn drawn_at(app: &App, width: u16, height: u16) -> (String, Vec<(Rect, Spot)>) {
     let area = Rect::new(2, 1, width, height);
     let mut buffer = Buffer::filled(whole, ratatui::buffer::Cell::new("░"));
     (area.top()..area.bottom()).for_each(|y| buffer.set_string(area.x, y, " ".repeat(width.into()), Style::new()));
-    let (theme, mut spots, mut cursor) = (Theme::default(), Vec::new(), None);
-    draw(app, area, &mut canvas_over(&mut buffer, (&theme, &mut spots, &mut cursor)));
+    let spots = draw_over(app, area, &mut buffer);
     for y in whole.top()..whole.bottom() {
         for x in whole.left()..whole.right() {
             assert!(area.contains((x, y).into()) || buffer[(x, y)].symbol() == "░", "drew outside at {x},{y}");
@@ -135,9 +138,7 @@ fn a_step_more_changes_few_cells() {
     app.message(Message::Steps(records(1..=3000, |step| record(step, u64::MAX))));
     let buffer_of = |app: &App| {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 118, 33));
-        let (theme, mut spots, mut cursor) = (Theme::default(), Vec::new(), None);
-        let area = buffer.area;
-        draw(app, area, &mut canvas_over(&mut buffer, (&theme, &mut spots, &mut cursor)));
+        draw_over(app, buffer.area, &mut buffer);
         buffer
     };
     let mut before = buffer_of(&app);

@@ -186,9 +186,10 @@ fn put(buffer: &mut Buffer, position: (u16, u16), character: char, style: Style)
     }
 }
 
-/// Blank cells in a row from `x` on, within the plot.
+/// Cells in a row from `x` on, within the plot, that nothing stands in but perhaps the cursor's line.
 fn free_cells(buffer: &Buffer, plot: Rect, x: u16, y: u16) -> usize {
-    (x..plot.right()).take_while(|x| buffer.cell((*x, y)).is_some_and(|cell| cell.symbol() == " ")).count()
+    let is_free = |x: &u16| buffer.cell((*x, y)).is_some_and(|cell| [" ", "│"].contains(&cell.symbol()));
+    (x..plot.right()).take_while(is_free).count()
 }
 
 /// Writes foreign text into at most `room` columns, with an ellipsis where it is cut; returns the columns it took.

@@ -6,6 +6,7 @@ use crate::app::graphs::testing::of_losses;
 use crate::app::graphs::{Axis, Layout, Metric};
 use crate::tui::panes::{Canvas, graphs};
 use insta::assert_snapshot;
+use ratatui_textarea::TextArea;
 
 /// The lines of a buffer, without blanks at their ends.
 fn lines(buffer: &Buffer) -> String {
@@ -18,10 +19,16 @@ fn lines(buffer: &Buffer) -> String {
 fn drawn(app: &mut App) -> String {
     app.graphs.layout = Layout::One;
     let mut buffer = Buffer::empty(Rect::new(0, 0, 50, 12));
-    let (theme, mut spots, mut cursor) = (Theme::default(), Vec::new(), None);
+    let (theme, editor, mut spots, mut cursor) = (Theme::default(), TextArea::default(), Vec::new(), None);
     let area = *buffer.area();
-    let mut canvas =
-        Canvas { buffer: &mut buffer, theme: &theme, spots: &mut spots, is_focused: true, cursor: &mut cursor };
+    let mut canvas = Canvas {
+        buffer: &mut buffer,
+        theme: &theme,
+        spots: &mut spots,
+        is_focused: true,
+        cursor: &mut cursor,
+        editor: &editor,
+    };
     graphs::draw(app, area, &mut canvas);
     lines(&buffer)
 }
