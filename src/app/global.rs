@@ -1,8 +1,9 @@
 //! What can be done everywhere: moving between panes, steering the run, and what lies over the screen.
 
 use super::action::{Action, Scope, always};
+use super::explain::{self, Explanation};
 use super::overlay::{Confirm, Overlay};
-use super::{App, Effect, Pane, explain, help::Help, palette::Palette};
+use super::{App, Effect, Pane, help::Help, palette::Palette};
 use crate::protocol::{Ask, Command, Rate, State};
 
 const fn action(
@@ -87,6 +88,40 @@ pub const ACTIONS: &[Action] = &[
     }),
 ];
 
+/// What the line at the top shows.
+pub const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        key: "lineage",
+        title: "run and phases",
+        what: "A run is one model's life. Its phases are the stages of that life: pretraining on plain text, then \
+               fine-tuning on a task. It is one model all along: a phase starts from the checkpoint that an earlier one \
+               ended in, called its base (θ*), or from new weights. The line at the top names the phases in order, the \
+               current one strong.",
+        formula: "",
+        normal: "Phases follow each other by themselves; each leaves a checkpoint.",
+        source: "",
+    },
+    Explanation {
+        key: "step",
+        title: "step",
+        what: "One update of the weights, by the gradient of the loss on one batch of text. The line at the top counts \
+               within the phase, graphs count through the whole run. Whatever is asked of a run takes effect between two \
+               steps.",
+        formula: "w ← w − η · (m̂ / (√v̂ + ε) + λ w)",
+        normal: "A small model on a laptop makes tens of steps a second, a large one takes seconds for one.",
+        source: "AdamW: Loshchilov and Hutter, Decoupled Weight Decay Regularization, arXiv:1711.05101",
+    },
+    Explanation {
+        key: "time-left",
+        title: "time left",
+        what: "How long the phase still takes at the pace of its last steps. What is changed by hand changes it: frozen \
+               layers make steps shorter.",
+        formula: "steps left × seconds of a step, smoothed",
+        normal: "It is rough in the first steps of a phase, and while lanes write. A pause makes it longer by the pause.",
+        source: "",
+    },
+];
+
 fn needs_bench(app: &App) -> Option<String> {
     app.welcome.is_some().then(|| "no run is open yet: choose one with enter".to_string())
 }
@@ -102,7 +137,8 @@ fn open_palette(app: &mut App) {
 fn explain_cursor(app: &mut App) {
     match app.explained().filter(|key| explain::find(key).is_some()) {
         Some(key) => app.overlay = Some(Overlay::Explain(key)),
-        None => app.refuse("nothing to explain here: put the cursor on a figure, a lens or a setting"),
+        // From the first of them all can be reached.
+        None => app.overlay = EXPLANATIONS.first().map(|first| Overlay::Explain(first.key)),
     }
 }
 

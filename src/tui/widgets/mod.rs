@@ -68,17 +68,18 @@ pub fn fit(text: &str, room: u16) -> String {
     kept
 }
 
-/// A text in lines of at most so many columns, broken between words where that can be.
+/// A text in lines of at most so many columns, broken at spaces where that can be.
 pub fn wrap(text: &str, room: u16) -> Vec<String> {
     let room = room.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
-        for word in paragraph.split_word_bounds() {
+        for word in paragraph.split_inclusive(' ') {
             // What cannot stand in a line of its own is broken anywhere.
-            let pieces: Vec<&str> = if columns(word) > room { word.graphemes(true).collect() } else { vec![word] };
+            let pieces: Vec<&str> =
+                if columns(word.trim_end()) > room { word.graphemes(true).collect() } else { vec![word] };
             for piece in pieces {
-                if columns(&line) + columns(piece) > room && !line.is_empty() {
+                if columns(&line) + columns(piece.trim_end()) > room && !line.is_empty() {
                     lines.push(line.trim_end().to_string());
                     line.clear();
                 }
@@ -105,6 +106,7 @@ mod tests {
         assert_eq!(fit("日本語", 0), "");
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("a b. c", 4), ["a b.", "c"]);
     }
 
     proptest! {
