@@ -13,6 +13,7 @@ pub mod corpus;
 pub mod learn;
 pub mod sample;
 pub mod run;
+pub mod host;
 pub mod app;
 pub mod tui;
 pub mod cli;

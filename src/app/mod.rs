@@ -201,6 +201,7 @@ impl App {
         self.mirror.take(message);
         self.graphs.refresh(&self.mirror);
         layers::refresh(self);
+        prompt::refresh(self);
         self.settle();
     }
 

@@ -41,6 +41,8 @@ pub enum Spot {
     Action(usize),
     /// What lies over the screen, outside of its lines.
     Overlay,
+    /// A line of the list that is open in the prompt pane.
+    Choice(usize),
 }
 
 impl Spot {

@@ -2,13 +2,16 @@
 
 mod corpus;
 mod eval;
+mod host;
 mod inspect;
 mod output;
 mod progress;
+mod remote;
 mod sample;
 mod side_by_side;
 mod summary;
 mod train;
+mod workbench;
 
 use crate::run::{Home, device, memory};
 use crate::{Error, Result};
@@ -19,9 +22,9 @@ use std::process::ExitCode;
 
 /// Pretrain and fine-tune language models by hand, and see what they learn and forget.
 ///
-/// Without a command, the plan `first-run` is carried out on the bundled world.
+/// Without a command the workbench opens: a terminal that shows and steers a model while it trains.
 #[derive(Parser)]
-#[command(name = "frostline", version, max_term_width = 100)]
+#[command(name = "frostline", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// The folder that holds runs and caches [default: FROSTLINE_HOME, else the platform's data folder]
     #[arg(long, global = true, value_name = "FOLDER")]
@@ -29,14 +32,19 @@ struct Arguments {
     /// Where models live: cpu, cuda:N or metal
     #[arg(long, global = true, default_value = "cpu", value_name = "DEVICE")]
     device: String,
+    #[command(flatten)]
+    workbench: workbench::Arguments,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 /// What every command is given besides its own arguments.
+#[derive(Clone)]
 struct Place {
     home: Home,
     device: Device,
+    /// As it was given.
+    device_name: String,
 }
 
 #[derive(Subcommand)]
@@ -51,6 +59,18 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Say what a corpus is
     Corpus(corpus::Arguments),
+    /// Train a run and serve its clients, without a screen
+    Host(host::Arguments),
+    /// Open the workbench on a run
+    Attach(workbench::Attach),
+    /// List the runs
+    Ls(remote::List),
+    /// Say where a run stands
+    Status(remote::One),
+    /// Tell a running run something: freeze, thaw, rate, pause…
+    Send(remote::Send),
+    /// Finish the step, save, and end a run's host
+    Stop(remote::One),
 }
 
 /// Runs the program and returns its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
@@ -74,19 +94,21 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    let place = Place { home: Home::find(arguments.home.as_deref())?, device: device::open(&arguments.device)? };
+    let (home, device) = (Home::find(arguments.home.as_deref())?, device::open(&arguments.device)?);
+    let place = Place { home, device, device_name: arguments.device.clone() };
     match &arguments.command {
-        None => {
-            output::note(
-                "No command: the plan first-run is carried out on the bundled world. Others: frostline --help",
-            );
-            train::run(&train::Arguments::first_run(), &place)
-        }
+        None => workbench::run(&arguments.workbench, &place),
         Some(Command::Train(train)) => train::run(train, &place),
         Some(Command::Eval(eval)) => eval::run(eval, &place),
         Some(Command::Sample(sample)) => sample::run(sample, &place),
         Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
         Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
+        Some(Command::Host(host)) => host::run(host, &place),
+        Some(Command::Attach(attach)) => workbench::attach(attach, &place),
+        Some(Command::Ls(list)) => remote::list(list, &place),
+        Some(Command::Status(status)) => remote::status(status, &place),
+        Some(Command::Send(send)) => remote::send(send, &place),
+        Some(Command::Stop(stop)) => remote::stop(stop, &place),
     }
 }
 

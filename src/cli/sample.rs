@@ -3,14 +3,13 @@
 use super::side_by_side::Columns;
 use super::{Place, output};
 use crate::corpus::chat::{self, Message, Role};
-use crate::corpus::tokenizer::{self, Tokenizer};
 use crate::error::Kind;
-use crate::model::Decoder;
 use crate::run::checkpoint;
-use crate::sample::{Ended, Generator, Sampling};
+use crate::sample::{Ended, Generator, Sampling, Task, Writer, Written};
 use crate::{Context, Error, Result};
 use serde::Serialize;
 use std::io::Read;
+use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -34,6 +33,15 @@ pub struct Arguments {
     /// Choose among the likeliest tokens that make up this probability
     #[arg(long, default_value_t = 0.95, value_name = "P", allow_negative_numbers = true)]
     top_p: f64,
+    /// Choose among tokens at least M times as likely as the likeliest only; 0 for all
+    #[arg(long, default_value_t = 0.0, value_name = "M", allow_negative_numbers = true)]
+    min_p: f64,
+    /// Above 1 makes tokens that stand in the text already less likely
+    #[arg(long, default_value_t = 1.0, value_name = "R", allow_negative_numbers = true)]
+    repetition_penalty: f64,
+    /// End the answer before this text; can be given several times
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
     /// Lanes under the same seed draw the same random numbers
     #[arg(long, default_value_t = 0, value_name = "S")]
     seed: u64,
@@ -45,10 +53,9 @@ pub struct Arguments {
 /// One checkpoint being sampled.
 struct Lane<'a> {
     name: &'a str,
-    generator: Generator<'a>,
-    tokenizer: &'a Tokenizer,
-    decoder: tokenizer::Decoder,
+    writer: Writer,
     text: String,
+    token_ids: Vec<u32>,
 }
 
 #[derive(Serialize)]
@@ -61,7 +68,7 @@ struct LaneReport<'a> {
     checkpoint: &'a str,
     text: &'a str,
     token_ids: &'a [u32],
-    /// `stopped` by the model, `complete`, `full` (no room in the model's context), or `interrupted`.
+    /// `stopped` by the model, `stop_text`, `complete`, `full` (no room in the model's context), or `interrupted`.
     ended: &'static str,
 }
 
@@ -71,22 +78,22 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
         temperature: arguments.temperature,
         top_k: arguments.top_k,
         top_p: arguments.top_p,
+        min_p: arguments.min_p,
+        repetition_penalty: arguments.repetition_penalty,
         seed: arguments.seed,
     };
     sampling.validate()?;
-    let models = arguments.checkpoints.iter().map(|name| {
+    let lanes = arguments.checkpoints.iter().map(|name| {
         let path = checkpoint::resolve(name, &place.home)?;
         let (decoder, tokenizer) = checkpoint::open(&path, &place.device)?;
-        Ok((name.as_str(), decoder, tokenizer))
-    });
-    let models: Vec<(&str, Decoder, Tokenizer)> = models.collect::<Result<_>>()?;
-    let lanes = models.iter().map(|(name, decoder, tokenizer)| {
-        let generator = start(decoder, tokenizer, &prompt, sampling, arguments.max_tokens)?;
-        Ok(Lane { name, generator, tokenizer, decoder: tokenizer::Decoder::new(), text: String::new() })
+        let task = Task::of_text(&tokenizer, &prompt, sampling, arguments.max_tokens)?;
+        let generator = Generator::new(Arc::new(decoder), task)?;
+        let writer = Writer::new(generator, Arc::new(tokenizer), arguments.stop.clone(), None);
+        Ok(Lane { name, writer, text: String::new(), token_ids: Vec::new() })
     });
     let mut lanes: Vec<Lane> = lanes.collect::<Result<_>>()?;
-    for lane in lanes.iter().filter(|lane| lane.generator.left_out > 0) {
-        let (name, left_out) = (lane.name, lane.generator.left_out);
+    for lane in lanes.iter().filter(|lane| lane.writer.generator.left_out > 0) {
+        let (name, left_out) = (lane.name, lane.writer.generator.left_out);
         output::note(&format!("note: {name}: the first {left_out} tokens of the prompt do not fit its context"));
     }
     match arguments.json {
@@ -96,7 +103,7 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
         }
         false => show(&mut lanes, &prompt)?,
     }
-    match lanes.iter().all(|lane| lane.generator.ended.is_some()) {
+    match lanes.iter().all(|lane| lane.writer.generator.ended.is_some()) {
         true => Ok(()),
         false => Err(Error { kind: Kind::Interrupted, ..Error::new("interrupted") }),
     }
@@ -118,20 +125,20 @@ fn prompt_of(arguments: &Arguments) -> Result<String> {
     })
 }
 
-fn start<'a>(
-    decoder: &'a Decoder,
-    tokenizer: &Tokenizer,
-    prompt: &str,
-    sampling: Sampling,
-    limit: usize,
-) -> Result<Generator<'a>> {
-    let mut tokens = tokenizer.encode(prompt)?;
-    if tokens.is_empty() {
-        // As at the start of a document.
-        tokens.extend(tokenizer.end_of_text());
+impl Lane<'_> {
+    /// Whether it goes on after this.
+    fn advance(&mut self) -> Result<bool> {
+        let tokens = self.writer.advance()?;
+        self.take(tokens);
+        Ok(self.writer.generator.ended.is_none())
     }
-    let stop = tokenizer.end_of_text().into_iter().chain(tokenizer.id("<|end|>")).collect();
-    Generator::new(decoder, &tokens, sampling, limit, stop)
+
+    fn take(&mut self, tokens: Vec<Written>) {
+        for token in tokens {
+            self.text += &token.text;
+            self.token_ids.push(token.id);
+        }
+    }
 }
 
 /// Lets every lane write a token in turn until all have ended; `shown` is called after each round.
@@ -141,15 +148,13 @@ fn write_lanes(lanes: &mut [Lane], mut shown: impl FnMut(&[Lane]) -> Result<()>)
     while writing && !cancel.load(std::sync::atomic::Ordering::Relaxed) {
         writing = false;
         for lane in lanes.iter_mut() {
-            if let Some(token) = lane.generator.next_token()? {
-                lane.text += &lane.decoder.push(lane.tokenizer, token)?;
-                writing = true;
-            }
+            writing |= lane.advance()?;
         }
         shown(lanes)?;
     }
     for lane in lanes.iter_mut() {
-        lane.text += &lane.decoder.finish();
+        let rest = lane.writer.finish();
+        lane.take(rest);
     }
     shown(lanes)
 }
@@ -158,9 +163,10 @@ fn report<'a>(lanes: &'a [Lane]) -> Report<'a> {
     let report = |lane: &'a Lane| LaneReport {
         checkpoint: lane.name,
         text: &lane.text,
-        token_ids: &lane.generator.tokens,
-        ended: match lane.generator.ended {
+        token_ids: &lane.token_ids,
+        ended: match lane.writer.generator.ended {
             Some(Ended::Stopped) => "stopped",
+            Some(Ended::StopText) => "stop_text",
             Some(Ended::Full) => "full",
             Some(Ended::Complete) => "complete",
             None => "interrupted",

@@ -32,13 +32,6 @@ pub struct Arguments {
     json: bool,
 }
 
-impl Arguments {
-    /// What the program does when it is given no command.
-    pub fn first_run() -> Self {
-        Self { plan: "first-run".into(), run: None, set: Vec::new(), steps: None, seed: None, json: false }
-    }
-}
-
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let overrides = Overrides { set: arguments.set.clone(), steps: arguments.steps, seed: arguments.seed };
     let plan = plan::load(&arguments.plan, &overrides)?;

@@ -1,10 +1,9 @@
 //! One model being trained: what trains, its optimizer, and the step.
 
 use super::objective;
-use super::optimizer::{AdamW, AdamWSettings, gradient_norm};
+use super::optimizer::{AdamW, AdamWSettings, squares};
 use crate::corpus::batches::Batch;
-use crate::model::{Decoder, Gradients, Selector, Thaw};
-use crate::ops::reduce;
+use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Thaw};
 use crate::{Error, Result};
 
 /// What one optimizer step did.
@@ -26,7 +25,20 @@ pub struct Learner {
     pub decoder: Decoder,
     thaw: Thaw,
     optimizer: AdamW,
+    /// What the learning rate is multiplied by, for each parameter in the fixed order.
+    multipliers: Vec<f64>,
+    last: Option<LastStep>,
     audit_due: bool,
+}
+
+/// What the last step leaves behind for whoever wants to measure it.
+#[derive(Clone, Debug)]
+pub(super) struct LastStep {
+    /// Σ g² of each parameter.
+    pub squares: Vec<f64>,
+    /// The rate of each parameter, its multiplier included; 0 where it did not train.
+    pub rates: Vec<f64>,
+    pub trained: Vec<bool>,
 }
 
 impl Learner {
@@ -34,7 +46,8 @@ impl Learner {
     pub fn new(decoder: Decoder, frozen: &[Selector], settings: AdamWSettings) -> Result<Self> {
         let thaw = checked_thaw(&decoder, frozen)?;
         let optimizer = AdamW::new(settings, &decoder.parameters);
-        Ok(Self { decoder, thaw, optimizer, audit_due: true })
+        let multipliers = vec![1.0; decoder.parameters.len()];
+        Ok(Self { decoder, thaw, optimizer, multipliers, last: None, audit_due: true })
     }
 
     pub fn thaw(&self) -> &Thaw {
@@ -52,6 +65,24 @@ impl Learner {
         Ok(())
     }
 
+    /// Trains the groups that `trains` says; moments of the others are kept as they are. Nothing left to train is an
+    /// error, and changes nothing.
+    pub fn set_trainable(&mut self, trains: impl Fn(Group) -> bool) -> Result<()> {
+        let thaw = something_trains(Thaw::of_groups(&self.decoder.parameters, trains))?;
+        self.audit_due |= thaw != self.thaw;
+        self.thaw = thaw;
+        Ok(())
+    }
+
+    /// Multiplies the learning rate of each group by what `multiplier` says.
+    pub fn set_multipliers(&mut self, multiplier: impl Fn(Group) -> f64) {
+        self.multipliers = self.decoder.parameters.iter().map(|(_, parameter)| multiplier(parameter.group)).collect();
+    }
+
+    pub(super) fn last_step(&self) -> Option<&LastStep> {
+        self.last.as_ref()
+    }
+
     /// One optimizer step over micro-batches, whose gradients add up to that of one large batch. A loss or gradient
     /// that is no number is an error, and leaves the weights as they were.
     pub fn step(&mut self, batches: &[Batch], learning_rate: f64) -> Result<StepReport> {
@@ -65,38 +96,42 @@ impl Learner {
             let scale = 1.0 / learned as f64;
             loss += objective::accumulate(&self.decoder, batch, &self.thaw, scale, &mut gradients)? * scale;
         }
-        let norm = gradient_norm(&gradients)?;
+        let squares = squares(&gradients, self.decoder.parameters.len())?;
+        let norm = squares.iter().sum::<f64>().sqrt();
         if !loss.is_finite() || !norm.is_finite() {
             return Err(Error::new("training diverged")
                 .because(format!("the loss is {loss} and the gradient's norm {norm}"))
                 .next("lower the learning rate, lengthen the warm-up, or clip gradients at a smaller norm"));
         }
-        let missing = if self.audit_due { self.missing(&gradients)? } else { Vec::new() };
+        let missing = if self.audit_due { self.missing(&squares) } else { Vec::new() };
         self.audit_due = false;
-        self.optimizer.step(&mut self.decoder.parameters, &gradients, norm, learning_rate)?;
+        let multipliers = &self.multipliers;
+        let rate = |id: ParameterId| learning_rate * multipliers[id.0];
+        self.optimizer.step(&mut self.decoder.parameters, &gradients, norm, rate)?;
+        let rates = (0..squares.len()).map(ParameterId).map(|id| if gradients.trains(id) { rate(id) } else { 0.0 });
+        let rates = rates.collect();
+        let trained = (0..squares.len()).map(|index| gradients.trains(ParameterId(index))).collect();
+        self.last = Some(LastStep { squares, rates, trained });
         let tokens = batches.iter().map(|batch| batch.inputs.len() as u64).sum();
         Ok(StepReport { loss, gradient_norm: norm, tokens, missing })
     }
 
     /// The gradient audit: parameters that train and got nothing, or nothing but zeros.
-    fn missing(&self, gradients: &Gradients) -> Result<Vec<String>> {
-        let mut missing = Vec::new();
-        for (id, parameter) in self.decoder.parameters.iter().filter(|(id, _)| gradients.trains(*id)) {
-            let squares = gradients.get(id).map_or(Ok(0.0), reduce::sum_of_squares)?;
-            if squares == 0.0 {
-                missing.push(parameter.name.clone());
-            }
-        }
-        Ok(missing)
+    fn missing(&self, squares: &[f64]) -> Vec<String> {
+        let parameters = self.decoder.parameters.iter().filter(|(id, _)| self.thaw.trains(*id) && squares[id.0] == 0.0);
+        parameters.map(|(_, parameter)| parameter.name.clone()).collect()
     }
 }
 
 fn checked_thaw(decoder: &Decoder, frozen: &[Selector]) -> Result<Thaw> {
-    let thaw = Thaw::all_but(&decoder.parameters, frozen)?;
+    something_trains(Thaw::all_but(&decoder.parameters, frozen)?)
+}
+
+fn something_trains(thaw: Thaw) -> Result<Thaw> {
     match thaw.frost_line() {
         Some(_) => Ok(thaw),
         None => Err(Error::new("nothing is left to train")
             .because("every layer is frozen")
-            .next("leave some layer out of `frozen`")),
+            .next("leave some layer out of what is frozen")),
     }
 }

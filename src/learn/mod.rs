@@ -2,6 +2,7 @@
 
 pub mod evaluation;
 pub mod learner;
+mod measure;
 pub mod objective;
 pub mod optimizer;
 pub mod schedule;

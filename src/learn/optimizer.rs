@@ -15,6 +15,14 @@ pub struct AdamWSettings {
     pub largest_norm: Option<f64>,
 }
 
+impl AdamWSettings {
+    /// A step without clipping: decay is for matrices only.
+    fn step(&self, decays: bool, learning_rate: f64) -> Step {
+        let weight_decay = if decays { self.weight_decay } else { 0.0 };
+        Step { learning_rate, weight_decay, gradient_scale: 1.0 }
+    }
+}
+
 /// AdamW with moments and a step count for each parameter, made when it first gets a gradient: what never trains
 /// costs nothing, and what joins late starts its own bias correction.
 #[derive(Debug)]
@@ -33,14 +41,14 @@ impl AdamW {
         self.moments[id.0].as_ref()
     }
 
-    /// Clips, then moves every parameter that has a gradient; the others stay byte-identical. `norm` is the
-    /// gradient's, from [`gradient_norm`].
+    /// Clips, then moves every parameter that has a gradient at its own rate; the others stay byte-identical. `norm`
+    /// is the gradient's, the root of what [`squares`] gives.
     pub fn step(
         &mut self,
         parameters: &mut Parameters,
         gradients: &Gradients,
         norm: f64,
-        learning_rate: f64,
+        rate: impl Fn(ParameterId) -> f64,
     ) -> Result<()> {
         // As PyTorch's clip_grad_norm_: a little below the bound.
         let gradient_scale = self.settings.largest_norm.map_or(1.0, |largest| (largest / (norm + 1e-6)).min(1.0));
@@ -50,19 +58,27 @@ impl AdamW {
                 Some(moments) => moments,
                 empty => empty.insert(Moments::zeros_like(&parameter.value)?),
             };
-            let weight_decay = if parameter.decays { self.settings.weight_decay } else { 0.0 };
-            let step = Step { learning_rate, weight_decay, gradient_scale };
+            let settings = self.settings;
+            let step = Step { gradient_scale, ..settings.step(parameter.decays, rate(id)) };
             moments.step(&mut parameter.value, gradient, self.settings.moments, step)?;
         }
         Ok(())
     }
+
+    /// Σ Δ² of a parameter's last step, which was made at `learning_rate`; `None` where it has made none.
+    pub fn squared_change(&self, parameters: &Parameters, id: ParameterId, learning_rate: f64) -> Result<Option<f64>> {
+        let parameter = &parameters[id];
+        let step = self.settings.step(parameter.decays, learning_rate);
+        let change = |moments: &Moments| moments.squared_change(&parameter.value, self.settings.moments, step);
+        Ok(self.moments(id).map(change).transpose()?)
+    }
 }
 
-/// The Euclidean norm of all gradients together.
-pub fn gradient_norm(gradients: &Gradients) -> Result<f64> {
-    let mut squares = 0.0;
-    for (_, gradient) in gradients.iter() {
-        squares += reduce::sum_of_squares(gradient)?;
+/// Σ g² of each parameter in the fixed order; 0 where there is no gradient.
+pub fn squares(gradients: &Gradients, parameters: usize) -> Result<Vec<f64>> {
+    let mut squares = vec![0.0; parameters];
+    for (id, gradient) in gradients.iter() {
+        squares[id.0] = reduce::sum_of_squares(gradient)?;
     }
-    Ok(squares.sqrt())
+    Ok(squares)
 }

@@ -182,9 +182,25 @@ impl Decoder {
         Cache::new(&self.config, rows, capacity.min(self.config.context), self.dtype, &self.device)
     }
 
-    /// Reads new tokens, `tokens.len() / rows` for each row of the cache, after those already there; returns the
-    /// logits after the last of each row, (rows, vocabulary).
+    /// Reads new tokens, `tokens.len() / rows` for each row of the cache, after those already there; returns the hidden
+    /// states for the head, (tokens, width).
+    pub fn read(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
+        let x = self.read_through(tokens, cache)?;
+        self.norm.forward(&self.parameters, &x)
+    }
+
+    /// The same for the logits after the last token of each row, (rows, vocabulary).
     pub fn extend(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
+        let (rows, width) = (cache.rows(), self.config.width);
+        let x = self.read_through(tokens, cache)?;
+        let new = tokens.len() / rows;
+        let last = x.reshape((rows, new, width))?.narrow(1, new - 1, 1)?.contiguous()?;
+        let hidden = self.norm.forward(&self.parameters, &last.reshape((rows, width))?)?;
+        self.logits(&hidden)
+    }
+
+    /// All blocks, up to the last norm.
+    fn read_through(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
         let (rows, length) = (cache.rows(), cache.length());
         let new = tokens.len() / rows;
         if new == 0 || new * rows != tokens.len() {
@@ -200,8 +216,6 @@ impl Decoder {
             x = block.extend(&self.parameters, x, self.angles.as_ref(), cache.block(index))?;
         }
         cache.grow(new);
-        let last = x.reshape((rows, new, self.config.width))?.narrow(1, new - 1, 1)?.contiguous()?;
-        let hidden = self.norm.forward(&self.parameters, &last.reshape((rows, self.config.width))?)?;
-        self.logits(&hidden)
+        Ok(x)
     }
 }

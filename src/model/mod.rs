@@ -3,6 +3,7 @@
 
 pub mod cache;
 pub mod config;
+pub mod cost;
 pub mod decoder;
 pub mod folder;
 pub mod group;

@@ -98,6 +98,11 @@ impl Thaw {
         Ok(Self::from_flags(parameters, trains))
     }
 
+    /// What `trains` says of each group.
+    pub fn of_groups(parameters: &Parameters, trains: impl Fn(Group) -> bool) -> Self {
+        Self::from_flags(parameters, parameters.iter().map(|(_, p)| trains(p.group)).collect())
+    }
+
     fn from_flags(parameters: &Parameters, trains: Vec<bool>) -> Self {
         let frost_line = parameters.iter().filter(|(id, _)| trains[id.0]).map(|(_, p)| p.group.layer).min();
         Self { trains, frost_line }

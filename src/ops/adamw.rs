@@ -2,7 +2,7 @@
 
 use super::cpu;
 use super::cpu::adamw::Factors;
-use super::storage::{on_cpu_f32, with_mut, with_mut_from};
+use super::storage::{on_cpu_f32, with_mut, with_mut_from, with_slices};
 use candle_core::{DType, Result, Tensor};
 
 /// What stays the same from step to step.
@@ -62,6 +62,30 @@ impl Moments {
         outcome
     }
 
+    /// Σ Δ² of the step that was made last, worked out from what it left behind: `parameter` as it is now and these
+    /// moments. `step` and `settings` must be those of that step.
+    pub fn squared_change(&self, parameter: &Tensor, settings: Settings, step: Step) -> Result<f64> {
+        let correction = |beta: f64| 1.0 / (1.0 - beta.powf(self.steps.max(1) as f64));
+        let (correction1, correction2) = (correction(settings.beta1), correction(settings.beta2));
+        let shrink = 1.0 - step.learning_rate * step.weight_decay;
+        if on_cpu_f32(&[parameter, &self.first, &self.second]) {
+            let change = cpu::adamw::Change {
+                correction1: correction1 as f32,
+                correction2: correction2 as f32,
+                epsilon: settings.epsilon as f32,
+                learning_rate: step.learning_rate as f32,
+                shrink: shrink as f32,
+            };
+            return with_slices([parameter, &self.first, &self.second], |[w, m, v]| change.sum_of_squares(w, m, v));
+        }
+        let wide = if parameter.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        let denominator = ((self.second.to_dtype(wide)? * correction2)?.sqrt()? + settings.epsilon)?;
+        let direction = ((self.first.to_dtype(wide)? * correction1)? / denominator)?;
+        let decayed = (parameter.to_dtype(wide)? * (shrink - 1.0))?;
+        let change = ((decayed - (direction * step.learning_rate)?)? / shrink)?;
+        change.sqr()?.sum_all()?.to_dtype(DType::F64)?.to_scalar()
+    }
+
     fn fused(&self, weights: &mut [f32], gradient: &[f32], factors: Factors) -> Result<()> {
         let mut outcome = Ok(());
         with_mut(&self.first, |first| {
@@ -116,6 +140,23 @@ mod tests {
         }
         assert_close(&fused, &plain, 1e-6);
         assert_eq!(fused_moments.steps, 5);
+    }
+
+    #[test]
+    fn the_change_is_that_of_the_last_step() {
+        for (name, start) in [("plain", random(9_000, 1)), ("kernel", single(&random(9_000, 1)))] {
+            let mut x = start;
+            let mut moments = Moments::zeros_like(&x).unwrap();
+            for seed in 0..3 {
+                let before = x.copy().unwrap();
+                let gradient = random(9_000, 10 + seed).to_dtype(x.dtype()).unwrap();
+                moments.step(&mut x, &gradient, SETTINGS, STEP).unwrap();
+                let change = (&x - &before).unwrap().sqr().unwrap().sum_all().unwrap();
+                let want: f64 = change.to_dtype(DType::F64).unwrap().to_scalar().unwrap();
+                let got = moments.squared_change(&x, SETTINGS, STEP).unwrap();
+                assert!((got / want - 1.0).abs() < 1e-3, "{name}: {got} instead of {want}");
+            }
+        }
     }
 
     #[test]

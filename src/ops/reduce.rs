@@ -19,6 +19,22 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
     })
 }
 
+/// Σ (x − y)², summed in the same way; of equal shape.
+pub fn squared_distance(x: &Tensor, y: &Tensor) -> Result<f64> {
+    if !on_cpu_f32(&[x, y]) {
+        return sum_of_squares(&(x - y)?);
+    }
+    with_slices([x, y], |[x, y]| {
+        let chunks = x.par_chunks(CHUNK).zip(y.par_chunks(CHUNK));
+        let part = |(x, y): (&[f32], &[f32])| {
+            let difference: Vec<f32> = x.iter().zip(y).map(|(x, y)| x - y).collect();
+            cpu::simd(|| cpu::vector::sum_squares(&difference, 0.0))
+        };
+        let parts: Vec<f32> = chunks.map(part).collect();
+        parts.iter().map(|&part| part as f64).sum()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check::{random, single, values};
@@ -30,5 +46,9 @@ mod tests {
         let want: f64 = values(&x).iter().map(|v| v * v).sum();
         assert!((sum_of_squares(&single(&x)).unwrap() / want - 1.0).abs() < 1e-6);
         assert!((sum_of_squares(&x).unwrap() / want - 1.0).abs() < 1e-5);
+        let y = random(200_001, 2);
+        let want: f64 = values(&x).iter().zip(values(&y)).map(|(x, y)| (x - y) * (x - y)).sum();
+        assert!((squared_distance(&single(&x), &single(&y)).unwrap() / want - 1.0).abs() < 1e-6);
+        assert!((squared_distance(&x, &y).unwrap() / want - 1.0).abs() < 1e-5);
     }
 }

@@ -43,6 +43,9 @@ pub struct Step {
     pub gradient_norm: f64,
     /// Positions read a second, over this step alone.
     pub tokens_per_second: f64,
+    /// Since the run began, evaluations and pauses included.
+    #[serde(default)]
+    pub seconds: f64,
 }
 
 /// One suite measured.

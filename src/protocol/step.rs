@@ -18,6 +18,19 @@ pub struct StepRecord {
     pub seconds: f64,
 }
 
+impl From<&super::Step> for StepRecord {
+    fn from(step: &super::Step) -> Self {
+        Self {
+            step: step.step,
+            loss: step.loss as f32,
+            learning_rate: step.learning_rate as f32,
+            gradient_norm: step.gradient_norm as f32,
+            tokens_per_second: step.tokens_per_second as f32,
+            seconds: step.seconds,
+        }
+    }
+}
+
 /// Steps in a row, by column: a million go over the socket quickly.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepRecords {

@@ -15,7 +15,36 @@ pub struct RunFolder {
     pub name: String,
     pub path: PathBuf,
     journal: File,
-    metrics: BufWriter<File>,
+    /// `None` where someone else writes them.
+    metrics: Option<Metrics>,
+}
+
+/// The append-only file of steps and evaluations.
+#[derive(Debug)]
+pub struct Metrics {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Metrics {
+    fn open(path: PathBuf) -> Result<Self> {
+        Ok(Self { file: BufWriter::new(append_to(&path)?), path })
+    }
+
+    /// Steps are gathered and written now and then; an evaluation writes what was gathered.
+    pub fn record(&mut self, event: &Event) -> Result<()> {
+        let written = write_line(&mut self.file, event);
+        let flushed = if matches!(event, Event::Evaluation(_)) { self.file.flush() } else { Ok(()) };
+        written.and(flushed).what(|| unrecorded(&self.path))
+    }
+
+    pub fn flush(&mut self) -> Result<()> {
+        self.file.flush().what(|| unrecorded(&self.path))
+    }
+}
+
+fn unrecorded(path: &Path) -> String {
+    format!("cannot write to the run's records in {}", path.display())
 }
 
 /// A journal line: when, and what.
@@ -51,30 +80,44 @@ impl RunFolder {
         })
     }
 
+    /// Opens the records of a run that was made before.
+    pub fn open(path: &Path) -> Result<Self> {
+        let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+        let journal = append_to(&path.join("journal.jsonl"))?;
+        let metrics = Some(Metrics::open(path.join("metrics.jsonl"))?);
+        Ok(Self { name, path: path.to_path_buf(), journal, metrics })
+    }
+
     fn fill(name: String, path: PathBuf, plan: &Plan) -> Result<Self> {
         let plan_path = path.join("plan.toml");
         std::fs::write(&plan_path, plan.to_toml()?).what(|| format!("cannot write {}", plan_path.display()))?;
         let journal = append_to(&path.join("journal.jsonl"))?;
-        let metrics = BufWriter::new(append_to(&path.join("metrics.jsonl"))?);
+        let metrics = Some(Metrics::open(path.join("metrics.jsonl"))?);
         Ok(Self { name, path, journal, metrics })
     }
 
-    /// Steps and evaluations go to the metrics; everything else to the journal, on the disk before this returns.
+    /// Hands the metrics over to someone who writes them from now on.
+    pub fn take_metrics(&mut self) -> Option<Metrics> {
+        self.metrics.take()
+    }
+
+    /// Writes the metrics itself again.
+    pub fn give_metrics(&mut self, metrics: Metrics) {
+        self.metrics = Some(metrics);
+    }
+
+    /// Steps and evaluations go to the metrics, unless someone else writes them; everything else to the journal, on the
+    /// disk before this returns.
     pub fn record(&mut self, event: &Event) -> Result<()> {
-        let failed = |path: &Path| format!("cannot write to the run's records in {}", path.display());
-        match event {
-            Event::Step(_) | Event::Evaluation(_) => {
-                write_line(&mut self.metrics, event).what(|| failed(&self.path))?;
-                if matches!(event, Event::Evaluation(_)) {
-                    self.metrics.flush().what(|| failed(&self.path))?;
-                }
-                Ok(())
-            }
-            event => {
+        match (event, &mut self.metrics) {
+            (Event::Step(_) | Event::Evaluation(_), Some(metrics)) => metrics.record(event),
+            (Event::Step(_) | Event::Evaluation(_), None) => Ok(()),
+            (event, metrics) => {
                 let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let entry = Entry { time: since_1970.as_millis() as u64, event };
                 let written = write_line(&mut self.journal, &entry).and_then(|()| self.journal.sync_data());
-                self.metrics.flush().and(written).what(|| failed(&self.path))
+                let flushed = metrics.as_mut().map_or(Ok(()), Metrics::flush);
+                written.what(|| unrecorded(&self.path)).and(flushed)
             }
         }
     }

@@ -25,6 +25,10 @@ impl Home {
         Ok(Self { path })
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn runs(&self) -> PathBuf {
         self.path.join("runs")
     }

@@ -7,8 +7,11 @@ pub mod execute;
 pub mod folder;
 pub mod home;
 pub mod memory;
+pub mod overview;
 pub mod plan;
 mod suite;
+pub mod records;
+pub mod steering;
 mod tokenizer;
 
 pub use execute::{Observer, execute};

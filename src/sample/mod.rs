@@ -2,6 +2,14 @@
 
 mod choose;
 mod generator;
+mod ranked;
+mod report;
+mod writer;
 
 pub use choose::{Sampling, choose};
-pub use generator::{Ended, Generator};
+pub use generator::{Ended, Generator, Task};
+pub use report::Report;
+pub use writer::{Writer, Written};
+
+#[cfg(test)]
+mod tests;

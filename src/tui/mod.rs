@@ -25,4 +25,4 @@ mod monkey_tests;
 mod tests;
 
 pub use frame::{Drawn, draw};
-pub use run::{Entry, Exit, Link, Options, run};
+pub use run::{Entry, Exit, Link, Options, Starter, run};

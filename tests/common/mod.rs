@@ -1,6 +1,8 @@
 //! What the tests share: fixtures, tensors as plain numbers, tolerances.
 #![allow(dead_code)]
 
+pub mod program;
+
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

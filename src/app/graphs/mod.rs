@@ -1,31 +1,168 @@
 //! The graphs pane: every metric over steps, with a mark for every change made by hand.
 
-use super::Mirror;
-use super::action::Action;
-use super::explain::Explanation;
-use super::{App, Key, Pointer};
+mod actions;
+mod csv;
+mod explanations;
+mod glyphs;
+pub mod history;
+pub mod metric;
+mod mouse;
+mod navigate;
+pub mod plane;
+mod pyramid;
+mod reading;
+pub mod scale;
+mod smooth;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+pub mod trace;
+pub mod window;
 
-/// The state of the pane.
-#[derive(Default)]
-pub struct Graphs {}
+pub use actions::ACTIONS;
+pub use explanations::EXPLANATIONS;
+pub use glyphs::Glyphs;
+pub use metric::{Metric, Series};
+pub use mouse::pointed;
+pub use reading::{Entry, Reading, Trend};
+pub use window::Axis;
 
-/// What can be done here.
-pub const ACTIONS: &[Action] = &[];
+use super::{App, Key, Mirror};
+use history::History;
+use scale::Span;
+use smooth::SMOOTHINGS;
+use std::cell::{Cell, RefCell};
+use window::{Timeline, View, Window};
 
-/// What is explained here.
-pub const EXPLANATIONS: &[Explanation] = &[];
-
-/// The key of what the cursor is on, for the explanation of it.
-pub fn explained(_app: &App) -> Option<&'static str> {
-    None
+/// How charts share the pane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// As many as there is room for, up to six.
+    #[default]
+    Grid,
+    One,
+    /// What was learned against what was forgotten.
+    Plane,
 }
 
-/// The mouse did something over one of this pane's spots.
-pub fn pointed(_app: &mut App, _pointer: Pointer) {}
+/// The state of the pane.
+pub struct Graphs {
+    pub history: History,
+    /// The chart that actions mean.
+    pub metric: Metric,
+    pub layout: Layout,
+    pub view: View,
+    pub axis: Axis,
+    /// The step whose values are read.
+    pub cursor: Option<u64>,
+    /// Where the mouse went down, and where it is now.
+    pub dragged: Option<(f64, f64)>,
+    /// What curves are drawn with; from the terminal's locale.
+    pub glyphs: Glyphs,
+    /// Metrics on log axes.
+    logs: Vec<Metric>,
+    /// Which of [`SMOOTHINGS`] is chosen.
+    smoothing: usize,
+    /// Columns of text that a chart had when it was last drawn; what one press of an arrow moves by.
+    pub last_columns: Cell<u16>,
+    /// How many charts had room.
+    pub last_slots: Cell<usize>,
+    /// Which they were, in the order of their spots.
+    pub last_charts: RefCell<Vec<Metric>>,
+    /// The value axes as they were, so that they stay.
+    last_spans: RefCell<Vec<(Metric, Span)>>,
+    /// The plane's axes, retention and task, as they were.
+    pub last_plane: Cell<Option<(Span, Span)>>,
+}
+
+impl Default for Graphs {
+    fn default() -> Self {
+        Self {
+            history: History::default(),
+            metric: Metric::default(),
+            layout: Layout::default(),
+            view: View::default(),
+            axis: Axis::default(),
+            cursor: None,
+            dragged: None,
+            glyphs: Glyphs::default(),
+            logs: Vec::new(),
+            smoothing: 2,
+            last_columns: Cell::new(60),
+            last_slots: Cell::new(1),
+            last_charts: RefCell::default(),
+            last_spans: RefCell::default(),
+            last_plane: Cell::new(None),
+        }
+    }
+}
+
+/// The key of what the cursor is on, for the explanation of it.
+pub fn explained(app: &App) -> Option<&'static str> {
+    let graphs = &app.graphs;
+    Some(match (graphs.layout, graphs.metric) {
+        (Layout::Plane, _) => "plane",
+        (_, Metric::Loss) => "loss",
+        (_, Metric::Retention) => "retention",
+        (_, Metric::GradientNorm) => "gradient-norm",
+        (_, Metric::LearningRate) => "learning-rate",
+        (_, Metric::TokensPerSecond) => "tokens-per-second",
+        (_, Metric::Perplexity) => "perplexity",
+        (_, Metric::BitsPerByte) => "bits-per-byte",
+        (_, Metric::Task(task)) => match graphs.history.tasks.get(task).map(String::as_str) {
+            Some("exact_match") => "exact-match",
+            _ => "task-metric",
+        },
+    })
+}
 
 impl Graphs {
     /// Takes in what is new in the mirror.
-    pub fn refresh(&mut self, _mirror: &Mirror) {}
+    pub fn refresh(&mut self, mirror: &Mirror) {
+        self.history.refresh(mirror, self.smoothing());
+    }
+
+    /// The share of the average that is kept from step to step; 0 where nothing is smoothed.
+    pub fn smoothing(&self) -> f64 {
+        SMOOTHINGS.get(self.smoothing).copied().unwrap_or(0.0)
+    }
+
+    pub fn is_log(&self, metric: Metric) -> bool {
+        !metric.is_signed() && self.logs.contains(&metric)
+    }
+
+    pub fn timeline<'a>(&self, mirror: &'a Mirror) -> Timeline<'a> {
+        Timeline::new(&mirror.steps, self.axis, self.history.newest)
+    }
+
+    /// What the charts show of the run.
+    pub fn window(&self, mirror: &Mirror) -> Window {
+        self.view.window(self.timeline(mirror).latest())
+    }
+
+    /// The metrics whose charts are shown where `slots` have room: those that have values, and the chosen one.
+    pub fn charts(&self, mirror: &Mirror, slots: usize) -> Vec<Metric> {
+        if self.layout == Layout::One || slots <= 1 {
+            return vec![self.metric];
+        }
+        let has_place = |metric: &Metric| *metric == self.metric || !self.series(mirror, *metric).is_empty();
+        let metrics: Vec<Metric> = self.metrics().into_iter().filter(has_place).collect();
+        let chosen = metrics.iter().position(|metric| *metric == self.metric).unwrap_or(0);
+        let first = (chosen / slots * slots).min(metrics.len().saturating_sub(slots));
+        metrics.into_iter().skip(first).take(slots).collect()
+    }
+
+    /// The value axis of a chart whose values lie between `low` and `high`.
+    pub fn span(&self, metric: Metric, low: f64, high: f64) -> Span {
+        let (low, high) = if metric.is_signed() { (low.min(0.0), high.max(0.0)) } else { (low, high) };
+        let mut spans = self.last_spans.borrow_mut();
+        let place = spans.iter().position(|(of, _)| *of == metric);
+        let before = place.map(|place| spans.swap_remove(place).1);
+        let span = Span::around(low, high, self.is_log(metric), before);
+        spans.push((metric, span));
+        span
+    }
 }
 
 /// A key while a line is typed here; whether it meant something to it.

@@ -38,6 +38,11 @@ impl Decoder {
         Ok(String::from_utf8_lossy(&std::mem::replace(&mut self.held, rest)).into_owned())
     }
 
+    /// Whether a character is not complete.
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// What was held back when no more tokens come.
     pub fn finish(&mut self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut self.held)).into_owned()

@@ -35,3 +35,34 @@ pub fn step(weights: &mut [f32], first: &mut [f32], second: &mut [f32], gradient
         });
     });
 }
+
+/// The factors that a step's change follows from.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    pub correction1: f32,
+    pub correction2: f32,
+    pub epsilon: f32,
+    pub learning_rate: f32,
+    pub shrink: f32,
+}
+
+impl Change {
+    /// Σ Δ², from weights and moments after the step. Chunks are added in order.
+    pub fn sum_of_squares(self, weights: &[f32], first: &[f32], second: &[f32]) -> f64 {
+        let moments = first.par_chunks(CHUNK).zip(second.par_chunks(CHUNK));
+        let parts: Vec<f64> = weights.par_chunks(CHUNK).zip(moments).map(|(w, (m, v))| self.chunk(w, m, v)).collect();
+        parts.iter().sum()
+    }
+
+    fn chunk(self, weights: &[f32], first: &[f32], second: &[f32]) -> f64 {
+        let mut changes = vec![0.0; weights.len()];
+        simd(|| {
+            for ((change, &w), (&m, &v)) in changes.iter_mut().zip(weights).zip(first.iter().zip(second)) {
+                let direction = (m * self.correction1) / ((v * self.correction2).sqrt() + self.epsilon);
+                // The weights before were (w + rate · direction) / shrink: this form loses no digits.
+                *change = (w * (self.shrink - 1.0) - self.learning_rate * direction) / self.shrink;
+            }
+        });
+        simd(|| super::vector::sum_squares(&changes, 0.0)) as f64
+    }
+}

@@ -1,9 +1,11 @@
 //! A plan: what a run is to do, validated before anything is done.
 
+mod for_corpus;
 mod presets;
 mod read;
 mod section;
 
+pub use for_corpus::for_corpus;
 pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
 pub use read::{Overrides, load};
@@ -60,6 +62,16 @@ pub enum Objective {
     Clm,
     /// Supervised fine-tuning: the completions of prompts.
     Sft,
+}
+
+impl Objective {
+    /// As plans write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Objective::Clm => "clm",
+            Objective::Sft => "sft",
+        }
+    }
 }
 
 /// One stage of the model's life.

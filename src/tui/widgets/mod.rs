@@ -1,5 +1,6 @@
 //! What panes and overlays are made of.
 
+pub mod chart;
 mod popup;
 
 pub use popup::popup;

@@ -1,0 +1,219 @@
+//! The run's figures as charts need them, grown with the mirror: extents of the columns of its step records, and the
+//! evaluations, phases and marks out of its events.
+
+use super::pyramid::Pyramid;
+use super::smooth::Smoothed;
+use crate::app::Mirror;
+use crate::protocol::{Evaluation, Event, StepRecords};
+
+/// One figure of every step: the values are in the mirror.
+#[derive(Debug, Default)]
+pub struct StepCurve {
+    pub pyramid: Pyramid,
+    pub smoothed: Smoothed,
+}
+
+/// A figure that is measured now and then.
+#[derive(Debug, Default)]
+pub struct Points {
+    pub steps: Vec<u64>,
+    pub values: Vec<f32>,
+    /// The phase in which each was measured, by its place in [`History::phases`].
+    pub phases: Vec<usize>,
+    pub pyramid: Pyramid,
+    /// Where another phase begins.
+    pub starts: Vec<usize>,
+}
+
+impl Points {
+    fn push(&mut self, step: u64, phase: usize, value: f64) {
+        if self.phases.last().is_some_and(|last| *last != phase) {
+            self.starts.push(self.values.len());
+        }
+        self.steps.push(step);
+        self.phases.push(phase);
+        self.values.push(value as f32);
+        self.pyramid.extend(&self.values);
+    }
+}
+
+/// Held-out data that is measured again and again.
+#[derive(Debug, Default)]
+pub struct Suite {
+    pub name: String,
+    pub loss: Points,
+    pub bits_per_byte: Points,
+    pub retention: Points,
+    /// The task's metric, and which of [`History::tasks`] it is.
+    pub task: Option<usize>,
+    pub value: Points,
+}
+
+/// A phase, as charts know it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhaseSpan {
+    pub name: String,
+    pub first_step: u64,
+    /// As planned.
+    pub steps: u64,
+}
+
+/// What a mark stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkKind {
+    Phase,
+    /// A change made by hand.
+    Steered,
+    Notice,
+    Checkpoint,
+}
+
+/// Something that happened, at its place among the steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// Steps done when it happened.
+    pub step: u64,
+    pub kind: MarkKind,
+    pub label: String,
+}
+
+#[derive(Debug, Default)]
+pub struct History {
+    pub loss: StepCurve,
+    pub gradient_norm: StepCurve,
+    pub tokens_per_second: StepCurve,
+    pub learning_rate: StepCurve,
+    /// Indices of step records at which phases begin.
+    pub starts: Vec<usize>,
+    pub suites: Vec<Suite>,
+    /// Names of tasks' metrics, as they came.
+    pub tasks: Vec<String>,
+    pub phases: Vec<PhaseSpan>,
+    /// Ascending by step.
+    pub marks: Vec<Mark>,
+    /// Steps and phases at which something was evaluated, as they came.
+    pub evaluated: Vec<(u64, usize)>,
+    /// The newest step that anything is known of.
+    pub newest: u64,
+    steps_taken: usize,
+    events_taken: usize,
+}
+
+impl History {
+    /// Takes in what is new in the mirror; a mirror that began again begins again here.
+    pub fn refresh(&mut self, mirror: &Mirror, beta: f64) {
+        if mirror.steps.len() < self.steps_taken || mirror.events.len() < self.events_taken {
+            *self = History::default();
+        }
+        for event in &mirror.events[self.events_taken..] {
+            self.take(event, &mirror.steps);
+        }
+        self.events_taken = mirror.events.len();
+        self.extend(&mirror.steps, beta);
+    }
+
+    /// Takes in step records, and smooths them.
+    pub fn extend(&mut self, records: &StepRecords, beta: f64) {
+        let from = self.steps_taken.min(records.len());
+        for phase in &self.phases {
+            let start = records.step.partition_point(|step| *step < phase.first_step);
+            if (from..records.len()).contains(&start) && self.starts.last().is_none_or(|last| *last < start) {
+                self.starts.push(start);
+            }
+        }
+        self.steps_taken = records.len();
+        self.newest = self.newest.max(records.step.last().copied().unwrap_or(0));
+        let columns = [
+            (&mut self.loss, &records.loss, beta),
+            (&mut self.gradient_norm, &records.gradient_norm, beta),
+            (&mut self.tokens_per_second, &records.tokens_per_second, beta),
+            // A schedule is exact; there is nothing to smooth.
+            (&mut self.learning_rate, &records.learning_rate, 0.0),
+        ];
+        for (curve, values, beta) in columns {
+            curve.pyramid.extend(values);
+            curve.smoothed.extend(values, &self.starts, beta);
+        }
+    }
+
+    fn take(&mut self, event: &Event, records: &StepRecords) {
+        let (step, kind, label) = match event {
+            Event::Phase(phase) => {
+                let span = PhaseSpan { name: phase.phase.clone(), first_step: phase.first_step, steps: phase.steps };
+                self.begin(span, records);
+                (phase.first_step.saturating_sub(1), MarkKind::Phase, phase.phase.clone())
+            }
+            Event::Steered(steered) => (steered.step, MarkKind::Steered, steered.change.effect.clone()),
+            Event::Notice(notice) => (notice.step, MarkKind::Notice, notice.text.clone()),
+            Event::Checkpoint(saved) => (saved.step, MarkKind::Checkpoint, format!("saved step {}", saved.step)),
+            Event::Evaluation(evaluation) => return self.evaluate(evaluation),
+            Event::Step(_) | Event::Finished(_) => return,
+        };
+        self.newest = self.newest.max(step);
+        let place = self.marks.partition_point(|mark| mark.step <= step);
+        self.marks.insert(place, Mark { step, kind, label });
+    }
+
+    /// A phase begins, perhaps at a step whose record came before this was said.
+    fn begin(&mut self, span: PhaseSpan, records: &StepRecords) {
+        let start = records.step.partition_point(|step| *step < span.first_step);
+        self.phases.push(span);
+        if start >= self.steps_taken {
+            return;
+        }
+        if let Err(place) = self.starts.binary_search(&start) {
+            self.starts.insert(place, start);
+        }
+        for curve in [&mut self.loss, &mut self.gradient_norm, &mut self.tokens_per_second] {
+            curve.smoothed.restart_at(start);
+        }
+    }
+
+    fn evaluate(&mut self, evaluation: &Evaluation) {
+        let (step, phase) = (evaluation.step, self.phase_named(&evaluation.phase));
+        self.newest = self.newest.max(step);
+        if self.evaluated.last() != Some(&(step, phase)) {
+            self.evaluated.push((step, phase));
+        }
+        let task = evaluation.metric.as_ref().filter(|_| evaluation.value.is_some()).map(|name| self.task_named(name));
+        let suite = self.suite_named(&evaluation.suite);
+        suite.loss.push(step, phase, evaluation.loss);
+        suite.task = task.or(suite.task);
+        let sometimes = [
+            (&mut suite.bits_per_byte, evaluation.bits_per_byte),
+            (&mut suite.retention, evaluation.retention),
+            (&mut suite.value, evaluation.value),
+        ];
+        for (points, value) in sometimes {
+            if let Some(value) = value {
+                points.push(step, phase, value);
+            }
+        }
+    }
+
+    /// The latest phase of a name; the latest of all where none has it.
+    fn phase_named(&self, name: &str) -> usize {
+        let newest = self.phases.len().saturating_sub(1);
+        self.phases.iter().rposition(|phase| phase.name == name).unwrap_or(newest)
+    }
+
+    fn task_named(&mut self, name: &str) -> usize {
+        self.tasks.iter().position(|task| task == name).unwrap_or_else(|| {
+            self.tasks.push(name.to_string());
+            self.tasks.len() - 1
+        })
+    }
+
+    fn suite_named(&mut self, name: &str) -> &mut Suite {
+        let place = self.suites.iter().position(|suite| suite.name == name).unwrap_or_else(|| {
+            self.suites.push(Suite { name: name.to_string(), ..Suite::default() });
+            self.suites.len() - 1
+        });
+        &mut self.suites[place]
+    }
+
+    /// The phase that a step belongs to.
+    pub fn phase_of(&self, step: u64) -> Option<usize> {
+        self.phases.iter().rposition(|phase| phase.first_step <= step)
+    }
+}

@@ -1,0 +1,130 @@
+//! `frostline host`: the process that trains a run and serves its clients; and how other commands start one.
+
+use super::{Place, interruption, output};
+use crate::host::{HostPlace, Work, client, serve};
+use crate::run::folder::RunFolder;
+use crate::run::plan::{self, Overrides};
+use crate::run::{Plan, checkpoint};
+use crate::{Context, Error, Result};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// How long a host with nothing left to do waits for clients.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a host may take until it can be reached: it does nothing else before.
+const START: Duration = Duration::from_secs(20);
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A plan's TOML file, a preset's name, or a run
+    #[arg(value_name = "PLAN|RUN")]
+    target: String,
+    #[command(flatten)]
+    changes: Changes,
+    /// Leave the terminal's session, as hosts do that `frostline` starts
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+/// What a new run may have otherwise than its plan.
+#[derive(clap::Args, Default)]
+pub struct Changes {
+    /// The new run's name [default: the plan's, numbered where it is taken]
+    #[arg(long, value_name = "NAME")]
+    pub run: Option<String>,
+    /// Change a setting of the plan, such as phase.pretrain.steps=100
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
+    if arguments.detached {
+        // It fails only for the leader of a session, which is detached already.
+        let _ = rustix::process::setsid();
+    }
+    let folder = open_or_create(&arguments.target, &arguments.changes, place)?;
+    output::note(&format!("host of {}, process {}", folder.display(), std::process::id()));
+    serve(&work(&folder, place, interruption()?))
+}
+
+/// What a host of this process works on.
+pub fn work(folder: &Path, place: &Place, stop: Arc<AtomicBool>) -> Work {
+    Work {
+        home: place.home.clone(),
+        device: place.device.clone(),
+        device_name: place.device_name.clone(),
+        run: folder.to_path_buf(),
+        patience: PATIENCE,
+        stop,
+    }
+}
+
+/// The folder of a run that is there, or of a new one that follows a plan.
+pub fn open_or_create(target: &str, changes: &Changes, place: &Place) -> Result<PathBuf> {
+    match checkpoint::run_folder(target, &place.home) {
+        Some(_) if changes.run.is_some() || !changes.set.is_empty() => {
+            Err(Error::usage(format!("{target} is a run already, and its plan stays as it is"))
+                .next("leave out --run and --set, or name a plan"))
+        }
+        Some(folder) => std::path::absolute(&folder).what(|| format!("cannot find {}", folder.display())),
+        None => create(
+            &plan::load(target, &Overrides { set: changes.set.clone(), ..Overrides::default() })?,
+            changes,
+            place,
+        ),
+    }
+}
+
+/// Makes the folder of a new run.
+pub fn create(plan: &Plan, changes: &Changes, place: &Place) -> Result<PathBuf> {
+    Ok(RunFolder::create(&place.home, changes.run.as_deref(), plan)?.path)
+}
+
+/// Starts a host in a session of its own, unless the run has one, and connects to it.
+pub fn start(folder: &Path, place: &Place) -> Result<client::Connection> {
+    if client::is_hosted(folder) {
+        return patiently(folder, None);
+    }
+    let host_place = HostPlace::of(folder);
+    host_place.create()?;
+    let log_path = host_place.log();
+    let failed = || format!("cannot start a host for {}", folder.display());
+    let log = std::fs::File::create(&log_path).what(failed)?;
+    let program = std::env::current_exe().what(failed)?;
+    let child = Command::new(program)
+        .args(["--device", &place.device_name, "--home"])
+        .arg(place.home.path())
+        .args(["host", "--detached"])
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().what(failed)?)
+        .stderr(log)
+        .spawn()
+        .what(failed)?;
+    patiently(folder, Some((child, log_path)))
+}
+
+/// Connects as soon as the host can be reached; one that ended instead is an error with the end of its log.
+fn patiently(folder: &Path, mut started: Option<(Child, PathBuf)>) -> Result<client::Connection> {
+    let since = Instant::now();
+    loop {
+        let failed = match client::connect(folder) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        if let Some((child, log)) = &mut started
+            && let Ok(Some(status)) = child.try_wait()
+            && !client::is_hosted(folder)
+        {
+            let log = std::fs::read_to_string(log).unwrap_or_default();
+            return Err(Error::new("the host ended at once").because(format!("{status}: {}", log.trim())));
+        }
+        if since.elapsed() > START {
+            return Err(failed);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

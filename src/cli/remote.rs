@@ -1,0 +1,238 @@
+//! `ls`, `status`, `send`, `stop`: clients of a host that need no screen.
+
+use super::output::{self, lay_out, number, table};
+use super::{Place, output::count};
+use crate::host::client::{self, Connection};
+use crate::model::{Selector, folder};
+use crate::protocol::{Answer, Ask, Command, GroupState, Message, Request, State, Status};
+use crate::run::overview::{self, Overview};
+use crate::run::{checkpoint, plan};
+use crate::{Error, Result};
+use serde::Serialize;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long a host may take for its first words.
+const FIRST_WORDS: Duration = Duration::from_secs(10);
+
+#[derive(clap::Args)]
+pub struct List {
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct One {
+    /// A run: its name, or its folder
+    run: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = grammar())]
+pub struct Send {
+    /// A run: its name, or its folder
+    run: String,
+    /// What it is told
+    #[arg(num_args = 1.., required = true)]
+    command: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn grammar() -> String {
+    let lines = crate::protocol::GRAMMAR.map(|(form, help)| format!("  {form:<20} {help}"));
+    format!("Commands:\n{}", lines.join("\n"))
+}
+
+/// The folder of a run that is there.
+pub fn find(run: &str, place: &Place) -> Result<PathBuf> {
+    let names = || place.home.run_names().join(", ");
+    checkpoint::run_folder(run, &place.home).ok_or_else(|| {
+        Error::new(format!("there is no run {run}")).next(match names() {
+            names if names.is_empty() => format!("there are no runs in {}", place.home.runs().display()),
+            names => format!("the runs are {names}"),
+        })
+    })
+}
+
+/// A line of the list.
+#[derive(Serialize)]
+struct Line {
+    #[serde(flatten)]
+    overview: Overview,
+    state: &'static str,
+    clients: u32,
+}
+
+fn line(overview: Overview) -> Line {
+    let live = client::is_hosted(&overview.path).then(|| status_of_host(&overview.path).ok()).flatten();
+    let state = match &live {
+        Some(status) => status.state.name(),
+        None => resting(&overview),
+    };
+    let clients = live.as_ref().map_or(0, |status| status.clients.saturating_sub(1));
+    let step = live.map_or(overview.step, |status| status.step);
+    Line { overview: Overview { step, ..overview }, state, clients }
+}
+
+/// The state of a run without a host.
+pub fn resting(overview: &Overview) -> &'static str {
+    match (overview.is_finished, &overview.phase) {
+        (true, _) => State::Finished.name(),
+        (false, Some(_)) => State::Stopped.name(),
+        (false, None) => "not begun",
+    }
+}
+
+pub fn list(arguments: &List, place: &Place) -> Result<()> {
+    let lines: Vec<Line> = overview::all(&place.home).into_iter().map(line).collect();
+    if arguments.json {
+        return lines.iter().try_for_each(output::write_json);
+    }
+    if lines.is_empty() {
+        return output::show(&format!("no runs in {}\n", place.home.runs().display()));
+    }
+    let mut table = table(["run", "state", "phase", "step", "loss", "clients", "changed"]);
+    for Line { overview, state, clients } in lines {
+        let phase = overview.phase.clone().unwrap_or_default();
+        let loss = overview.loss.map_or(String::new(), number);
+        let ago = ago(overview.changed);
+        table.add_row([overview.run, state.into(), phase, count(overview.step), loss, clients.to_string(), ago]);
+    }
+    output::show(&(lay_out(table, 2) + "\n"))
+}
+
+/// Seconds since 1970 as a time ago.
+pub fn ago(seconds: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match now.saturating_sub(seconds) {
+        0..60 => "just now".into(),
+        past @ 60..3600 => format!("{} min ago", past / 60),
+        past @ 3600..86_400 => format!("{} h ago", past / 3600),
+        past => format!("{} d ago", past / 86_400),
+    }
+}
+
+/// What a host says of its run.
+fn status_of_host(run: &std::path::Path) -> Result<Status> {
+    let connection = client::connect(run)?;
+    loop {
+        match connection.messages.recv_timeout(FIRST_WORDS) {
+            Ok(Message::Status(status)) => return Ok(*status),
+            Ok(Message::Goodbye(why)) => return Err(Error::new("the host does not answer").because(why)),
+            Ok(_) => {}
+            Err(_) => return Err(Error::new("the host does not answer").next("look at host/log in the run's folder")),
+        }
+    }
+}
+
+pub fn status(arguments: &One, place: &Place) -> Result<()> {
+    let folder = find(&arguments.run, place)?;
+    let (state, phase, step, groups, rate) = match client::is_hosted(&folder) {
+        true => {
+            let status = status_of_host(&folder)?;
+            let phase = status.phase.map(|phase| phase.name);
+            (status.state.name(), phase, status.step, status.groups, status.learning_rate)
+        }
+        false => {
+            let overview = overview::of(&folder).ok_or_else(|| Error::new("the run's plan cannot be read"))?;
+            let groups = groups_at_rest(&folder, overview.phase.as_deref());
+            let state = resting(&overview);
+            (state, overview.phase, overview.step, groups, overview.learning_rate.unwrap_or(0.0))
+        }
+    };
+    let run = folder.file_name().map_or(arguments.run.clone(), |name| name.to_string_lossy().into_owned());
+    if arguments.json {
+        let group = |state: &GroupState| {
+            json!({"layer": state.group.layer.to_string(), "kind": state.group.kind.to_string(),
+                "trainable": state.trainable, "multiplier": state.multiplier})
+        };
+        let groups: Vec<_> = groups.iter().map(group).collect();
+        return output::write_json(&json!({
+            "run": run, "phase": phase, "step": step, "state": state, "groups": groups, "learning_rate": rate
+        }));
+    }
+    let frozen: Vec<String> = groups.iter().filter(|g| !g.trainable).map(|g| g.group.to_string()).collect();
+    let frozen = if frozen.is_empty() { "nothing".into() } else { frozen.join(" ") };
+    let phase = phase.unwrap_or_else(|| "no phase yet".into());
+    output::show(&format!("{run}: {state} · {phase} · step {step} · rate {} · frozen: {frozen}\n", number(rate)))
+}
+
+/// What trains in a run that nobody trains, as its plan has it.
+fn groups_at_rest(folder_of_run: &std::path::Path, phase: Option<&str>) -> Vec<GroupState> {
+    let Ok(Some((path, _))) = checkpoint::list(folder_of_run).map(|mut found| found.pop()) else { return Vec::new() };
+    let plan = plan::load(&folder_of_run.join("plan.toml").to_string_lossy(), &plan::Overrides::default());
+    let frozen = plan.ok().and_then(|plan| plan.phases.into_iter().find(|own| Some(own.name.as_str()) == phase));
+    let frozen = frozen.map_or(Vec::new(), |phase| phase.frozen);
+    let selectors: Vec<Selector> = frozen.iter().filter_map(|text| text.parse().ok()).collect();
+    let groups = folder::read_config(&path).map(|config| config.groups()).unwrap_or_default();
+    let trainable = |group| !selectors.iter().any(|selector| selector.matches(group));
+    groups.into_iter().map(|group| GroupState { group, trainable: trainable(group), multiplier: 1.0 }).collect()
+}
+
+/// Connects to a run that must be hosted.
+fn connect(run: &str, place: &Place) -> Result<Connection> {
+    let folder = find(run, place)?;
+    match client::is_hosted(&folder) {
+        true => client::connect(&folder),
+        false => Err(Error::new(format!("the run {run} has no host")).because("nobody trains it or shows it now")),
+    }
+}
+
+/// Asks, and waits for the answer.
+fn ask(connection: &Connection, ask: Ask) -> Result<Answer> {
+    let gone = || Error::new("the host went away before it answered");
+    connection.requests.send(Request { id: 1, ask }).map_err(|_| gone())?;
+    loop {
+        match connection.messages.recv() {
+            Ok(Message::Answer { answer, .. }) => return Ok(answer),
+            Ok(Message::Goodbye(why)) => return Err(gone().because(why)),
+            Ok(_) => {}
+            Err(_) => return Err(gone()),
+        }
+    }
+}
+
+pub fn send(arguments: &Send, place: &Place) -> Result<()> {
+    let text = arguments.command.join(" ");
+    let command: Command = text.parse()?;
+    let answer = ask(&connect(&arguments.run, place)?, Ask::Steer(command))?;
+    match answer {
+        Answer::Applied { step, effect } if arguments.json => {
+            output::write_json(&json!({"applied_at_step": step, "effect": effect}))
+        }
+        Answer::Applied { step, effect } => output::show(&format!("after step {step}: {effect}\n")),
+        Answer::Refused(why) => {
+            if arguments.json {
+                output::write_json(&json!({"refused": why}))?;
+            }
+            Err(Error::new(format!("\"{text}\" was refused")).because(why))
+        }
+        _ => Err(Error::new("the host answered something else")),
+    }
+}
+
+pub fn stop(arguments: &One, place: &Place) -> Result<()> {
+    let connection = connect(&arguments.run, place)?;
+    ask(&connection, Ask::Stop)?;
+    // The host's last words come after everything that it recorded.
+    let mut status = None;
+    for message in connection.messages.iter() {
+        match message {
+            Message::Status(new) => status = Some(*new),
+            Message::Goodbye(_) => break,
+            _ => {}
+        }
+    }
+    let (step, state) = status.map_or((0, "stopped".into()), |status| (status.step, status.state.name().to_string()));
+    if arguments.json {
+        return output::write_json(&json!({"run": arguments.run, "step": step, "state": state}));
+    }
+    output::show(&format!("{} {state} after step {step}\n", arguments.run))
+}

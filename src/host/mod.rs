@@ -1,0 +1,26 @@
+//! The process that owns the device and the run folder: a training thread, a sampler thread, a recorder, and a loop
+//! that serves clients over a Unix socket. A client can be slow, stopped or gone: training neither waits nor notices.
+//!
+//! ```text
+//! client ══ socket ══ server (tokio) ──orders──▶ trainer ──ring of records──▶ recorder ──▶ history ──▶ server
+//!                        └──────────────asks──▶ sampler, corpus
+//! ```
+
+mod answering;
+pub mod client;
+pub mod frame;
+mod desk;
+mod history;
+mod lock;
+mod orders;
+mod place;
+mod recorder;
+mod reopen;
+pub mod sampler;
+mod server;
+mod service;
+mod trainer;
+
+pub use lock::{Holder, Lock};
+pub use place::HostPlace;
+pub use service::{Work, end_state, plan_of, serve, serve_here};

@@ -1,0 +1,340 @@
+//! The recorder: takes what the training thread leaves in its ring and in its notes, writes the metrics, and grows the
+//! history that clients read. The training thread never waits for it.
+
+use super::history::Shared;
+use crate::protocol::{Event, GroupFacts, GroupReports, GroupState, Notice, Phase, State, StepRecord};
+use crate::run::folder::Metrics;
+use crate::run::memory;
+use ringbuf::HeapCons;
+use ringbuf::traits::{Consumer, Observer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+/// Records that the ring has room for: minutes of the fastest steps.
+pub const RING: usize = 1 << 16;
+/// How often the ring is looked into.
+const PERIOD: Duration = Duration::from_millis(40);
+
+/// What the ring carries: of fixed size.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    pub step: StepRecord,
+    /// Whether lanes were writing meanwhile.
+    pub sampling: bool,
+}
+
+/// What the training thread says beside its steps.
+#[derive(Debug)]
+pub enum Note {
+    Event(Event),
+    State(State),
+    /// The model of a phase is there.
+    Phase(Phase, Vec<GroupFacts>),
+    Groups(Vec<GroupState>, f64),
+    Reports(GroupReports),
+    /// The recorder writes the metrics from now on.
+    Metrics(Metrics),
+}
+
+/// The recorder's side of the ring and the notes.
+pub struct Recorder {
+    pub shared: Arc<Shared>,
+    pub ring: HeapCons<Record>,
+    pub notes: Receiver<Note>,
+    /// Records that found the ring full.
+    pub lost: Arc<AtomicU64>,
+    /// Set when training is over and everything is in the ring.
+    pub done: Arc<AtomicBool>,
+    pub state: Tally,
+}
+
+/// What the recorder works out as it goes.
+#[derive(Default)]
+pub struct Tally {
+    metrics: Option<Metrics>,
+    phase: Option<Phase>,
+    /// Names of phases by their first step, to write beside steps.
+    rates: Rates,
+    lost: u64,
+    memory_read: Option<Instant>,
+    /// Why the metrics can no longer be written.
+    failed: Option<String>,
+}
+
+/// Training rates with and without sampling, as moving averages.
+#[derive(Default)]
+struct Rates {
+    quiet: Option<f64>,
+    sampling: Option<f64>,
+    step_seconds: Option<f64>,
+}
+
+impl Recorder {
+    /// Records until training is over.
+    pub fn run(mut self) {
+        loop {
+            let over = self.done.load(Ordering::Acquire);
+            if self.round() {
+                self.shared.touch();
+            }
+            if over {
+                return;
+            }
+            std::thread::sleep(PERIOD);
+        }
+    }
+
+    /// Takes everything that is there; returns whether there was anything.
+    fn round(&mut self) -> bool {
+        // Notes first: a step that came before a note is in the ring by then.
+        let notes: Vec<Note> = self.notes.try_iter().collect();
+        let anything = !notes.is_empty() || !self.ring.is_empty();
+        for note in notes {
+            if let Note::Event(event) = &note {
+                self.steps_up_to(step_of(event));
+            }
+            self.note(note);
+        }
+        self.steps_up_to(u64::MAX);
+        self.report_losses();
+        self.read_memory() || anything
+    }
+
+    fn steps_up_to(&mut self, last: u64) {
+        let mut batch = Vec::new();
+        while let Some(record) = self.ring.try_peek().filter(|record| record.step.step <= last).copied() {
+            self.ring.skip(1);
+            self.state.rates.add(&record, self.state.phase.as_ref());
+            self.write_step(&record.step);
+            batch.push(record.step);
+        }
+        let Some(newest) = batch.last().copied() else { return };
+        let mut history = self.shared.lock();
+        batch.into_iter().for_each(|step| history.steps.push(step));
+        let mut status = history.status.clone();
+        status.step = newest.step;
+        status.learning_rate = newest.learning_rate as f64;
+        status.step_seconds = self.state.rates.step_seconds;
+        status.sampling_cost = self.state.rates.cost();
+        let left =
+            self.state.phase.as_ref().map(|phase| (phase.first_step + phase.steps).saturating_sub(newest.step + 1));
+        status.seconds_left = left.zip(status.step_seconds).map(|(steps, seconds)| steps as f64 * seconds);
+        history.set_status(status);
+    }
+
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Metrics(metrics) => self.state.metrics = Some(metrics),
+            Note::Event(event) => {
+                self.write(&event);
+                self.shared.lock().events.push(event);
+            }
+            Note::State(state) => self.change(|status| status.state = state),
+            Note::Phase(phase, facts) => {
+                self.state.rates = Rates::default();
+                self.state.phase = Some(phase.clone());
+                self.change(|status| (status.phase, status.seconds_left) = (Some(phase), None));
+                self.shared.lock().set_facts(facts);
+            }
+            Note::Groups(groups, factor) => {
+                self.change(|status| (status.groups, status.rate_factor) = (groups, factor))
+            }
+            Note::Reports(reports) => self.shared.lock().report(reports),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut crate::protocol::Status)) {
+        let mut history = self.shared.lock();
+        let mut status = history.status.clone();
+        change(&mut status);
+        history.set_status(status);
+    }
+
+    fn write_step(&mut self, step: &StepRecord) {
+        let phase = self.state.phase.as_ref().map_or(String::new(), |phase| phase.name.clone());
+        self.write(&Event::Step(crate::protocol::Step {
+            phase,
+            step: step.step,
+            loss: shortest(step.loss),
+            learning_rate: shortest(step.learning_rate),
+            gradient_norm: shortest(step.gradient_norm),
+            tokens_per_second: shortest(step.tokens_per_second),
+            seconds: step.seconds,
+        }));
+    }
+
+    /// Writes to the metrics; a disk that fails is said once, and training goes on.
+    fn write(&mut self, event: &Event) {
+        let Some(metrics) = &mut self.state.metrics else { return };
+        let written = match event {
+            Event::Step(_) | Event::Evaluation(_) => metrics.record(event),
+            _ => metrics.flush(),
+        };
+        if let Err(error) = written
+            && self.state.failed.replace(error.to_string()).is_none()
+        {
+            self.say(format!("steps are no longer written to the disk: {error}"));
+        }
+    }
+
+    fn report_losses(&mut self) {
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost > self.state.lost {
+            self.say(format!("{} steps were not recorded: the recorder fell behind", lost - self.state.lost));
+            self.state.lost = lost;
+        }
+    }
+
+    fn say(&self, text: String) {
+        let phase = self.state.phase.as_ref().map(|phase| phase.name.clone());
+        let mut history = self.shared.lock();
+        let step = history.status.step;
+        history.events.push(Event::Notice(Notice { phase, step, text }));
+    }
+
+    /// Looks at the memory of the process once a second; returns whether what is shown changed.
+    fn read_memory(&mut self) -> bool {
+        if self.state.memory_read.is_some_and(|then| then.elapsed() < Duration::from_secs(1)) {
+            return false;
+        }
+        self.state.memory_read = Some(Instant::now());
+        // To a mebibyte: small changes are no news.
+        let resident = memory::resident_bytes().map(|bytes| bytes >> 20 << 20);
+        let changed = self.shared.lock().status.resident_bytes != resident;
+        self.change(|status| status.resident_bytes = resident);
+        changed
+    }
+}
+
+/// A single-precision figure as the shortest decimal that means it.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(value as f64)
+}
+
+/// Steps that were done when it happened.
+fn step_of(event: &Event) -> u64 {
+    match event {
+        Event::Phase(phase) => phase.first_step.saturating_sub(1),
+        Event::Step(step) => step.step,
+        Event::Evaluation(evaluation) => evaluation.step,
+        Event::Checkpoint(saved) => saved.step,
+        Event::Notice(notice) => notice.step,
+        Event::Steered(steered) => steered.step,
+        Event::Finished(finished) => finished.steps,
+    }
+}
+
+impl Rates {
+    fn add(&mut self, record: &Record, phase: Option<&Phase>) {
+        let rate = record.step.tokens_per_second as f64;
+        if !(rate.is_finite() && rate > 0.0) {
+            return;
+        }
+        let smooth = |old: Option<f64>, new: f64| Some(old.map_or(new, |old| 0.9 * old + 0.1 * new));
+        match record.sampling {
+            true => self.sampling = smooth(self.sampling, rate),
+            false => self.quiet = smooth(self.quiet, rate),
+        }
+        if let Some(phase) = phase {
+            let seconds = (phase.context * phase.batch) as f64 / rate;
+            self.step_seconds = smooth(self.step_seconds, seconds);
+        }
+    }
+
+    fn cost(&self) -> Option<f64> {
+        self.sampling.zip(self.quiet).map(|(sampling, quiet)| sampling / quiet)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::history::History;
+    use super::*;
+    use crate::protocol::{Evaluation, Message, Status, VERSION, Welcome};
+    use ringbuf::HeapRb;
+    use ringbuf::traits::{Producer, Split};
+
+    pub fn welcome() -> Welcome {
+        Welcome {
+            version: VERSION,
+            run: "r".into(),
+            path: "/r".into(),
+            plan: String::new(),
+            phases: vec!["a".into()],
+            sources: Vec::new(),
+            device: "cpu".into(),
+            process: 1,
+        }
+    }
+
+    pub fn status() -> Status {
+        Status {
+            run: "r".into(),
+            state: State::Training,
+            phase: None,
+            step: 0,
+            learning_rate: 0.0,
+            rate_factor: 1.0,
+            groups: Vec::new(),
+            pending: Vec::new(),
+            seconds_left: None,
+            step_seconds: None,
+            resident_bytes: None,
+            sampling: 0,
+            sampling_cost: None,
+            clients: 0,
+        }
+    }
+
+    #[test]
+    fn steps_and_events_stand_in_the_order_in_which_they_happened() {
+        let shared = Arc::new(Shared::new(History::new(welcome(), status())));
+        let (mut producer, ring) = HeapRb::new(64).split();
+        let (sender, notes) = std::sync::mpsc::channel();
+        let mut recorder = Recorder {
+            shared: shared.clone(),
+            ring,
+            notes,
+            lost: Arc::default(),
+            done: Arc::new(AtomicBool::new(true)),
+            state: Tally::default(),
+        };
+        for step in 1..=10 {
+            let rate = if step > 5 { 50.0 } else { 100.0 };
+            let step = StepRecord {
+                step,
+                loss: 1.0,
+                learning_rate: 0.5,
+                gradient_norm: 1.0,
+                tokens_per_second: rate,
+                seconds: 1.0,
+            };
+            producer.try_push(Record { step, sampling: step.step > 5 }).unwrap();
+        }
+        let evaluation = Evaluation {
+            phase: "a".into(),
+            step: 10,
+            suite: "a".into(),
+            loss: 1.0,
+            perplexity: 2.0,
+            bits_per_byte: None,
+            metric: None,
+            value: None,
+            retention: None,
+        };
+        sender.send(Note::Event(Event::Evaluation(evaluation))).unwrap();
+        recorder.lost.store(3, Ordering::Relaxed);
+        recorder.round();
+        let history = shared.lock();
+        assert_eq!(history.steps.len(), 10);
+        assert_eq!((history.status.step, history.status.learning_rate), (10, 0.5));
+        assert!((history.status.sampling_cost.unwrap() - 0.5).abs() < 1e-9);
+        assert!(
+            matches!(&history.events[..], [Event::Evaluation(_), Event::Notice(n)] if n.text.starts_with("3 steps"))
+        );
+        let mut cursor = Default::default();
+        assert!(matches!(history.next(&mut cursor), Some(Message::Welcome(_))));
+    }
+}

@@ -1,0 +1,122 @@
+//! One lane of an answer.
+
+use super::{Reply, Weights};
+use crate::Result;
+use crate::corpus::tokenizer::Tokenizer;
+use crate::protocol::{Lane, LaneEnd, LaneStarted, SampleAnswer, SampleAsk, SampleSettings, SampledToken};
+use crate::sample::{Ended, Generator, Sampling, Task, Writer, Written};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Likeliest tokens that are reported with each.
+const ALTERNATIVES: usize = 8;
+/// Between two replies with tokens.
+const INTERVAL: Duration = Duration::from_millis(30);
+
+/// A lane that has its weights.
+pub struct Writing {
+    lane: u32,
+    weights: String,
+    tokenizer: Arc<Tokenizer>,
+    writer: Writer,
+    prompt_tokens: usize,
+    /// Since the prompt was read.
+    began: Option<Instant>,
+    /// Tokens that were written, and those of them that are not sent yet.
+    written: usize,
+    waiting: Vec<SampledToken>,
+    sent: Option<Instant>,
+}
+
+impl Writing {
+    /// Gets the weights and the prompt's tokens; nothing is read yet.
+    pub fn open(lane: usize, ask: &SampleAsk, weights: &dyn Weights) -> Result<Self> {
+        let (decoder, tokenizer, description) = match &ask.lanes[lane] {
+            Lane::Base => weights.base().and_then(|(decoder, text)| Ok((decoder, weights.tokenizer()?, text)))?,
+            Lane::Live => weights.live().and_then(|(decoder, text)| Ok((decoder, weights.tokenizer()?, text)))?,
+            Lane::Checkpoint(name) => weights.checkpoint(name)?,
+        };
+        let settings = &ask.settings;
+        let task = Task::of_text(&tokenizer, &ask.prompt, sampling(settings), settings.max_tokens as usize)?;
+        let prompt_tokens = task.prompt.len();
+        let generator = Generator::new(decoder, task)?.with_prompt_perplexity();
+        Ok(Self {
+            lane: lane as u32,
+            weights: description,
+            writer: Writer::new(generator, tokenizer.clone(), settings.stop.clone(), Some(ALTERNATIVES)),
+            tokenizer,
+            prompt_tokens,
+            began: None,
+            written: 0,
+            waiting: Vec::new(),
+            sent: None,
+        })
+    }
+
+    /// Reads a piece of the prompt, or writes a token. Returns why the lane has ended, once it has.
+    pub fn advance(&mut self, reply: &mut Reply) -> Result<Option<LaneEnd>> {
+        if self.began.is_none() {
+            if self.writer.generator.read()? {
+                self.began = Some(Instant::now());
+                reply(SampleAnswer::Started(LaneStarted {
+                    lane: self.lane,
+                    weights: std::mem::take(&mut self.weights),
+                    prompt_perplexity: self.writer.generator.prompt_perplexity(),
+                    prompt_tokens: self.prompt_tokens as u64,
+                    left_out: self.writer.generator.left_out as u64,
+                }));
+            }
+            return Ok(None);
+        }
+        let tokens = self.writer.advance()?;
+        self.take(tokens);
+        if self.sent.is_none_or(|sent| sent.elapsed() >= INTERVAL) {
+            self.send(reply);
+        }
+        Ok(self.writer.generator.ended.map(|ended| match ended {
+            Ended::Stopped => LaneEnd::EndOfText,
+            Ended::StopText => LaneEnd::StopText,
+            Ended::Complete => LaneEnd::Complete,
+            Ended::Full => LaneEnd::ContextFull,
+        }))
+    }
+
+    /// Sends what was written and not sent; returns tokens a second.
+    pub fn stop(&mut self, reply: &mut Reply) -> f64 {
+        let rest = self.writer.finish();
+        self.take(rest);
+        self.send(reply);
+        let seconds = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+        if seconds > 0.0 { self.written as f64 / seconds } else { 0.0 }
+    }
+
+    fn take(&mut self, tokens: Vec<Written>) {
+        self.written += tokens.len();
+        for Written { id, text, report } in tokens {
+            let (probability, entropy, alternatives) =
+                report.map_or((f32::NAN, f32::NAN, Vec::new()), |r| (r.probability, r.entropy, r.alternatives));
+            let spell = |(id, share): (u32, f32)| (self.tokenizer.decode(&[id]), share);
+            let alternatives = alternatives.into_iter().map(spell).collect();
+            self.waiting.push(SampledToken { id, text, probability, entropy, alternatives });
+        }
+    }
+
+    fn send(&mut self, reply: &mut Reply) {
+        if !self.waiting.is_empty() {
+            self.sent = Some(Instant::now());
+            reply(SampleAnswer::Tokens { lane: self.lane, tokens: std::mem::take(&mut self.waiting) });
+        }
+    }
+}
+
+/// The settings in the words of the generator.
+fn sampling(settings: &SampleSettings) -> Sampling {
+    Sampling {
+        temperature: settings.temperature,
+        top_k: settings.top_k as usize,
+        top_p: settings.top_p,
+        min_p: settings.min_p,
+        repetition_penalty: settings.repetition_penalty,
+        seed: settings.seed,
+    }
+}

@@ -1,0 +1,152 @@
+use super::*;
+use crate::Error;
+use crate::model::{Config, preset};
+use crate::protocol::{SampleSettings, SampledToken};
+use crate::sample::{Generator, Sampling, Task};
+use candle_core::{DType, Device};
+use std::sync::LazyLock;
+
+/// Two models under one tokenizer; checkpoints are one of them, or are not there.
+struct Shelf {
+    base: Arc<Decoder>,
+    live: Arc<Decoder>,
+    tokenizer: Arc<Tokenizer>,
+}
+
+impl Weights for Shelf {
+    fn live(&self) -> Result<(Arc<Decoder>, String)> {
+        Ok((self.live.clone(), "step 12".into()))
+    }
+
+    fn base(&self) -> Result<(Arc<Decoder>, String)> {
+        Ok((self.base.clone(), "new weights".into()))
+    }
+
+    fn checkpoint(&self, name: &str) -> Result<(Arc<Decoder>, Arc<Tokenizer>, String)> {
+        match name {
+            "copy" => Ok((self.live.clone(), self.tokenizer.clone(), "step 10".into())),
+            _ => Err(Error::new(format!("there is no checkpoint {name}"))),
+        }
+    }
+
+    fn tokenizer(&self) -> Result<Arc<Tokenizer>> {
+        Ok(self.tokenizer.clone())
+    }
+}
+
+fn shelf() -> &'static Shelf {
+    static SHELF: LazyLock<Shelf> = LazyLock::new(|| {
+        let tokenizer = Tokenizer::train(["by the mill by the river, 水 ".repeat(20)], 290).unwrap();
+        let config =
+            || Config { layers: 1, ..preset::find("llama-1m").unwrap().config(tokenizer.vocabulary_size(), 128) };
+        let decoder = |seed| Arc::new(Decoder::random(config(), seed, DType::F32, &Device::Cpu).unwrap());
+        Shelf { base: decoder(1), live: decoder(2), tokenizer: Arc::new(tokenizer) }
+    });
+    &SHELF
+}
+
+fn ask(lanes: Vec<Lane>, max_tokens: u64) -> SampleAsk {
+    let settings = SampleSettings { max_tokens, temperature: 1.0, top_p: 1.0, ..SampleSettings::default() };
+    SampleAsk { prompt: "by the river".into(), lanes, settings }
+}
+
+fn answers(ask: &SampleAsk) -> Vec<SampleAnswer> {
+    let mut replies = Vec::new();
+    Sampler::new().unwrap().answer(ask, shelf(), &AtomicBool::new(false), &mut |reply| replies.push(reply));
+    replies
+}
+
+fn tokens_of(replies: &[SampleAnswer], wanted: u32) -> Vec<SampledToken> {
+    let of_lane = replies.iter().filter_map(|reply| match reply {
+        SampleAnswer::Tokens { lane, tokens } if *lane == wanted => Some(tokens.clone()),
+        _ => None,
+    });
+    of_lane.flatten().collect()
+}
+
+fn ends(replies: &[SampleAnswer]) -> Vec<(u32, LaneEnd)> {
+    let ends = replies.iter().filter_map(|reply| match reply {
+        SampleAnswer::Ended(ended) => Some((ended.lane, ended.why.clone())),
+        _ => None,
+    });
+    let mut ends: Vec<_> = ends.collect();
+    ends.sort_by_key(|(lane, _)| *lane);
+    ends
+}
+
+#[test]
+fn lanes_write_what_their_weights_write_alone() {
+    let lanes = vec![Lane::Live, Lane::Checkpoint("copy".into()), Lane::Base];
+    let replies = answers(&ask(lanes, 40));
+    let ids = |lane| tokens_of(&replies, lane).iter().map(|token| token.id).collect::<Vec<_>>();
+    let alone = |decoder: &Arc<Decoder>| {
+        let sampling = Sampling { temperature: 1.0, seed: 7, ..Sampling::GREEDY };
+        let task = Task::of_text(&shelf().tokenizer, "by the river", sampling, 40).unwrap();
+        let mut generator = Generator::new(decoder.clone(), task).unwrap();
+        while generator.next_token().unwrap().is_some() {}
+        generator.tokens
+    };
+    assert_eq!(ids(0), alone(&shelf().live));
+    assert_eq!(tokens_of(&replies, 0), tokens_of(&replies, 1));
+    assert_eq!(ids(2), alone(&shelf().base));
+    assert_ne!(ids(0), ids(2));
+    let first = &tokens_of(&replies, 0)[0];
+    assert!(first.alternatives.len() == 8 && first.entropy > 0.0);
+}
+
+#[test]
+fn each_lane_says_what_it_is_then_writes_then_ends() {
+    let replies = answers(&ask(vec![Lane::Live], 5));
+    let SampleAnswer::Started(started) = &replies[0] else { panic!("{:?}", replies[0]) };
+    assert!(started.weights == "step 12" && started.prompt_perplexity.unwrap() > 1.0 && started.left_out == 0);
+    // The first token is sent at once.
+    assert!(matches!(&replies[1], SampleAnswer::Tokens { tokens, .. } if tokens.len() == 1));
+    let SampleAnswer::Ended(ended) = replies.last().unwrap() else { panic!() };
+    assert!(ended.why == LaneEnd::Complete && ended.tokens_per_second > 0.0);
+}
+
+#[test]
+fn a_lane_that_fails_ends_alone() {
+    let replies = answers(&ask(vec![Lane::Checkpoint("gone".into()), Lane::Live], 5));
+    let ends = ends(&replies);
+    assert!(matches!(&ends[0], (0, LaneEnd::Failed(why)) if why.contains("no checkpoint gone")));
+    assert_eq!(ends[1], (1, LaneEnd::Complete));
+    assert_eq!(tokens_of(&replies, 1).len(), 5);
+}
+
+#[test]
+fn cancelling_ends_every_lane() {
+    let cancel = AtomicBool::new(false);
+    let mut replies = Vec::new();
+    let ask = ask(vec![Lane::Live, Lane::Base], 100);
+    Sampler::new().unwrap().answer(&ask, shelf(), &cancel, &mut |reply| {
+        cancel.fetch_or(matches!(reply, SampleAnswer::Tokens { .. }), Ordering::Relaxed);
+        replies.push(reply);
+    });
+    assert_eq!(ends(&replies), [(0, LaneEnd::Cancelled), (1, LaneEnd::Cancelled)]);
+    assert!(tokens_of(&replies, 0).len() < 5);
+}
+
+#[test]
+fn what_is_too_much_or_makes_no_sense_is_refused() {
+    let too_much = [
+        SampleAsk { prompt: "x".repeat(2 << 20), ..ask(vec![Lane::Live], 5) },
+        ask(vec![Lane::Live], 1 << 40),
+        ask(vec![Lane::Live; 9], 5),
+        ask(vec![], 5),
+    ];
+    for ask in too_much.iter().chain([&SampleAsk {
+        settings: SampleSettings { top_p: f64::NAN, ..SampleSettings::default() },
+        ..ask(vec![Lane::Live], 5)
+    }]) {
+        let replies = answers(ask);
+        assert!(matches!(&replies[0], SampleAnswer::Ended(LaneEnded { why: LaneEnd::Failed(_), .. })));
+        assert!(replies.len() <= limits::LANES);
+    }
+}
+
+#[test]
+fn models_compute_in_the_sampler_s_one_thread() {
+    let sampler = Sampler::new().unwrap();
+    assert_eq!(sampler.pool.install(rayon::current_num_threads), 1);
+}

@@ -1,0 +1,239 @@
+//! A host from its start to its end: who takes the lock, trains or reads the run's records, and serves clients.
+
+use super::answering;
+use super::history::{History, Shared};
+use super::orders::{MOST_WAITING, Order};
+use super::recorder::{Note, RING, Recorder, Tally};
+use super::server::{self, Service};
+use super::trainer::{Preparing, Progressing, SharedShelf, Trainer};
+use super::{HostPlace, Lock};
+use crate::error::Kind;
+use crate::protocol::{Event, Preparation, State, Status, VERSION, Welcome};
+use crate::run::execute::{Request, execute_in};
+use crate::run::folder::RunFolder;
+use crate::run::plan::{self, Overrides};
+use crate::run::{Home, Plan, records};
+use crate::{Context, Error, Result};
+use candle_core::Device;
+use ringbuf::HeapRb;
+use ringbuf::traits::Split;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+
+/// What a host serves, and with what.
+#[derive(Clone)]
+pub struct Work {
+    pub home: Home,
+    pub device: Device,
+    pub device_name: String,
+    /// The run's folder, with its plan.
+    pub run: PathBuf,
+    /// How long a host that has nothing left to do waits for clients.
+    pub patience: std::time::Duration,
+    /// Set from outside to end it: signals.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Serves a run until it is stopped, or is over and nobody looks any more. A run that has not begun is carried out; one
+/// that has is shown as it is. The lock is held all the while.
+pub fn serve(work: &Work) -> Result<()> {
+    let place = HostPlace::of(&work.run);
+    place.create()?;
+    let _lock = Lock::take(&place)?;
+    let listener = server::listen(&place)?;
+    let host = Host::start(work)?;
+    let served = server::run(listener, &host.service, work);
+    let _ = std::fs::remove_file(place.socket());
+    let trained = host.end();
+    served.and(trained)
+}
+
+/// The same over connections that are handed in, without a socket: for one process alone. Returns when it ends.
+pub fn serve_here(work: &Work, connections: Vec<std::os::unix::net::UnixStream>) -> Result<()> {
+    let place = HostPlace::of(&work.run);
+    place.create()?;
+    let _lock = Lock::take(&place)?;
+    let host = Host::start(work)?;
+    let served = server::run_over(connections, &host.service, work);
+    let trained = host.end();
+    served.and(trained)
+}
+
+/// The threads of a host.
+struct Host {
+    service: Arc<Service>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Host {
+    fn start(work: &Work) -> Result<Self> {
+        let plan = plan::load(&work.run.join("plan.toml").to_string_lossy(), &Overrides::default())?;
+        let name = work.run.file_name().map_or(plan.name.clone(), |name| name.to_string_lossy().into_owned());
+        let records = records::read(&work.run)?;
+        let begun = !records.events.is_empty();
+        let mut history = History::new(welcome(work, &plan, &name), first_status(&name, begun, &records.events));
+        history.status.step = records.steps.step.last().copied().unwrap_or(0);
+        history.steps = records.steps;
+        history.events = records.events;
+        let shared = Arc::new(Shared::new(history));
+        let (orders, waiting) = sync_channel(MOST_WAITING);
+        let shelf = SharedShelf::default();
+        let sampling = Arc::new(AtomicU32::new(0));
+        let cancel = Arc::new(AtomicBool::new(false));
+        let (service, prompts) =
+            Service::new(work, plan.clone(), shared.clone(), orders, shelf.clone(), sampling.clone(), cancel.clone());
+        let service = Arc::new(service);
+        let parts =
+            Parts { work: work.clone(), plan, shared, waiting, shelf, sampling, cancel, service: service.clone() };
+        let threads = if begun { super::reopen::start(parts)? } else { train(parts)? };
+        // It ends when the last prompt can have been asked: nobody waits for it.
+        let asked = Arc::downgrade(&service);
+        drop(spawn("sampler", move || answering::answer_prompts(&asked, &prompts))?);
+        Ok(Self { service, threads })
+    }
+
+    /// Waits for the threads.
+    fn end(self) -> Result<()> {
+        self.service.cancel();
+        let ended = self.threads.into_iter().map(|thread| thread.join()).collect::<std::result::Result<Vec<()>, _>>();
+        ended.map(|_| ()).map_err(|_| Error::new("a thread of the host ended in a panic").next("see the host's log"))
+    }
+}
+
+/// What the threads of a host are made from.
+pub(super) struct Parts {
+    pub work: Work,
+    pub plan: Plan,
+    pub shared: Arc<Shared>,
+    pub waiting: Receiver<Order>,
+    pub shelf: SharedShelf,
+    pub sampling: Arc<AtomicU32>,
+    pub cancel: Arc<AtomicBool>,
+    pub service: Arc<Service>,
+}
+
+fn welcome(work: &Work, plan: &Plan, name: &str) -> Welcome {
+    let sources = plan.phases.iter().flat_map(|phase| {
+        let own = phase.corpus.iter().map(|corpus| corpus.path.clone()).chain(phase.probes.iter().cloned());
+        own.map(|path| (path, phase.name.clone()))
+    });
+    let mut listed: Vec<(String, String)> = Vec::new();
+    for (path, phase) in sources {
+        if !listed.iter().any(|(other, _)| *other == path) {
+            listed.push((path, phase));
+        }
+    }
+    Welcome {
+        version: VERSION,
+        run: name.to_string(),
+        path: work.run.display().to_string(),
+        plan: plan.to_toml().unwrap_or_default(),
+        phases: plan.phases.iter().map(|phase| phase.name.clone()).collect(),
+        sources: listed,
+        device: work.device_name.clone(),
+        process: std::process::id(),
+    }
+}
+
+fn first_status(name: &str, begun: bool, events: &[Event]) -> Status {
+    let state = match begun {
+        false => State::Preparing(Preparation { what: "starting".into(), progress: None }),
+        true => end_state(events),
+    };
+    Status {
+        run: name.to_string(),
+        state,
+        phase: None,
+        step: 0,
+        learning_rate: 0.0,
+        rate_factor: 1.0,
+        groups: Vec::new(),
+        pending: Vec::new(),
+        seconds_left: None,
+        step_seconds: None,
+        resident_bytes: None,
+        sampling: 0,
+        sampling_cost: None,
+        clients: 0,
+    }
+}
+
+/// Where a run stands that nobody trains.
+pub fn end_state(events: &[Event]) -> State {
+    match events.iter().any(|event| matches!(event, Event::Finished(_))) {
+        true => State::Finished,
+        false => State::Stopped,
+    }
+}
+
+/// Starts the training thread and the recorder.
+fn train(parts: Parts) -> Result<Vec<std::thread::JoinHandle<()>>> {
+    let (producer, ring) = HeapRb::new(RING).split();
+    let (notes, received) = channel();
+    let (lost, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let recorder = Recorder {
+        shared: parts.shared.clone(),
+        ring,
+        notes: received,
+        lost: lost.clone(),
+        done: done.clone(),
+        state: Tally::default(),
+    };
+    let recording = spawn("recorder", move || recorder.run())?;
+    let trainer = Trainer {
+        ring: producer,
+        notes: notes.clone(),
+        orders: parts.waiting,
+        lost,
+        sampling: parts.sampling,
+        cancel: parts.cancel.clone(),
+        shelf: parts.shelf,
+        state: Progressing::default(),
+    };
+    let (work, plan, service) = (parts.work, parts.plan, parts.service);
+    let training = spawn("training", move || {
+        // The end is told however training ends, also by a panic.
+        let _end = End { done, service };
+        let outcome = carry_out(&work, &plan, trainer, &notes);
+        let state = match outcome {
+            Ok(()) => State::Finished,
+            Err(error) if error.kind == Kind::Interrupted => State::Stopped,
+            Err(error) => State::Failed(error.to_string()),
+        };
+        let _ = notes.send(Note::State(state));
+    })?;
+    Ok(vec![training, recording])
+}
+
+fn carry_out(work: &Work, plan: &Plan, mut trainer: Trainer, notes: &Sender<Note>) -> Result<()> {
+    let folder = RunFolder::open(&work.run)?;
+    let preparing = Preparing::new(notes.clone());
+    let cancel = trainer.cancel.clone();
+    let request =
+        Request { plan, name: None, device: &work.device, home: &work.home, progress: &preparing, cancel: &cancel };
+    execute_in(folder, &request, &mut trainer).map(|_| ())
+}
+
+/// Says that training is over when it is dropped.
+struct End {
+    done: Arc<AtomicBool>,
+    service: Arc<Service>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Release);
+        self.service.training_is_over();
+    }
+}
+
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(work).what(|| format!("cannot start the {name} thread"))
+}
+
+/// The plan of a run's folder.
+pub fn plan_of(run: &Path) -> Result<Plan> {
+    plan::load(&run.join("plan.toml").to_string_lossy(), &Overrides::default())
+}

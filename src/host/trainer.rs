@@ -1,0 +1,269 @@
+//! The training thread's side: carries the plan out, leaves records in the ring, and takes orders between steps.
+
+use super::orders::{Order, Weights};
+use super::recorder::{Note, Record};
+use crate::corpus::progress::Progress;
+use crate::model::Decoder;
+use crate::protocol::{self, Answer, Event, Preparation, State, StepRecord};
+use crate::run::Observer;
+use crate::run::execute::{PhaseRun, Preparations};
+use crate::run::folder::Metrics;
+use crate::{Error, Result};
+use ringbuf::HeapProd;
+use ringbuf::traits::Producer;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Groups are measured this often at most…
+const MEASURE_PERIOD: Duration = Duration::from_secs(1);
+/// …and for at most this share of the time.
+const MEASURE_SHARE: f64 = 0.01;
+/// How often a paused run looks whether it is to stop.
+const PAUSE_PERIOD: Duration = Duration::from_millis(100);
+
+/// What is there of a run besides its numbers: for the threads that answer questions.
+#[derive(Default)]
+pub struct Shelf {
+    pub preparations: Option<Preparations>,
+    /// The weights that the phase that ended last left behind, with their base, and the step.
+    pub last: Option<Weights>,
+}
+
+/// A shelf that threads share.
+pub type SharedShelf = Arc<Mutex<Shelf>>;
+
+/// Watches a run on the training thread.
+pub struct Trainer {
+    pub ring: HeapProd<Record>,
+    pub notes: Sender<Note>,
+    pub orders: Receiver<Order>,
+    pub lost: Arc<AtomicU64>,
+    pub sampling: Arc<AtomicU32>,
+    pub cancel: Arc<AtomicBool>,
+    pub shelf: SharedShelf,
+    pub state: Progressing,
+}
+
+/// What the trainer remembers from step to step.
+#[derive(Default)]
+pub struct Progressing {
+    /// The phase that was announced last.
+    phase: Option<usize>,
+    measured_at: Option<(Instant, Duration)>,
+    measured_step: u64,
+    base: Option<Arc<Decoder>>,
+    /// The copy that was made last.
+    copy: Option<(u64, std::sync::Weak<Decoder>)>,
+}
+
+impl Trainer {
+    fn note(&self, note: Note) {
+        // The recorder outlives training; where it does not, nobody is left to tell.
+        let _ = self.notes.send(note);
+    }
+
+    fn begin(&mut self, phase: &PhaseRun) {
+        let description = phase.describe();
+        if self.state.phase != Some(description.index) {
+            self.state.phase = Some(description.index);
+            self.state.base = phase.base();
+            self.note(Note::Phase(description, phase.facts()));
+            self.groups(phase);
+        }
+    }
+
+    fn groups(&self, phase: &PhaseRun) {
+        self.note(Note::Groups(phase.groups(), phase.rates().1));
+    }
+
+    /// Measures the groups when it is time, and there is a step to measure.
+    fn measure(&mut self, phase: &PhaseRun) -> Result<()> {
+        let due = self
+            .state
+            .measured_at
+            .is_none_or(|(then, cost)| then.elapsed() > MEASURE_PERIOD.max(cost.div_f64(MEASURE_SHARE)));
+        if !due || self.state.measured_step == phase.step() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.note(Note::Reports(phase.measure()?));
+        self.state.measured_at = Some((Instant::now(), started.elapsed()));
+        self.state.measured_step = phase.step();
+        Ok(())
+    }
+
+    /// The next order; waits for one while the phase is paused.
+    fn next_order(&self, is_paused: bool) -> Option<Order> {
+        if !is_paused {
+            return self.orders.try_recv().ok();
+        }
+        match self.orders.recv_timeout(PAUSE_PERIOD) {
+            Ok(order) => Some(order),
+            Err(RecvTimeoutError::Timeout) => None,
+            // Nobody is left who could say `continue`.
+            Err(RecvTimeoutError::Disconnected) => {
+                self.cancel.store(true, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    fn carry_out(&mut self, order: Order, phase: &mut PhaseRun) {
+        match order {
+            Order::Steer(command, reply) => {
+                if let Some(state) = working(&command) {
+                    self.note(Note::State(state));
+                }
+                let answer = match phase.steer(&command) {
+                    Ok(effect) => Answer::Applied { step: phase.step(), effect },
+                    Err(error) => Answer::Refused(error.to_string()),
+                };
+                self.groups(phase);
+                self.note(Note::State(if phase.is_paused() { State::Paused } else { State::Training }));
+                reply.answer(answer);
+            }
+            Order::Weights(reply) => {
+                let weights = self.copy(phase).map(|live| Weights { live, base: phase.base(), step: phase.step() });
+                let _ = reply.send(weights);
+            }
+        }
+    }
+
+    /// A copy of the weights; the one before where no step was made since and it is still in use.
+    fn copy(&mut self, phase: &PhaseRun) -> Result<Arc<Decoder>> {
+        let kept = self.state.copy.as_ref().filter(|(step, _)| *step == phase.step());
+        if let Some(copy) = kept.and_then(|(_, copy)| copy.upgrade()) {
+            return Ok(copy);
+        }
+        let copy = Arc::new(phase.decoder().deep_copy()?);
+        self.state.copy = Some((phase.step(), Arc::downgrade(&copy)));
+        Ok(copy)
+    }
+}
+
+/// What the run does while it carries out a command that takes long.
+fn working(command: &protocol::Command) -> Option<State> {
+    match command {
+        protocol::Command::Evaluate => Some(State::Evaluating),
+        protocol::Command::Checkpoint => Some(State::Saving),
+        _ => None,
+    }
+}
+
+impl Observer for Trainer {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Step(step) => {
+                let sampling = self.sampling.load(Ordering::Relaxed) > 0;
+                if self.ring.try_push(Record { step: StepRecord::from(step), sampling }).is_err() {
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            event => self.note(Note::Event(event.clone())),
+        }
+    }
+
+    fn prepared(&mut self, preparations: &Preparations) {
+        lock(&self.shelf).preparations = Some(preparations.clone());
+    }
+
+    fn state(&mut self, state: State) {
+        self.note(Note::State(state));
+    }
+
+    fn keeps_base(&self) -> bool {
+        true
+    }
+
+    fn metrics(&mut self, metrics: Metrics) -> Option<Metrics> {
+        self.note(Note::Metrics(metrics));
+        None
+    }
+
+    fn between_steps(&mut self, phase: &mut PhaseRun) -> Result<bool> {
+        self.begin(phase);
+        self.measure(phase)?;
+        match self.next_order(phase.is_paused()) {
+            Some(order) => {
+                self.carry_out(order, phase);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn phase_ended(&mut self, weights: Decoder, step: u64) {
+        let weights = Weights { live: Arc::new(weights), base: self.state.base.take(), step };
+        lock(&self.shelf).last = Some(weights);
+    }
+}
+
+pub fn lock(shelf: &Mutex<Shelf>) -> std::sync::MutexGuard<'_, Shelf> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows what is being prepared.
+pub struct Preparing {
+    notes: Mutex<Sender<Note>>,
+    now: Mutex<Now>,
+}
+
+/// What is being prepared, and when it was last told.
+#[derive(Default)]
+struct Now {
+    preparation: Preparation,
+    told: Option<Instant>,
+}
+
+/// How often progress is told.
+const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
+
+impl Preparing {
+    pub fn new(notes: Sender<Note>) -> Self {
+        Self { notes: Mutex::new(notes), now: Mutex::default() }
+    }
+
+    fn change(&self, at_once: bool, change: impl FnOnce(&mut Preparation)) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut now.preparation);
+        if at_once || now.told.is_none_or(|then| then.elapsed() > PROGRESS_PERIOD) {
+            now.told = Some(Instant::now());
+            let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = notes.send(Note::State(State::Preparing(now.preparation.clone())));
+        }
+    }
+}
+
+impl Progress for Preparing {
+    fn begin(&self, what: &str, total_bytes: Option<u64>) {
+        let progress = total_bytes.map(|total| protocol::Progress { done: 0, total });
+        self.change(true, |now| *now = Preparation { what: what.to_string(), progress });
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.change(false, |now| {
+            if let Some(progress) = &mut now.progress {
+                progress.done = (progress.done + bytes).min(progress.total);
+            }
+        });
+    }
+
+    fn finish(&self) {
+        self.change(true, |now| *now = Preparation::default());
+    }
+}
+
+/// Weights between two steps, asked of the training thread; where it is over, those it left behind.
+pub fn weights(orders: &std::sync::mpsc::SyncSender<Order>, shelf: &Mutex<Shelf>) -> Result<Weights> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    if orders.try_send(Order::Weights(sender)).is_ok()
+        && let Ok(weights) = receiver.recv()
+    {
+        return weights;
+    }
+    lock(shelf).last.clone().ok_or_else(|| {
+        Error::new("there are no weights yet").because("nothing trains").next("wait until the run is prepared")
+    })
+}

@@ -1,0 +1,236 @@
+//! What a person changed in a running phase: what trains, and how fast.
+
+use crate::model::group::check_selectors;
+use crate::model::{Group, Selector};
+use crate::protocol::{Command, GroupState, Layer, Rate};
+use crate::{Error, Result};
+
+/// Everything that can be changed by hand, as it is at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Of each group, in the order of the model's groups.
+    pub trains: Vec<bool>,
+    pub multipliers: Vec<f64>,
+    /// What the schedule is multiplied by.
+    pub rate_factor: f64,
+}
+
+/// How a phase is steered, and how it was before each change.
+#[derive(Clone, Debug)]
+pub struct Steering {
+    groups: Vec<Group>,
+    now: Settings,
+    /// Settings before each change, and the change in words; the newest last.
+    before: Vec<(Settings, String)>,
+    /// The plan's learning rate at the peak of the schedule.
+    peak: f64,
+}
+
+/// What a command would make of the settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proposal {
+    pub settings: Settings,
+    /// In a few words: `froze block.0-3`.
+    pub effect: String,
+    is_undo: bool,
+}
+
+/// Changes that can be taken back.
+const MOST_UNDOS: usize = 1000;
+/// Rates beyond this are slips of the finger.
+const LARGEST_RATE: f64 = 100.0;
+
+impl Steering {
+    /// As the plan has it: `frozen` does not train, everything else at the plan's rate.
+    pub fn new(groups: Vec<Group>, frozen: &[Selector], peak: f64) -> Self {
+        let trains = groups.iter().map(|group| !frozen.iter().any(|selector| selector.matches(*group))).collect();
+        let now = Settings { trains, multipliers: vec![1.0; groups.len()], rate_factor: 1.0 };
+        Self { groups, now, before: Vec::new(), peak }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.now
+    }
+
+    pub fn trains(&self, group: Group) -> bool {
+        self.place(group).is_some_and(|place| self.now.trains[place])
+    }
+
+    pub fn multiplier(&self, group: Group) -> f64 {
+        self.place(group).map_or(1.0, |place| self.now.multipliers[place])
+    }
+
+    fn place(&self, group: Group) -> Option<usize> {
+        self.groups.iter().position(|own| *own == group)
+    }
+
+    /// The groups as they are trained now.
+    pub fn states(&self) -> Vec<GroupState> {
+        let settings = self.now.trains.iter().zip(&self.now.multipliers);
+        let states = self.groups.iter().zip(settings);
+        states.map(|(&group, (&trainable, &multiplier))| GroupState { group, trainable, multiplier }).collect()
+    }
+
+    /// What a change of settings would come to, and why it cannot be; `None` for commands that change none.
+    pub fn propose(&self, command: &Command) -> Result<Option<Proposal>> {
+        let (settings, effect) = match command {
+            Command::Freeze(groups) => (self.switched(groups, false)?, format!("froze {}", list(groups))),
+            Command::Thaw(groups) => (self.switched(groups, true)?, format!("thawed {}", list(groups))),
+            Command::FrostLine(layer) => (self.frost_line(*layer)?, format!("frost line at {layer}")),
+            Command::Rate { of: None, rate } => self.rate(*rate)?,
+            Command::Rate { of: Some(of), rate } => self.rate_of(of, *rate)?,
+            Command::Undo => return self.undone().map(Some),
+            Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),
+        };
+        if !settings.trains.contains(&true) {
+            return Err(Error::new("nothing would be left to train").next("leave some layer thawed"));
+        }
+        let effect = if settings == self.now { format!("no change: {effect} before") } else { effect };
+        Ok(Some(Proposal { settings, effect, is_undo: false }))
+    }
+
+    /// Makes a proposal the case.
+    pub fn take(&mut self, proposal: Proposal) {
+        if proposal.is_undo {
+            self.before.pop();
+        } else if proposal.settings != self.now {
+            if self.before.len() >= MOST_UNDOS {
+                self.before.remove(0);
+            }
+            self.before.push((self.now.clone(), proposal.effect));
+        }
+        self.now = proposal.settings;
+    }
+
+    fn switched(&self, selectors: &[Selector], trains: bool) -> Result<Settings> {
+        check_selectors(&self.groups, selectors)?;
+        let mut settings = self.now.clone();
+        for (group, flag) in self.groups.iter().zip(&mut settings.trains) {
+            if selectors.iter().any(|selector| selector.matches(*group)) {
+                *flag = trains;
+            }
+        }
+        Ok(settings)
+    }
+
+    fn frost_line(&self, layer: Layer) -> Result<Settings> {
+        check_selectors(&self.groups, &[layer.into()])?;
+        let trains = self.groups.iter().map(|group| group.layer >= layer).collect();
+        Ok(Settings { trains, ..self.now.clone() })
+    }
+
+    fn rate(&self, rate: Rate) -> Result<(Settings, String)> {
+        let factor = match rate {
+            Rate::Times(factor) => self.now.rate_factor * factor,
+            Rate::Set(peak) => peak / self.peak,
+        };
+        let peak = checked(factor * self.peak)?;
+        let effect = match rate {
+            Rate::Times(times) => format!("rate ×{times}, peak {peak:.2e}"),
+            Rate::Set(_) => format!("rate {peak:.2e} at the peak"),
+        };
+        Ok((Settings { rate_factor: factor, ..self.now.clone() }, effect))
+    }
+
+    fn rate_of(&self, of: &Selector, rate: Rate) -> Result<(Settings, String)> {
+        check_selectors(&self.groups, std::slice::from_ref(of))?;
+        let mut settings = self.now.clone();
+        for (group, multiplier) in self.groups.iter().zip(&mut settings.multipliers) {
+            if of.matches(*group) {
+                *multiplier = match rate {
+                    Rate::Times(factor) => *multiplier * factor,
+                    Rate::Set(value) => value,
+                };
+                checked(*multiplier * settings.rate_factor * self.peak)?;
+            }
+        }
+        let effect = match rate {
+            Rate::Times(factor) => format!("rate of {of} ×{factor}"),
+            Rate::Set(value) => format!("rate of {of} at ×{value}"),
+        };
+        Ok((settings, effect))
+    }
+
+    fn undone(&self) -> Result<Proposal> {
+        match self.before.last() {
+            Some((settings, effect)) => {
+                Ok(Proposal { settings: settings.clone(), effect: format!("undid: {effect}"), is_undo: true })
+            }
+            None => Err(Error::new("there is nothing to undo").because("nothing was changed by hand in this phase")),
+        }
+    }
+}
+
+fn checked(rate: f64) -> Result<f64> {
+    match rate.is_finite() && (0.0..=LARGEST_RATE).contains(&rate) {
+        true => Ok(rate),
+        false => Err(Error::new(format!("a learning rate of {rate} makes no sense"))
+            .next(format!("give one from 0 to {LARGEST_RATE}"))),
+    }
+}
+
+fn list(selectors: &[Selector]) -> String {
+    selectors.iter().map(Selector::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::preset;
+
+    fn steering() -> Steering {
+        let config = preset::find("llama-1m").unwrap().config(300, 16);
+        Steering::new(config.groups(), &["embedding".parse().unwrap()], 1e-3)
+    }
+
+    fn give(steering: &mut Steering, command: &str) -> Result<String> {
+        let proposal = steering.propose(&command.parse().unwrap())?.unwrap();
+        let effect = proposal.effect.clone();
+        steering.take(proposal);
+        Ok(effect)
+    }
+
+    fn frozen(steering: &Steering) -> Vec<String> {
+        steering.states().iter().filter(|s| !s.trainable).map(|s| s.group.to_string()).collect()
+    }
+
+    #[test]
+    fn commands_change_what_they_name_and_undo_takes_them_back() {
+        let mut steering = steering();
+        assert_eq!(frozen(&steering), ["embedding/embedding"]);
+        give(&mut steering, "freeze block.0/mlp").unwrap();
+        give(&mut steering, "frost-line block.1").unwrap();
+        assert_eq!(frozen(&steering).len(), 4);
+        give(&mut steering, "rate x0.5").unwrap();
+        give(&mut steering, "rate block.1/mlp x2").unwrap();
+        let states = steering.states();
+        assert!(states.iter().all(|s| (s.multiplier == 2.0) == (s.group.to_string() == "block.1/mlp")));
+        assert_eq!(steering.settings().rate_factor, 0.5);
+        for left in [4, 4, 2, 1] {
+            assert!(give(&mut steering, "undo").unwrap().starts_with("undid"));
+            assert_eq!(frozen(&steering).len(), left);
+        }
+        assert!(give(&mut steering, "undo").is_err());
+        assert_eq!(steering.settings().rate_factor, 1.0);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_and_changes_nothing() {
+        let mut steering = steering();
+        let before = steering.settings().clone();
+        for command in ["freeze all", "freeze block.99", "frost-line head", "rate 1e9", "rate block.7 x2"] {
+            assert!(give(&mut steering, command).is_err(), "{command}");
+        }
+        assert_eq!(*steering.settings(), before);
+        // What is so already is no change, and nothing to undo.
+        assert!(give(&mut steering, "freeze embedding").unwrap().starts_with("no change"));
+        assert!(give(&mut steering, "undo").is_err());
+    }
+
+    #[test]
+    fn a_rate_that_is_set_is_that_of_the_peak() {
+        let mut steering = steering();
+        give(&mut steering, "rate 5e-4").unwrap();
+        assert_eq!(steering.settings().rate_factor, 0.5);
+    }
+}

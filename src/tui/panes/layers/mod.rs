@@ -1,0 +1,173 @@
+//! The layer grid: what trains, how fast, and what that costs.
+
+mod cells;
+mod figure;
+mod foot;
+mod place;
+mod side;
+#[cfg(test)]
+mod tests;
+
+use super::Canvas;
+use crate::app::App;
+use crate::app::layers::{View, chosen_groups, prospect};
+use crate::protocol::State;
+use crate::tui::text;
+use cells::Cells;
+use foot::Tone;
+use place::{Line, Places};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::widgets::{Scrollbar, ScrollbarOrientation, ScrollbarState, StatefulWidget};
+use side::Told;
+use unicode_width::UnicodeWidthStr;
+
+/// Draws the inside of the pane. The frame around it, with what [`title`] says, is drawn already.
+pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
+    let area = area.intersection(canvas.buffer.area);
+    if area.is_empty() {
+        return;
+    }
+    match View::of(app) {
+        Some(view) => draw_grid(app, &view, area, canvas),
+        None => draw_nothing(app, area, canvas),
+    }
+}
+
+/// What stands in the frame after the pane's name, in as many columns as there are.
+pub fn title(app: &App, columns: u16) -> String {
+    let Some(view) = View::of(app) else { return String::new() };
+    let cost = view.cost();
+    let train = format!("{} of {} train", text::count(cost.trainable), text::count(view.parameters()));
+    let step =
+        cost.by(&view.full_cost()).map_or(String::new(), |ratio| format!(" · step {}×", figure::three_digits(ratio)));
+    let short = format!("{} train", text::count(cost.trainable));
+    foot::longest(&[format!("{train}{step} of a full one"), format!("{train}{step}"), train, short], columns)
+}
+
+fn draw_nothing(app: &App, area: Rect, canvas: &mut Canvas) {
+    let doing = match app.mirror.status.as_ref().map(|status| &status.state) {
+        Some(State::Preparing(preparation)) => preparation.what.chars().map(text::printable).collect(),
+        _ => String::new(),
+    };
+    let message = "the model is not there yet";
+    let line = foot::longest(&[format!("{message}: {doing}"), message.into(), "no model yet".into()], area.width);
+    let line =
+        if doing.is_empty() { foot::longest(&[message.into(), "no model yet".into()], area.width) } else { line };
+    let x = area.x + (area.width.saturating_sub(line.width() as u16)) / 2;
+    put(canvas.buffer, area, (x, area.y + area.height / 2), &line, canvas.theme.dim);
+}
+
+fn draw_grid(app: &App, view: &View, area: Rect, canvas: &mut Canvas) {
+    let places = Places::of(area, view.grid.kinds.len(), foot::wanted(app));
+    let lines = place::lines(view.grid.layers.len(), view.frost_row());
+    let room = usize::from(places.rows.height);
+    let cursor = app.layers.cursor.inside(&view.grid);
+    let top = place::top(&lines, room, app.layers.last_top.get(), cursor.row);
+    app.layers.last_top.set(top);
+    app.layers.last_lines.set(room);
+
+    let sides = side::sides(places.side_width());
+    let history = sides.first().map_or(0, |(_, _, width)| *width);
+    let told = Told::of(app, view, history);
+    let chosen = chosen_groups(app, view);
+    let cells = Cells::of(app, view, &places, &chosen);
+    cells.draw_head(canvas);
+    draw_side_heads(&places, &sides, canvas);
+    for (line, y) in lines.iter().skip(top).zip(places.rows.y..places.rows.bottom()) {
+        match line {
+            Line::Frost => draw_frost_line(&places, y, canvas),
+            Line::Row(row) => {
+                cells.draw_row(*row, y, canvas);
+                draw_sides(view, &places, &sides, &told, (*row, y), canvas);
+            }
+        }
+    }
+    draw_scroll_bar(&places, lines.len(), top, canvas);
+    let foot = foot::lines(app, view, prospect(app, view), places.foot.height, places.foot.width);
+    for (line, y) in foot.iter().zip(places.foot.y..places.foot.bottom()) {
+        let style = match line.tone {
+            Tone::News => canvas.theme.text,
+            Tone::Reminder | Tone::Legend => canvas.theme.dim,
+            Tone::Warning => canvas.theme.warning,
+        };
+        put(canvas.buffer, places.foot, (places.foot.x, y), &line.text, style);
+    }
+    if let Some(line) = foot.last().filter(|line| line.tone == Tone::Legend) {
+        let last = Rect { y: places.foot.bottom().saturating_sub(1), height: 1, ..places.foot };
+        cells.draw_scale(last, &line.text, canvas);
+    }
+}
+
+fn draw_side_heads(places: &Places, sides: &[(side::Side, u16, u16)], canvas: &mut Canvas) {
+    for (side, at, width) in sides {
+        let area = Rect { x: places.side.saturating_add(*at), width: *width, ..places.head };
+        align(canvas.buffer, area, side.heading(*width), side.is_figure(), canvas.theme.dim);
+    }
+}
+
+fn draw_sides(
+    view: &View,
+    places: &Places,
+    sides: &[(side::Side, u16, u16)],
+    told: &Told,
+    (row, y): (usize, u16),
+    canvas: &mut Canvas,
+) {
+    let groups: Vec<usize> = view.grid.row(row).collect();
+    for (side, at, width) in sides.iter().filter(|_| !groups.is_empty()) {
+        let area = Rect { x: places.side.saturating_add(*at), y, width: *width, height: 1 };
+        let (text, style) = told.text(*side, &groups, *width, canvas.theme);
+        align(canvas.buffer, area, &text, side.is_figure(), style);
+    }
+}
+
+fn draw_frost_line(places: &Places, y: u16, canvas: &mut Canvas) {
+    let width = usize::from(places.rows.width.saturating_sub(1));
+    let label = if width >= 20 { " frost line " } else { "" };
+    let dashes = width.saturating_sub(label.width());
+    // As far in as the cells begin, whatever the width.
+    let before = dashes.min(usize::from(place::NAME));
+    let line = format!("{}{label}{}", "┄".repeat(before), "┄".repeat(dashes - before));
+    put(canvas.buffer, places.rows, (places.rows.x, y), &line, canvas.theme.frozen);
+}
+
+fn draw_scroll_bar(places: &Places, lines: usize, top: usize, canvas: &mut Canvas) {
+    let room = usize::from(places.rows.height);
+    if room == 0 || lines <= room {
+        return;
+    }
+    let mut state = ScrollbarState::new(lines - room + 1).position(top).viewport_content_length(room);
+    Scrollbar::new(ScrollbarOrientation::VerticalRight)
+        .begin_symbol(None)
+        .end_symbol(None)
+        .track_symbol(Some("│"))
+        .thumb_symbol("┃")
+        .track_style(canvas.theme.border)
+        .thumb_style(canvas.theme.text)
+        .render(places.rows, canvas.buffer, &mut state);
+}
+
+/// Writes within `area` alone; what does not fit is cut.
+fn put(buffer: &mut Buffer, area: Rect, (x, y): (u16, u16), text: &str, style: Style) {
+    let area = area.intersection(buffer.area);
+    let is_inside = (area.x..area.right()).contains(&x) && (area.y..area.bottom()).contains(&y);
+    if is_inside {
+        buffer.set_stringn(x, y, text, usize::from(area.right() - x), style);
+    }
+}
+
+/// Writes at the left or the right of a line.
+fn align(buffer: &mut Buffer, area: Rect, text: &str, to_the_right: bool, style: Style) {
+    let width = u16::try_from(text.width()).unwrap_or(u16::MAX);
+    let indent = if to_the_right { area.width.saturating_sub(width) } else { 0 };
+    put(buffer, area, (area.x.saturating_add(indent), area.y), text, style);
+}
+
+/// Writes in the middle of a line.
+fn center(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
+    let width = u16::try_from(text.width()).unwrap_or(u16::MAX);
+    let indent = area.width.saturating_sub(width) / 2;
+    put(buffer, area, (area.x.saturating_add(indent), area.y), text, style);
+}

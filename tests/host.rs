@@ -1,0 +1,251 @@
+//! The host from outside: a run trained in a process of its own, steered, watched and stopped through its socket.
+
+mod common;
+
+use common::program::Bench;
+use frostline::host::client::{self, Connection};
+use frostline::protocol::{
+    Answer, Ask, Event, Lane, LaneEnd, Message, Request, SampleAnswer, SampleAsk, SampleSettings,
+};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A host in a process of its own; killed when the test ends.
+struct Hosted {
+    bench: Bench,
+    process: Child,
+}
+
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Hosted {
+    /// Trains a small model on a few sentences, for as long as the test needs.
+    fn start() -> Self {
+        let bench = Bench::new();
+        // Small steps, and more of them than any test waits for.
+        bench.write("long.toml", &bench.plan("").replace("steps = 6", "steps = 1000000"));
+        let process = Self::host(&bench, "long.toml");
+        let hosted = Self { bench, process };
+        hosted.wait_for_step(1);
+        hosted
+    }
+
+    fn host(bench: &Bench, target: &str) -> Child {
+        let mut command = bench.command(&["host", target]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn run(&self) -> std::path::PathBuf {
+        self.bench.run_folder("small")
+    }
+
+    fn connect(&self) -> Connection {
+        let since = Instant::now();
+        loop {
+            match client::connect(&self.run()) {
+                Ok(connection) => return connection,
+                Err(error) => assert!(since.elapsed() < LONG, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn wait_for_step(&self, step: u64) -> u64 {
+        let connection = self.connect();
+        steps(&connection, step)
+    }
+
+    fn send(&self, command: &str) -> serde_json::Value {
+        self.bench.json(&["send", "small", command, "--json"]).remove(0)
+    }
+
+    fn status(&self) -> serde_json::Value {
+        self.bench.json(&["status", "small", "--json"]).remove(0)
+    }
+}
+
+/// Waits until the run has made so many steps.
+fn steps(connection: &Connection, step: u64) -> u64 {
+    loop {
+        match connection.messages.recv_timeout(LONG).unwrap() {
+            Message::Status(status) if status.step >= step => return status.step,
+            Message::Goodbye(why) => panic!("{why}"),
+            _ => {}
+        }
+    }
+}
+
+fn ask(connection: &Connection, id: u64, ask: Ask) {
+    connection.requests.send(Request { id, ask }).unwrap();
+}
+
+fn answer(connection: &Connection, id: u64) -> Answer {
+    loop {
+        match connection.messages.recv_timeout(LONG).unwrap() {
+            Message::Answer { id: own, answer } if own == id => return answer,
+            Message::Goodbye(why) => panic!("{why}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn commands_take_effect_between_steps_and_are_answered_and_journaled() {
+    let hosted = Hosted::start();
+    let froze = hosted.send("freeze block.0");
+    let step = froze["applied_at_step"].as_u64().unwrap();
+    assert_eq!(froze["effect"], "froze block.0");
+    let status = hosted.status();
+    let frozen: Vec<&str> = status["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|group| group["trainable"] == false)
+        .map(|group| group["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(frozen, ["attention", "mlp", "norm"]);
+    assert!(hosted.bench.fails(&["send", "small", "freeze all"]).contains("nothing would be left to train"));
+    assert!(hosted.bench.fails(&["send", "small", "freeze block.9"]).contains("names nothing"));
+    hosted.send("rate x0.5");
+    hosted.send("undo");
+    hosted.send("undo");
+    assert!(hosted.bench.fails(&["send", "small", "undo"]).contains("nothing to undo"));
+    let journal = std::fs::read_to_string(hosted.run().join("journal.jsonl")).unwrap();
+    let steered: Vec<Event> =
+        journal.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()).map(|l| l.event).collect();
+    let steered: Vec<String> = steered
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Steered(steered) => {
+                assert!(steered.step >= step);
+                Some(steered.change.command)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(steered, ["freeze block.0", "rate x0.5", "undo", "undo"]);
+}
+
+#[derive(serde::Deserialize)]
+struct Line {
+    #[serde(flatten)]
+    event: Event,
+}
+
+#[test]
+fn a_paused_run_stands_still_until_it_goes_on() {
+    let hosted = Hosted::start();
+    let at = hosted.send("pause")["applied_at_step"].as_u64().unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    let status = hosted.status();
+    assert_eq!((status["state"].as_str(), status["step"].as_u64()), (Some("paused"), Some(at)));
+    // Commands work while it stands.
+    assert_eq!(hosted.send("freeze embedding")["applied_at_step"].as_u64(), Some(at));
+    hosted.send("continue");
+    hosted.wait_for_step(at + 3);
+}
+
+#[test]
+fn several_clients_see_the_same_and_a_late_one_sees_it_all() {
+    let hosted = Hosted::start();
+    let early = hosted.connect();
+    steps(&early, 5);
+    hosted.send("freeze embedding");
+    let late = hosted.connect();
+    let (mut welcomed, mut history, mut marks) = (false, Vec::new(), Vec::new());
+    let until = hosted.wait_for_step(12);
+    while history.len() < until as usize || marks.is_empty() {
+        match late.messages.recv_timeout(LONG).unwrap() {
+            Message::Welcome(welcome) => {
+                assert_eq!((welcome.run.as_str(), welcomed), ("small", false));
+                welcomed = true;
+            }
+            Message::Steps(records) => {
+                assert_eq!(records.start as usize, history.len());
+                history.extend(records.step);
+            }
+            Message::Events { events, .. } => {
+                marks.extend(events.into_iter().filter(|event| matches!(event, Event::Steered(_))));
+            }
+            Message::Goodbye(why) => panic!("{why}"),
+            _ => {}
+        }
+    }
+    assert!(welcomed);
+    assert_eq!(history, (1..=history.len() as u64).collect::<Vec<_>>());
+    steps(&early, 12);
+}
+
+#[test]
+fn lanes_answer_while_training_goes_on() {
+    let hosted = Hosted::start();
+    let connection = hosted.connect();
+    let settings = SampleSettings { max_tokens: 20, temperature: 0.0, ..SampleSettings::default() };
+    let lanes = vec![Lane::Base, Lane::Live, Lane::Checkpoint("nobody".into())];
+    ask(&connection, 7, Ask::Sample(SampleAsk { prompt: "the cat".into(), lanes, settings }));
+    let (mut written, mut ends) = ([0, 0, 0], [None, None, None]);
+    while ends.iter().any(Option::is_none) {
+        match answer(&connection, 7) {
+            Answer::Sample(SampleAnswer::Tokens { lane, tokens }) => written[lane as usize] += tokens.len(),
+            Answer::Sample(SampleAnswer::Ended(end)) => ends[end.lane as usize] = Some(end.why),
+            Answer::Sample(SampleAnswer::Started(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(written[0] > 0 && written[1] > 0 && written[2] == 0, "{written:?} {ends:?}");
+    assert!(matches!(&ends[2], Some(LaneEnd::Failed(why)) if why.contains("nobody")), "{ends:?}");
+}
+
+#[test]
+fn a_second_host_is_refused_and_a_killed_ones_lock_is_no_hindrance() {
+    let mut hosted = Hosted::start();
+    let refused = hosted.bench.fails(&["host", "small"]);
+    assert!(refused.contains("has a host already") && refused.contains(&hosted.process.id().to_string()), "{refused}");
+    hosted.process.kill().unwrap();
+    hosted.process.wait().unwrap();
+    let status = hosted.status();
+    assert_eq!(status["state"], "stopped");
+    assert!(hosted.bench.fails(&["send", "small", "pause"]).contains("has no host"));
+}
+
+#[test]
+fn a_client_that_does_not_read_or_talks_nonsense_costs_training_nothing() {
+    use std::io::Write;
+    let hosted = Hosted::start();
+    let silent = hosted.connect();
+    for id in 0..300 {
+        ask(&silent, id, Ask::Steer("evaluate".parse().unwrap()));
+    }
+    let socket = frostline::host::HostPlace::of(&hosted.run()).socket();
+    for bytes in [&[0xff; 64][..], &[0, 0, 0, 2, 0xc1, 0xc1], b"GET / HTTP/1.1\r\n\r\n"] {
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        stream.write_all(bytes).unwrap();
+    }
+    let now = hosted.wait_for_step(2);
+    hosted.wait_for_step(now + 3);
+    drop(silent);
+}
+
+#[test]
+fn stopping_saves_and_ends_the_host_and_the_run_can_be_seen_again() {
+    let mut hosted = Hosted::start();
+    hosted.wait_for_step(4);
+    let stopped = hosted.bench.json(&["stop", "small", "--json"]).remove(0);
+    let step = stopped["step"].as_u64().unwrap();
+    assert_eq!(stopped["state"], "stopped");
+    assert!(hosted.process.wait().unwrap().success());
+    assert!(hosted.run().join(format!("checkpoints/step-{step}/model.safetensors")).is_file());
+    // A host of a run that was stopped shows it, and answers, and trains nothing.
+    hosted.process = Hosted::host(&hosted.bench, "small");
+    let connection = hosted.connect();
+    assert_eq!(steps(&connection, step), step);
+    ask(&connection, 1, Ask::Steer("freeze all".parse().unwrap()));
+    assert!(matches!(answer(&connection, 1), Answer::Refused(why) if why.contains("stopped")));
+}
