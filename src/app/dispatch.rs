@@ -81,18 +81,16 @@ impl App {
     pub fn is_typing(&self) -> bool {
         match self.focus {
             Pane::Corpus => self.corpus.is_typing(),
-            Pane::Graphs => self.graphs.is_typing(),
-            Pane::Layers => self.layers.is_typing(),
             Pane::Prompt => self.prompt.is_typing(),
+            Pane::Graphs | Pane::Layers => false,
         }
     }
 
     fn typed(&mut self, key: Key) -> bool {
         match self.focus {
             Pane::Corpus => corpus::typed(self, key),
-            Pane::Graphs => graphs::typed(self, key),
-            Pane::Layers => layers::typed(self, key),
             Pane::Prompt => prompt::typed(self, key),
+            Pane::Graphs | Pane::Layers => false,
         }
     }
 

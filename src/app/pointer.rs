@@ -53,7 +53,7 @@ impl Spot {
             Spot::Row(_) => Some(Pane::Corpus),
             Spot::Chart(_) | Spot::Metric(_) => Some(Pane::Graphs),
             Spot::Cell(..) | Spot::Column(_) => Some(Pane::Layers),
-            Spot::Editor | Spot::Lane(_) | Spot::Token(..) => Some(Pane::Prompt),
+            Spot::Editor | Spot::Lane(_) | Spot::Token(..) | Spot::Choice(_) => Some(Pane::Prompt),
             Spot::Item(_) | Spot::Action(_) | Spot::Overlay => None,
         }
     }

@@ -28,7 +28,7 @@ pub use mouse::pointed;
 pub use reading::{Entry, Reading, Trend};
 pub use window::Axis;
 
-use super::{App, Key, Mirror};
+use super::{App, Mirror};
 use history::History;
 use scale::Span;
 use smooth::SMOOTHINGS;
@@ -162,17 +162,5 @@ impl Graphs {
         let span = Span::around(low, high, self.is_log(metric), before);
         spans.push((metric, span));
         span
-    }
-}
-
-/// A key while a line is typed here; whether it meant something to it.
-pub fn typed(_app: &mut App, _key: Key) -> bool {
-    false
-}
-
-impl Graphs {
-    /// Whether a line is being typed.
-    pub fn is_typing(&self) -> bool {
-        false
     }
 }

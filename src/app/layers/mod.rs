@@ -30,7 +30,7 @@ pub use selectors::{in_words, selectors_for};
 pub use steer::{Prospect, chosen_groups, layer_name, prospect};
 pub use view::View;
 
-use super::{App, Key};
+use super::App;
 use crate::protocol::Answer;
 use std::cell::Cell;
 
