@@ -14,7 +14,7 @@ use ratatui::buffer::Buffer;
 type Around<'a> = (&'a Theme, &'a mut Vec<(Rect, Spot)>, &'a mut Option<(u16, u16)>);
 
 fn canvas_over<'a>(buffer: &'a mut Buffer, (theme, spots, cursor): Around<'a>) -> Canvas<'a> {
-    Canvas { buffer, theme, spots, is_focused: true, cursor }
+    Canvas { buffer, theme, spots, is_focused: true, cursor, editor: Box::leak(Box::default()) }
 }
 
 /// The pane in an area of this size, with the title that it would have, and its spots.

@@ -8,6 +8,7 @@ use crate::protocol::{Group, Layer, Message};
 use crate::tui::theme::Theme;
 use proptest::prelude::*;
 use ratatui::style::Color;
+use ratatui_textarea::TextArea;
 
 struct Drawn {
     text: String,
@@ -23,7 +24,14 @@ fn drawn(app: &App, width: u16, height: u16) -> Drawn {
 fn drawn_with(app: &App, theme: &Theme, buffer: Rect, area: Rect) -> Drawn {
     let mut buffer = Buffer::empty(buffer);
     let (mut spots, mut cursor) = (Vec::new(), None);
-    let mut canvas = Canvas { buffer: &mut buffer, theme, spots: &mut spots, is_focused: true, cursor: &mut cursor };
+    let mut canvas = Canvas {
+        buffer: &mut buffer,
+        theme,
+        spots: &mut spots,
+        is_focused: true,
+        cursor: &mut cursor,
+        editor: &TextArea::default(),
+    };
     draw(app, area, &mut canvas);
     let row = |y: u16| (buffer.area.x..buffer.area.right()).map(|x| buffer[(x, y)].symbol().to_string()).collect();
     let rows: Vec<String> = (buffer.area.y..buffer.area.bottom()).map(row).collect();

@@ -20,8 +20,14 @@ fn drawn(app: &mut App) -> String {
     let mut buffer = Buffer::empty(Rect::new(0, 0, 50, 12));
     let (theme, mut spots, mut cursor) = (Theme::default(), Vec::new(), None);
     let area = *buffer.area();
-    let mut canvas =
-        Canvas { buffer: &mut buffer, theme: &theme, spots: &mut spots, is_focused: true, cursor: &mut cursor };
+    let mut canvas = Canvas {
+        buffer: &mut buffer,
+        theme: &theme,
+        spots: &mut spots,
+        is_focused: true,
+        cursor: &mut cursor,
+        editor: &ratatui_textarea::TextArea::default(),
+    };
     graphs::draw(app, area, &mut canvas);
     lines(&buffer)
 }
