@@ -24,7 +24,7 @@ use std::process::ExitCode;
 ///
 /// Without a command the workbench opens: a terminal that shows and steers a model while it trains.
 #[derive(Parser)]
-#[command(name = "frostline", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(name = "frostline", version, max_term_width = 100)]
 struct Arguments {
     /// The folder that holds runs and caches [default: FROSTLINE_HOME, else the platform's data folder]
     #[arg(long, global = true, value_name = "FOLDER")]
@@ -96,6 +96,10 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     let (home, device) = (Home::find(arguments.home.as_deref())?, device::open(&arguments.device)?);
     let place = Place { home, device, device_name: arguments.device.clone() };
+    if arguments.command.is_some() && !arguments.workbench.is_empty() {
+        return Err(Error::usage("arguments of the workbench stand before a command")
+            .next("give them after it, or leave it out"));
+    }
     match &arguments.command {
         None => workbench::run(&arguments.workbench, &place),
         Some(Command::Train(train)) => train::run(train, &place),

@@ -32,6 +32,15 @@ pub struct Arguments {
     screen: Screen,
 }
 
+impl Arguments {
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        let Changes { run, set } = &self.changes;
+        let nothing = self.target.is_none() && self.corpus.is_none() && run.is_none() && set.is_empty();
+        nothing && !self.foreground && self.screen.theme.is_none()
+    }
+}
+
 #[derive(clap::Args)]
 pub struct Attach {
     /// A run: its name, or its folder

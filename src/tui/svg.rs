@@ -6,11 +6,11 @@ use ratatui::style::{Color, Modifier};
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
-/// Size of a cell in the picture's own units: that of common monospaced fonts at 14 units.
-const CELL: (f64, f64) = (8.4, 18.0);
+/// Size of a cell in the picture's own units: that of common monospaced fonts at 14 units, so that frames have no gaps.
+const CELL: (f64, f64) = (8.4, 16.4);
 const FONT: f64 = 14.0;
 /// From the top of a cell to the line that letters stand on.
-const BASELINE: f64 = 13.5;
+const BASELINE: f64 = 13.0;
 const MARGIN: f64 = 12.0;
 
 /// A stretch of cells in a row that look alike.
@@ -224,8 +224,8 @@ mod tests {
             "{svg}"
         );
         // Column 6: after six of 8.4 units.
-        assert!(svg.contains("<text x=\"62.4\" y=\"25.5\" textLength=\"16.8\""), "{svg}");
-        assert!(svg.contains("<rect x=\"12.0\" y=\"30.0\" width=\"8.4\" height=\"18.0\" fill=\"#d8dee9\"/>"), "{svg}");
+        assert!(svg.contains("<text x=\"62.4\" y=\"25.0\" textLength=\"16.8\""), "{svg}");
+        assert!(svg.contains("<rect x=\"12.0\" y=\"28.4\" width=\"8.4\" height=\"16.4\" fill=\"#d8dee9\"/>"), "{svg}");
         assert!(svg.contains("fill=\"#0e1420\" font-weight=\"bold\">x</text>"), "{svg}");
     }
 

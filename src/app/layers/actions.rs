@@ -29,7 +29,7 @@ pub const ACTIONS: &[Action] = &[
         "layers.toggle",
         &["space"],
         "freeze/thaw",
-        "Freeze what the cursor is on, or thaw it where all of it is frozen: a cell, a row by its name, a column by its head, or the selection.",
+        "freeze what the cursor is on, or thaw it where all of it is frozen: a cell, a row by its name, a column by its head, or the selection",
         steer::cannot_steer,
         steer::toggle,
     )),
@@ -37,7 +37,7 @@ pub const ACTIONS: &[Action] = &[
         "layers.frost-line",
         &["f"],
         "frost line here",
-        "Train this layer and everything above it, and freeze everything below.",
+        "train this layer and everything above it, and freeze everything below",
         steer::cannot_draw_line,
         steer::draw_line,
     )),
@@ -45,26 +45,34 @@ pub const ACTIONS: &[Action] = &[
         "layers.lens",
         &["l"],
         "lens",
-        "Show something else in the cells: what trains, gradient norms, update ratios, drift, learning rates, memory, time.",
+        "show something else in the cells: what trains, gradient norms, update ratios, drift, learning rates, memory, time",
         always,
         |app| turn_lens(app, 1),
     )),
-    action("layers.lens-back", &["L"], "lens back", "The lens before.", always, |app| {
+    action("layers.lens-back", &["L"], "lens back", "the lens before", always, |app| {
         turn_lens(app, Lens::ALL.len() - 1)
     }),
     in_footer(action(
         "layers.select",
         &["v"],
         "select",
-        "Begin a selection here, which moving the cursor stretches; or end it.",
+        "begin a selection here, which moving the cursor stretches; or end it",
         steer::cannot_show,
         select,
     )),
+    action(
+        "layers.end-selection",
+        &["esc"],
+        "end selection",
+        "end the selection",
+        |app| app.layers.anchor.is_none().then(|| "nothing is selected".into()),
+        |app| app.layers.anchor = None,
+    ),
     in_footer(action(
         "layers.slower",
         &["<", ","],
         "rate ×0.5",
-        "Halve the learning rate of what the cursor is on.",
+        "half the rate for what the cursor is on",
         steer::cannot_steer,
         steer::slower,
     )),
@@ -72,7 +80,7 @@ pub const ACTIONS: &[Action] = &[
         "layers.faster",
         &[">", "."],
         "rate ×2",
-        "Double the learning rate of what the cursor is on.",
+        "twice the rate for what the cursor is on",
         steer::cannot_steer,
         steer::faster,
     )),
@@ -80,66 +88,61 @@ pub const ACTIONS: &[Action] = &[
         "layers.rate-one",
         &["="],
         "rate ×1",
-        "Give what the cursor is on the learning rate of the run again.",
+        "the run's own rate again for what the cursor is on",
         steer::cannot_steer,
         steer::reset_rate,
     ),
-    action("layers.freeze", &["F"], "freeze", "Freeze what the cursor is on.", steer::cannot_steer, steer::freeze),
-    action("layers.thaw", &["T"], "thaw", "Thaw what the cursor is on.", steer::cannot_steer, steer::thaw),
+    action("layers.freeze", &["F"], "freeze", "freeze what the cursor is on", steer::cannot_steer, steer::freeze),
+    action("layers.thaw", &["T"], "thaw", "thaw what the cursor is on", steer::cannot_steer, steer::thaw),
     action(
         "layers.copy-state",
         &["Y"],
         "copy as plan",
-        "Copy what is frozen as a line for a plan.",
+        "copy what is frozen as a line for a plan",
         steer::cannot_show,
         steer::copy_state,
     ),
-    action(
-        "layers.up",
-        &["up", "k"],
-        "up",
-        "The layer above; from the top, the heads of the columns.",
-        always,
-        |app| go(app, Move::Up(1)),
-    ),
-    action("layers.down", &["down", "j"], "down", "The layer below.", always, |app| go(app, Move::Down(1))),
+    action("layers.up", &["up", "k"], "up", "the layer above; from the top, the heads of the columns", always, |app| {
+        go(app, Move::Up(1))
+    }),
+    action("layers.down", &["down", "j"], "down", "the layer below", always, |app| go(app, Move::Down(1))),
     action(
         "layers.left",
         &["left", "h"],
         "left",
-        "The column to the left; from the first, the whole row.",
+        "the column to the left; from the first, the whole row",
         always,
         |app| go(app, Move::Left),
     ),
-    action("layers.right", &["right"], "right", "The column to the right.", always, |app| go(app, Move::Right)),
-    action("layers.page-up", &["pgup"], "page up", "A screenful of layers up.", always, |app| {
+    action("layers.right", &["right"], "right", "the column to the right", always, |app| go(app, Move::Right)),
+    action("layers.page-up", &["pgup"], "page up", "a screenful of layers up", always, |app| {
         let by = app.layers.page();
         go(app, Move::Up(by))
     }),
-    action("layers.page-down", &["pgdn"], "page down", "A screenful of layers down.", always, |app| {
+    action("layers.page-down", &["pgdn"], "page down", "a screenful of layers down", always, |app| {
         let by = app.layers.page();
         go(app, Move::Down(by))
     }),
-    action("layers.top", &["home"], "top", "The head.", always, |app| go(app, Move::Top)),
-    action("layers.bottom", &["end"], "bottom", "The embedding.", always, |app| go(app, Move::Bottom)),
-    lens("layers.show-trains", &["t"], "Show what trains and what is frozen.", |app| app.layers.lens = Lens::Trains),
-    lens("layers.show-gradient", &["g"], "Show the norm of each group's gradient.", |app| {
+    action("layers.top", &["home"], "top", "go to the head", always, |app| go(app, Move::Top)),
+    action("layers.bottom", &["end"], "bottom", "go to the embedding", always, |app| go(app, Move::Bottom)),
+    lens("layers.show-trains", &["t"], "show what trains and what is frozen", |app| app.layers.lens = Lens::Trains),
+    lens("layers.show-gradient", &["g"], "show the norm of each group's gradient", |app| {
         app.layers.lens = Lens::Gradient
     }),
     lens(
         "layers.show-update",
         &["r"],
-        "Show how large each group's last change was, by the size of its weights.",
+        "show how large each group's last change was, by the size of its weights",
         |app| app.layers.lens = Lens::Update,
     ),
-    lens("layers.show-drift", &["d"], "Show how far each group is from the base.", |app| app.layers.lens = Lens::Drift),
-    lens("layers.show-rate", &["x"], "Show what the learning rate is multiplied by.", |app| {
+    lens("layers.show-drift", &["d"], "show how far each group is from the base", |app| app.layers.lens = Lens::Drift),
+    lens("layers.show-rate", &["x"], "show what the learning rate is multiplied by", |app| {
         app.layers.lens = Lens::Multiplier
     }),
-    lens("layers.show-memory", &["m"], "Show the memory that training each group takes.", |app| {
+    lens("layers.show-memory", &["m"], "show the memory that training each group takes", |app| {
         app.layers.lens = Lens::Memory
     }),
-    lens("layers.show-time", &["i"], "Show each group's share of a step.", |app| app.layers.lens = Lens::Time),
+    lens("layers.show-time", &["i"], "show each group's share of a step", |app| app.layers.lens = Lens::Time),
 ];
 
 const fn lens(name: &'static str, keys: &'static [&'static str], help: &'static str, run: fn(&mut App)) -> Action {

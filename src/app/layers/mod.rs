@@ -81,7 +81,6 @@ impl Layers {
     pub fn reports_seen(&self) -> u64 {
         self.reports.0
     }
-
     /// Lines to go with a page key.
     fn page(&self) -> usize {
         self.last_lines.get().saturating_sub(1).max(1)

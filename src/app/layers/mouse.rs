@@ -3,7 +3,7 @@
 use super::select::Place;
 use super::steer;
 use super::view::View;
-use crate::app::{App, Gesture, Pane, Pointer, Spot};
+use crate::app::{App, Gesture, Pointer, Spot};
 
 /// Lines that one notch of the wheel goes.
 const NOTCH: usize = 3;
@@ -39,8 +39,7 @@ fn place(spot: Spot) -> Option<Place> {
 
 fn press(app: &mut App, at: Place) {
     let Some(is_cursor) = View::of(app).map(|view| is_same(app.layers.cursor, at, &view)) else { return };
-    // A click that gives the pane the focus does nothing more.
-    let toggles = is_cursor && app.layers.anchor.is_none() && app.focus == Pane::Layers;
+    let toggles = is_cursor && app.layers.anchor.is_none();
     app.layers.press = Some(Press { at, toggles });
     app.layers.anchor = None;
     app.layers.cursor = at;

@@ -120,9 +120,9 @@ fn depth_in_line(facts: &[GroupFacts], trainable: &[bool], line: Option<Layer>) 
 fn carries_gradient(group: &GroupFacts, line: Option<Layer>, depth_in_line: u8) -> bool {
     let Some(line) = line else { return false };
     match group.group.layer {
-        // Nothing lies below an embedding: what it carries is the gradient of a head that is tied to it. A head's
-        // gradient for what lies below comes with the loss, whether anything there trains or not.
-        Layer::Embedding | Layer::Head => true,
+        // A head's gradient for what lies below comes with the loss, whether anything there trains or not. A tied head
+        // has no group of its own; its product counts at the last norm, which has none.
+        Layer::Norm | Layer::Head => true,
         layer if layer == line => depth(group.group.kind) < depth_in_line,
         layer => line < layer,
     }
@@ -208,9 +208,11 @@ mod tests {
     fn a_tied_head_carries_the_gradient_whatever_trains() {
         let mut facts = model();
         facts.pop();
-        facts[0].backward_input = 2.0;
-        let trainable: Vec<bool> = facts.iter().map(|facts| facts.group.layer == Layer::Block(1)).collect();
-        assert_eq!(predict(&facts, &trainable).work, 7.0 + 2.0 + 2.0 * 2.0 + 3.0 * 4.0);
+        facts.push(GroupFacts { backward_weight: 0.0, ..self::facts(Layer::Norm, Kind::Norm) });
+        let only_the_norm: Vec<bool> = facts.iter().map(|facts| facts.group.layer == Layer::Norm).collect();
+        assert_eq!(predict(&facts, &only_the_norm).work, 8.0 + 2.0);
+        let upper: Vec<bool> = facts.iter().map(|facts| facts.group.layer == Layer::Block(1)).collect();
+        assert_eq!(predict(&facts, &upper).work, 8.0 + 2.0 + 2.0 * 2.0 + 3.0 * 4.0);
     }
 
     #[test]

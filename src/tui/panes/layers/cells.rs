@@ -1,15 +1,15 @@
 //! Names, heads and cells of the grid.
 
 use super::place::{NAME, Places};
-use super::{align, center, figure, put};
+use super::{align, center, figure};
 use crate::app::layers::{Lens, Place, Reading, Readings, View, Wish, layer_name};
 use crate::app::{App, Spot};
 use crate::protocol::{Kind, Layer};
 use crate::tui::panes::Canvas;
 use crate::tui::theme::Theme;
+use crate::tui::widgets::{columns, put, skip};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use unicode_width::UnicodeWidthStr;
 
 /// Columns that a cell with a figure needs: a sign, and the figure.
 const WITH_FIGURE: u16 = figure::WIDTH as u16 + 1;
@@ -52,13 +52,7 @@ impl<'a> Cells<'a> {
         let head = self.places.head;
         let corner = Rect { width: NAME.min(head.width), ..head };
         let on_all = self.cursor == Place { row: None, column: None };
-        put(
-            canvas.buffer,
-            corner,
-            (corner.x, corner.y),
-            self.lens.name(),
-            self.over(canvas, canvas.theme.title, on_all, on_all),
-        );
+        put(canvas.buffer, corner, self.lens.name(), self.over(canvas, canvas.theme.title, on_all, on_all));
         for (column, kind) in self.view.grid.kinds.iter().enumerate().filter(|_| !head.is_empty()) {
             let area = self.places.cell_at(column, head.y);
             let is_cursor = self.cursor == Place { row: None, column: Some(column) };
@@ -78,18 +72,17 @@ impl<'a> Cells<'a> {
         let scale = self.readings.scale;
         let write = |value: f64| figure::reading(self.lens, value).trim_start().to_string();
         let (low, high) = (write(scale.low), write(scale.high));
-        let width = (low.width() + high.width() + legend.width() + 6) as u16 + COLORS;
+        let width = columns(legend) + 4 + columns(&low) + COLORS + columns(&high);
         if canvas.theme.heat.is_empty() || self.lens == Lens::Trains || width > line.width {
             return;
         }
-        let high_at = line.right().saturating_sub(high.width() as u16);
-        let colors_at = high_at.saturating_sub(COLORS + 1);
-        let low_at = colors_at.saturating_sub(low.width() as u16 + 1);
-        put(canvas.buffer, line, (low_at, line.y), &low, canvas.theme.dim);
-        put(canvas.buffer, line, (high_at, line.y), &high, canvas.theme.dim);
+        let from_right = |columns: u16| skip(line, line.width.saturating_sub(columns));
+        put(canvas.buffer, from_right(columns(&high)), &high, canvas.theme.dim);
+        let colors = from_right(columns(&high) + 1 + COLORS);
+        put(canvas.buffer, from_right(columns(&high) + 2 + COLORS + columns(&low)), &low, canvas.theme.dim);
         for step in 0..COLORS {
             let color = canvas.theme.heat(f64::from(step) / f64::from(COLORS - 1)).unwrap_or_default();
-            put(canvas.buffer, line, (colors_at + step, line.y), "■", Style::new().fg(color));
+            put(canvas.buffer, Rect { width: 1, ..skip(colors, step) }, "■", Style::new().fg(color));
         }
     }
 
@@ -98,7 +91,7 @@ impl<'a> Cells<'a> {
         let name = Rect { y, height: 1, width: NAME.saturating_sub(1).min(self.places.rows.width), ..self.places.rows };
         let is_cursor = self.cursor == Place { row: Some(row), column: None };
         let style = self.over(canvas, self.name_style(row, canvas.theme), false, is_cursor);
-        put(canvas.buffer, name, (name.x, y), &layer_name(layer), style);
+        put(canvas.buffer, name, &layer_name(layer), style);
         self.push_spot(canvas, name, Spot::Cell(row, None));
         let is_tied = layer == Layer::Head && self.view.grid.row(row).next().is_none();
         for column in 0..self.view.grid.kinds.len() {
@@ -124,7 +117,7 @@ impl<'a> Cells<'a> {
         let area = area.intersection(canvas.buffer.area);
         canvas.buffer.set_style(area, style);
         if shown.is_figure {
-            put(canvas.buffer, area, (area.x, area.y), shown.sign, style);
+            put(canvas.buffer, area, shown.sign, style);
             align(canvas.buffer, area, &shown.text, true, style);
         } else {
             center(canvas.buffer, area, &shown.text, style);
@@ -188,7 +181,7 @@ impl<'a> Cells<'a> {
     /// The multiplier that is, beside the one that was asked for, where both are short.
     fn asked_rate(&self, group: usize, wanted: f64) -> Option<String> {
         let now = self.view.multipliers.get(group).filter(|_| self.lens == Lens::Multiplier)?;
-        Some(format!("×{now}→×{wanted}")).filter(|text| text.width() <= usize::from(WITH_FIGURE))
+        Some(format!("×{now}→×{wanted}")).filter(|text| columns(text) <= WITH_FIGURE)
     }
 
     /// Lays selection and cursor over a style.
@@ -240,7 +233,7 @@ fn state(of: State, width: u16, theme: &Theme) -> Shown {
         }
         None => Vec::new(),
     };
-    let text = variants.into_iter().find(|text| text.width() <= usize::from(width));
+    let text = variants.into_iter().find(|text| columns(text) <= width);
     // Where a cell is too narrow for its figure, the heat alone is left.
     let heat = reading.filter(|_| trains && !wish.is_some()).and_then(|reading| theme.heat(reading.heat));
     let base = heat.map_or(base, |color| base.fg(color));

@@ -4,7 +4,7 @@ use super::figure::{bytes_more, three_digits};
 use crate::app::App;
 use crate::app::layers::{Change, Lens, Measured, Prospect, View, in_words};
 use crate::tui::text;
-use unicode_width::UnicodeWidthStr;
+use crate::tui::widgets::{self, fit};
 
 /// Steps for which a change is more worth telling than what the cells mean, where there is no room for both.
 const NEWS: u64 = 200;
@@ -34,7 +34,7 @@ pub fn lines(app: &App, view: &View, prospect: Option<Prospect>, lines: u16, col
     let quiet = |text: String| FootLine { text, tone: Tone::Reminder };
     let loud = |text: String| FootLine { text, tone: Tone::News };
     let ahead = match (app.mirror.refusal(), prospect) {
-        (Some(why), _) => quiet(longest(&[text_of(&why)], columns)),
+        (Some(why), _) => quiet(fit(&why, columns)),
         (None, Some(prospect)) => loud(ahead(&prospect, columns)),
         (None, None) => quiet(longest(&["the head trains with the embedding".into()], columns)),
     };
@@ -53,13 +53,9 @@ pub fn lines(app: &App, view: &View, prospect: Option<Prospect>, lines: u16, col
     }
 }
 
-fn text_of(foreign: &str) -> String {
-    foreign.chars().map(text::printable).collect()
-}
-
 /// The first of these that fits, the fullest first; nothing where none does.
-pub fn longest(variants: &[String], columns: u16) -> String {
-    variants.iter().find(|text| text.width() <= usize::from(columns)).cloned().unwrap_or_default()
+pub fn longest(variants: &[String], room: u16) -> String {
+    variants.iter().find(|text| widgets::columns(text) <= room).cloned().unwrap_or_default()
 }
 
 fn ahead(prospect: &Prospect, columns: u16) -> String {

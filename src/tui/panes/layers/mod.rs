@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::app::layers::{View, chosen_groups, prospect};
 use crate::protocol::State;
 use crate::tui::text;
+use crate::tui::widgets::{columns, put, put_right, row, skip};
 use cells::Cells;
 use foot::Tone;
 use place::{Line, Places};
@@ -21,7 +22,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::widgets::{Scrollbar, ScrollbarOrientation, ScrollbarState, StatefulWidget};
 use side::Told;
-use unicode_width::UnicodeWidthStr;
 
 /// Draws the inside of the pane. The frame around it, with what [`title`] says, is drawn already.
 pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
@@ -36,27 +36,26 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
 }
 
 /// What stands in the frame after the pane's name, in as many columns as there are.
-pub fn title(app: &App, columns: u16) -> String {
+pub fn title(app: &App, room: u16) -> String {
     let Some(view) = View::of(app) else { return String::new() };
     let cost = view.cost();
     let train = format!("{} of {} train", text::count(cost.trainable), text::count(view.parameters()));
     let step =
         cost.by(&view.full_cost()).map_or(String::new(), |ratio| format!(" · step {}×", figure::three_digits(ratio)));
     let short = format!("{} train", text::count(cost.trainable));
-    foot::longest(&[format!("{train}{step} of a full one"), format!("{train}{step}"), train, short], columns)
+    foot::longest(&[format!("{train}{step} of a full one"), format!("{train}{step}"), train, short], room)
 }
 
 fn draw_nothing(app: &App, area: Rect, canvas: &mut Canvas) {
     let doing = match app.mirror.status.as_ref().map(|status| &status.state) {
-        Some(State::Preparing(preparation)) => preparation.what.chars().map(text::printable).collect(),
-        _ => String::new(),
+        Some(State::Preparing(preparation)) => preparation.what.as_str(),
+        _ => "",
     };
     let message = "the model is not there yet";
     let line = foot::longest(&[format!("{message}: {doing}"), message.into(), "no model yet".into()], area.width);
     let line =
         if doing.is_empty() { foot::longest(&[message.into(), "no model yet".into()], area.width) } else { line };
-    let x = area.x + (area.width.saturating_sub(line.width() as u16)) / 2;
-    put(canvas.buffer, area, (x, area.y + area.height / 2), &line, canvas.theme.dim);
+    center(canvas.buffer, row(area, area.height / 2), &line, canvas.theme.dim);
 }
 
 fn draw_grid(app: &App, view: &View, area: Rect, canvas: &mut Canvas) {
@@ -86,16 +85,16 @@ fn draw_grid(app: &App, view: &View, area: Rect, canvas: &mut Canvas) {
     }
     draw_scroll_bar(&places, lines.len(), top, canvas);
     let foot = foot::lines(app, view, prospect(app, view), places.foot.height, places.foot.width);
-    for (line, y) in foot.iter().zip(places.foot.y..places.foot.bottom()) {
+    for (index, line) in (0..places.foot.height).zip(&foot) {
         let style = match line.tone {
             Tone::News => canvas.theme.text,
             Tone::Reminder | Tone::Legend => canvas.theme.dim,
             Tone::Warning => canvas.theme.warning,
         };
-        put(canvas.buffer, places.foot, (places.foot.x, y), &line.text, style);
+        put(canvas.buffer, row(places.foot, index), &line.text, style);
     }
     if let Some(line) = foot.last().filter(|line| line.tone == Tone::Legend) {
-        let last = Rect { y: places.foot.bottom().saturating_sub(1), height: 1, ..places.foot };
+        let last = row(places.foot, places.foot.height.saturating_sub(1));
         cells.draw_scale(last, &line.text, canvas);
     }
 }
@@ -112,10 +111,10 @@ fn draw_sides(
     places: &Places,
     sides: &[(side::Side, u16, u16)],
     told: &Told,
-    (row, y): (usize, u16),
+    (number, y): (usize, u16),
     canvas: &mut Canvas,
 ) {
-    let groups: Vec<usize> = view.grid.row(row).collect();
+    let groups: Vec<usize> = view.grid.row(number).collect();
     for (side, at, width) in sides.iter().filter(|_| !groups.is_empty()) {
         let area = Rect { x: places.side.saturating_add(*at), y, width: *width, height: 1 };
         let (text, style) = told.text(*side, &groups, *width, canvas.theme);
@@ -126,11 +125,11 @@ fn draw_sides(
 fn draw_frost_line(places: &Places, y: u16, canvas: &mut Canvas) {
     let width = usize::from(places.rows.width.saturating_sub(1));
     let label = if width >= 20 { " frost line " } else { "" };
-    let dashes = width.saturating_sub(label.width());
+    let dashes = width.saturating_sub(usize::from(columns(label)));
     // As far in as the cells begin, whatever the width.
     let before = dashes.min(usize::from(place::NAME));
     let line = format!("{}{label}{}", "┄".repeat(before), "┄".repeat(dashes - before));
-    put(canvas.buffer, places.rows, (places.rows.x, y), &line, canvas.theme.frozen);
+    put(canvas.buffer, Rect { y, height: 1, ..places.rows }, &line, canvas.theme.frozen);
 }
 
 fn draw_scroll_bar(places: &Places, lines: usize, top: usize, canvas: &mut Canvas) {
@@ -149,25 +148,16 @@ fn draw_scroll_bar(places: &Places, lines: usize, top: usize, canvas: &mut Canva
         .render(places.rows, canvas.buffer, &mut state);
 }
 
-/// Writes within `area` alone; what does not fit is cut.
-fn put(buffer: &mut Buffer, area: Rect, (x, y): (u16, u16), text: &str, style: Style) {
-    let area = area.intersection(buffer.area);
-    let is_inside = (area.x..area.right()).contains(&x) && (area.y..area.bottom()).contains(&y);
-    if is_inside {
-        buffer.set_stringn(x, y, text, usize::from(area.right() - x), style);
-    }
-}
-
 /// Writes at the left or the right of a line.
 fn align(buffer: &mut Buffer, area: Rect, text: &str, to_the_right: bool, style: Style) {
-    let width = u16::try_from(text.width()).unwrap_or(u16::MAX);
-    let indent = if to_the_right { area.width.saturating_sub(width) } else { 0 };
-    put(buffer, area, (area.x.saturating_add(indent), area.y), text, style);
+    if to_the_right {
+        put_right(buffer, area, text, style)
+    } else {
+        put(buffer, area, text, style)
+    };
 }
 
 /// Writes in the middle of a line.
 fn center(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
-    let width = u16::try_from(text.width()).unwrap_or(u16::MAX);
-    let indent = area.width.saturating_sub(width) / 2;
-    put(buffer, area, (area.x.saturating_add(indent), area.y), text, style);
+    put(buffer, skip(area, area.width.saturating_sub(columns(text)) / 2), text, style);
 }

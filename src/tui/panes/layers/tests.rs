@@ -24,13 +24,14 @@ fn drawn(app: &App, width: u16, height: u16) -> Drawn {
 fn drawn_with(app: &App, theme: &Theme, buffer: Rect, area: Rect) -> Drawn {
     let mut buffer = Buffer::empty(buffer);
     let (mut spots, mut cursor) = (Vec::new(), None);
+    let editor = TextArea::default();
     let mut canvas = Canvas {
         buffer: &mut buffer,
         theme,
         spots: &mut spots,
         is_focused: true,
         cursor: &mut cursor,
-        editor: &TextArea::default(),
+        editor: &editor,
     };
     draw(app, area, &mut canvas);
     let row = |y: u16| (buffer.area.x..buffer.area.right()).map(|x| buffer[(x, y)].symbol().to_string()).collect();
@@ -136,7 +137,7 @@ fn before_the_model_is_there() {
 #[test]
 fn titles_drop_whole_parts() {
     let app = testing::app(6, true, upper);
-    let titles: std::collections::BTreeSet<String> = (0..60).map(|columns| title(&app, columns)).collect();
+    let titles: std::collections::BTreeSet<String> = (0..60).map(|room| title(&app, room)).collect();
     let expected = [
         "",
         "3.41M of 6.82M train",
@@ -181,7 +182,7 @@ proptest! {
         (blocks, has_head) in (0usize..70, any::<bool>()),
         trains in any::<u64>(),
         keys in prop::collection::vec(0..ACTIONS.len(), 0..40),
-        columns in 0u16..80,
+        room in 0u16..80,
     ) {
         let mut app = testing::app(blocks, has_head, |group| trains >> (group.layer.to_string().len() % 13) & 1 == 1);
         for key in keys {
@@ -197,6 +198,6 @@ proptest! {
             prop_assert_eq!(drawn.buffer[position].symbol(), " ", "outside at {}", position);
         }
         prop_assert!(drawn.spots.iter().all(|(spot, _)| area.intersection(*spot) == *spot));
-        prop_assert!(title(&app, columns).width() <= usize::from(columns));
+        prop_assert!(columns(&title(&app, room)) <= room);
     }
 }
