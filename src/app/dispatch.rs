@@ -161,7 +161,9 @@ impl App {
     /// The connection to the host is gone.
     pub fn lost(&mut self) {
         if self.mirror.goodbye.is_none() {
-            self.message(crate::protocol::Message::Goodbye("the connection ended".into()));
+            self.message(crate::protocol::Message::Goodbye(
+                "the connection to the host ended; frostline attach comes back to it".into(),
+            ));
         }
     }
 

@@ -13,8 +13,9 @@ pub fn keys_page() -> String {
          (`keymap.toml` in the configuration folder) changes any of them: a section for each place, `\"key\" = \"action\"` \
          in it, `\"none\"` to take a key away.\n",
     );
-    // The order of help turned around: what works everywhere is read first.
-    for (scope, title) in SCOPES.iter().rev() {
+    // What works everywhere is the last group of help, where one's own pane comes first; here it is read first.
+    let (others, everywhere) = SCOPES.split_at(SCOPES.len() - 1);
+    for (scope, title) in everywhere.iter().chain(others) {
         let actions: Vec<_> = action::all().filter(|action| action.scope == *scope).collect();
         if actions.is_empty() {
             continue;

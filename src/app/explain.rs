@@ -18,8 +18,9 @@ pub struct Explanation {
 
 /// Every explanation, in the order of the docs.
 pub fn all() -> impl Iterator<Item = &'static Explanation> {
-    super::corpus::EXPLANATIONS
+    super::global::EXPLANATIONS
         .iter()
+        .chain(super::corpus::EXPLANATIONS)
         .chain(super::graphs::EXPLANATIONS)
         .chain(super::layers::EXPLANATIONS)
         .chain(super::prompt::EXPLANATIONS)

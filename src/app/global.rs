@@ -1,8 +1,9 @@
 //! What can be done everywhere: moving between panes, steering the run, and what lies over the screen.
 
 use super::action::{Action, Scope, always};
+use super::explain::{self, Explanation};
 use super::overlay::{Confirm, Overlay};
-use super::{App, Effect, Pane, explain, help::Help, palette::Palette};
+use super::{App, Effect, Pane, help::Help, palette::Palette};
 use crate::protocol::{Ask, Command, Rate, State};
 
 const fn action(
@@ -30,61 +31,95 @@ const fn on_bench(action: Action) -> Action {
 }
 
 pub const ACTIONS: &[Action] = &[
-    in_footer(on_bench(action("next-pane", &["tab"], "pane", "go to the next pane", |app| app.focus_by(1)))),
-    on_bench(action("previous-pane", &["s-tab"], "pane back", "go to the pane before", |app| app.focus_by(3))),
-    on_bench(action("corpus", &["1"], "corpus", "go to the corpus", |app| app.focus = Pane::Corpus)),
-    on_bench(action("graphs", &["2"], "graphs", "go to the graphs", |app| app.focus = Pane::Graphs)),
-    on_bench(action("layers", &["3"], "layers", "go to the layer grid", |app| app.focus = Pane::Layers)),
-    on_bench(action("prompt", &["4"], "prompt", "go to the prompt", |app| app.focus = Pane::Prompt)),
-    in_footer(on_bench(action("zoom", &["z"], "zoom", "give the focused pane the whole screen, and back", |app| {
+    in_footer(on_bench(action("next-pane", &["tab"], "pane", "Go to the next pane.", |app| app.focus_by(1)))),
+    on_bench(action("previous-pane", &["s-tab"], "pane back", "Go to the pane before.", |app| app.focus_by(3))),
+    on_bench(action("corpus", &["1"], "corpus", "Go to the corpus.", |app| app.focus = Pane::Corpus)),
+    on_bench(action("graphs", &["2"], "graphs", "Go to the graphs.", |app| app.focus = Pane::Graphs)),
+    on_bench(action("layers", &["3"], "layers", "Go to the layer grid.", |app| app.focus = Pane::Layers)),
+    on_bench(action("prompt", &["4"], "prompt", "Go to the prompt.", |app| app.focus = Pane::Prompt)),
+    in_footer(on_bench(action("zoom", &["z"], "zoom", "Give the focused pane the whole screen, and back.", |app| {
         app.zoomed = !app.zoomed
     }))),
     in_footer(action(
         "palette",
         &[":"],
         "command",
-        "any action by name, or a command such as freeze block.0-3",
+        "Run any action by name, or a command such as freeze block.0-3.",
         open_palette,
     )),
-    in_footer(action("help", &["?", "f1"], "help", "every key there is, searchable", |app| {
+    in_footer(action("help", &["?", "f1"], "help", "Show every key there is, searchable.", |app| {
         app.overlay = Some(Overlay::Help(Help::new(app)))
     })),
     on_bench(action(
         "explain",
         &["e"],
         "explain",
-        "what the cursor is on: its formula, what is normal",
+        "Say what the cursor is on: its formula, what is normal.",
         explain_cursor,
     )),
-    steering(action("pause", &["P"], "pause", "hold training after this step, or go on", pause_or_continue)),
-    steering(action("evaluate", &[], "evaluate", "measure everything that is watched, now", |app| {
+    steering(action("pause", &["P"], "pause", "Hold training after this step, or go on.", pause_or_continue)),
+    steering(action("evaluate", &[], "evaluate", "Measure everything that is watched, now.", |app| {
         app.steer(Command::Evaluate)
     })),
-    steering(action("checkpoint", &[], "checkpoint", "write a checkpoint, now", |app| app.steer(Command::Checkpoint))),
-    steering(action("undo", &["u"], "undo", "take back the last change of what trains or how fast", |app| {
+    steering(action("checkpoint", &[], "checkpoint", "Write a checkpoint, now.", |app| app.steer(Command::Checkpoint))),
+    steering(action("undo", &["u"], "undo", "Take back the last change of what trains or how fast.", |app| {
         app.steer(Command::Undo)
     })),
-    steering(action("slower", &["["], "lr ×0.5", "halve the learning rate", |app| app.steer(rate(0.5)))),
+    steering(action("slower", &["["], "lr ×0.5", "Halve the learning rate.", |app| app.steer(rate(0.5)))),
     steering(action("faster", &["]"], "lr ×2", "double the learning rate", |app| app.steer(rate(2.0)))),
-    steering(action("stop", &[], "stop", "finish the step, save, and end the run; asks first", |app| {
+    steering(action("stop", &[], "stop", "Finish the step, save, and end the run; asks first.", |app| {
         app.overlay = Some(Overlay::Confirm(Confirm::Stop))
     })),
-    action("copy-screen", &["y"], "copy", "copy the screen as text to the terminal's clipboard", |app| {
+    action("copy-screen", &["y"], "copy", "Copy the screen as text to the terminal's clipboard.", |app| {
         app.effect(Effect::CopyScreen)
     }),
-    action("export-screen", &["S"], "export", "write the screen as SVG and as text into this folder", |app| {
+    action("export-screen", &["S"], "export", "Write the screen as SVG and as text into this folder.", |app| {
         app.effect(Effect::ExportScreen)
     }),
-    action("next-theme", &[], "theme", "take the next theme", |app| app.next_theme()),
-    action("reload", &[], "reload", "read themes and keymap again", |app| app.effect(Effect::Reload)),
-    on_bench(action("guide", &["f2"], "guide", "start the guided tour, or take its next step", |app| app.guide_on())),
-    action("back", &["esc"], "back", "put away the line at the foot, then the zoom, then the guide", go_back),
-    in_footer(action("detach", &["q", "c-c"], "detach", "leave the screen; the run goes on", |app| {
+    action("next-theme", &[], "theme", "Take the next theme.", |app| app.next_theme()),
+    action("reload", &[], "reload", "Read themes and keymap again.", |app| app.effect(Effect::Reload)),
+    on_bench(action("guide", &["f2"], "guide", "Start the guided tour, or take its next step.", |app| app.guide_on())),
+    action("back", &["esc"], "back", "Put away the line at the foot, then the zoom, then the guide.", go_back),
+    in_footer(action("detach", &["q", "c-c"], "detach", "Leave the screen; the run goes on.", |app| {
         app.effect(Effect::Quit)
     })),
-    action("suspend", &["c-z"], "suspend", "go back to the shell; fg brings the screen back", |app| {
+    action("suspend", &["c-z"], "suspend", "Go back to the shell; fg brings the screen back.", |app| {
         app.effect(Effect::Suspend)
     }),
+];
+
+/// What the line at the top shows.
+pub const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        key: "lineage",
+        title: "run and phases",
+        what: "A run is one model's life. Its phases are the stages of that life: pretraining on plain text, then \
+               fine-tuning on a task. It is one model all along: a phase starts from the checkpoint that an earlier one \
+               ended in, called its base (θ*), or from new weights. The line at the top names the phases in order, the \
+               current one strong.",
+        formula: "",
+        normal: "Phases follow each other by themselves; each leaves a checkpoint.",
+        source: "",
+    },
+    Explanation {
+        key: "step",
+        title: "step",
+        what: "One update of the weights, by the gradient of the loss on one batch of text. The line at the top counts \
+               within the phase, graphs count through the whole run. Whatever is asked of a run takes effect between two \
+               steps.",
+        formula: "w ← w − η · (m̂ / (√v̂ + ε) + λ w)",
+        normal: "A small model on a laptop makes tens of steps a second, a large one takes seconds for one.",
+        source: "AdamW: Loshchilov and Hutter, Decoupled Weight Decay Regularization, arXiv:1711.05101",
+    },
+    Explanation {
+        key: "time-left",
+        title: "time left",
+        what: "How long the phase still takes at the pace of its last steps. What is changed by hand changes it: frozen \
+               layers make steps shorter.",
+        formula: "steps left × seconds of a step, smoothed",
+        normal: "It is rough in the first steps of a phase, and while lanes write. A pause makes it longer by the pause.",
+        source: "",
+    },
 ];
 
 fn needs_bench(app: &App) -> Option<String> {
@@ -102,7 +137,8 @@ fn open_palette(app: &mut App) {
 fn explain_cursor(app: &mut App) {
     match app.explained().filter(|key| explain::find(key).is_some()) {
         Some(key) => app.overlay = Some(Overlay::Explain(key)),
-        None => app.refuse("nothing to explain here: put the cursor on a figure, a lens or a setting"),
+        // From the first of them all can be reached.
+        None => app.overlay = EXPLANATIONS.first().map(|first| Overlay::Explain(first.key)),
     }
 }
 

@@ -138,7 +138,7 @@ fn what_it_reads(app: &App) -> String {
 
 fn freeze(app: &App) -> String {
     format!(
-        "Every row is a layer, the input at the bottom. ● trains. Go down to block 0 with the arrows and press {}: it \
+        "Every row is a layer, the input at the bottom; filled cells train. Go to block 0 with the arrows and press {}: it \
          freezes (❄) between two steps, while everything above goes on learning.",
         app.key_of("layers.toggle"),
     )

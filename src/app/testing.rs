@@ -113,7 +113,7 @@ pub fn welcome() -> Welcome {
     }
 }
 
-/// From the embedding up; the head is tied.
+/// From the embedding up.
 pub fn groups() -> Vec<Group> {
     let block = |index| [Kind::Attention, Kind::Mlp, Kind::Norm].map(|kind| Group::new(Layer::Block(index), kind));
     let mut groups = vec![Group::new(Layer::Embedding, Kind::Embedding)];
@@ -202,11 +202,12 @@ pub fn steps(count: u64) -> StepRecords {
 }
 
 pub fn reports(step: u64) -> GroupReports {
+    let is_frozen = |at: usize| (1..7).contains(&at);
     let report = |at: usize| GroupReport {
-        gradient_norm: if at < 7 { 0.0 } else { 0.05 * at as f32 },
-        update_ratio: if at < 7 { 0.0 } else { 2e-4 * at as f32 },
-        drift: 0.01 * at as f32,
-        steps: if at < 7 { 900 } else { step },
+        gradient_norm: if is_frozen(at) { 0.0 } else { 0.05 * (at + 1) as f32 },
+        update_ratio: if is_frozen(at) { 0.0 } else { 2e-4 * (at + 1) as f32 },
+        drift: 0.01 * (at + 1) as f32,
+        steps: if is_frozen(at) { 900 } else { step },
     };
     GroupReports { step, groups: (0..groups().len()).map(report).collect() }
 }

@@ -178,7 +178,8 @@ fn start(app: &mut App, choice: Choice, with_guide: bool) {
     let (Choice::Plan(name) | Choice::Run(name) | Choice::Corpus(name)) = &choice;
     welcome.starting = Some(format!("starting {name}"));
     welcome.failure = None;
-    welcome.path = None;
+    // A path stays until it was opened: after a failure it can be mended.
+    welcome.path.take_if(|_| !matches!(choice, Choice::Corpus(_)));
     welcome.with_guide = with_guide;
     app.effect(Effect::Start(choice));
 }
@@ -241,6 +242,9 @@ mod tests {
         assert!(app.welcome.as_ref().unwrap().failure.is_some());
         press(&mut app, "o enter / t m p q enter");
         assert_eq!(app.take_effects(), [Effect::Start(Choice::Corpus("/tmpq".into()))]);
+        app.failed_to_start(Error::new("there is no such file"));
+        press(&mut app, "backspace enter");
+        assert_eq!(app.take_effects(), [Effect::Start(Choice::Corpus("/tmp".into()))]);
     }
 
     #[test]

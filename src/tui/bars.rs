@@ -186,7 +186,9 @@ pub fn footer(app: &App, area: Rect, canvas: &mut Canvas) {
     if !app.wants_text() {
         let globals: Vec<_> = footer_keys(app, Scope::Everywhere).collect();
         let wide: u16 = globals.iter().map(key_width).sum();
-        if wide + 24 <= area.width {
+        // What is said now goes before what can be looked up.
+        let said = app.toast.as_ref().map_or(24, |toast| columns(&toast.text) + 5);
+        if wide.saturating_add(said.max(24)) < area.width {
             key_line(globals.into_iter(), skip(area, area.width - wide - 1), canvas);
             rest.width = area.width - wide - 3;
         }

@@ -20,6 +20,8 @@ pub mod widgets;
 mod workbench;
 
 #[cfg(test)]
+mod monkey_tests;
+#[cfg(test)]
 mod tests;
 
 pub use frame::{Drawn, draw};

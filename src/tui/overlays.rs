@@ -88,7 +88,7 @@ fn palette_entry(entry: &Entry, is_selected: bool, area: Rect, canvas: &mut Canv
     rest.width = rest.width.saturating_sub(put_right(canvas.buffer, area, keys, theme.key) + 1);
     let used = put(canvas.buffer, rest, sign, theme.key);
     let used = used + put(canvas.buffer, skip(rest, used), &fit(&name, rest.width.saturating_sub(used)), style);
-    let room = skip(rest, (used + 2).max(24));
+    let room = skip(rest, (used + 2).max(26));
     put(canvas.buffer, room, &fit(help, room.width), theme.dim);
     if is_selected {
         canvas.buffer.set_style(area, theme.selection);
@@ -113,7 +113,7 @@ fn draw_help(help: &Help, area: Rect, canvas: &mut Canvas) {
             HelpLine::Entry { keys, name, help } => {
                 put_right(canvas.buffer, Rect { width: place.width.min(11), ..place }, keys, canvas.theme.key);
                 let used = put(canvas.buffer, skip(place, 13), name, canvas.theme.text);
-                let room = skip(place, 13 + (used + 2).max(20));
+                let room = skip(place, 13 + (used + 2).max(24));
                 put(canvas.buffer, room, &fit(help, room.width), canvas.theme.dim);
             }
         }

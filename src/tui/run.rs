@@ -136,8 +136,7 @@ impl Bench {
             }
             if self.workbench.is_suspended {
                 terminal::suspend().what(|| "cannot set up the terminal again".into())?;
-                let size = crossterm::terminal::size().what(|| "cannot ask the terminal for its size".into())?;
-                self.workbench.come_back(size);
+                self.workbench.come_back(crossterm::terminal::size().unwrap_or(self.workbench.size()));
             }
             if self.workbench.draw(self.began.elapsed()).is_err() {
                 return Ok(Exit::TerminalGone);

@@ -6,11 +6,11 @@ use ratatui::style::{Color, Modifier};
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
-/// Size of a cell in the picture's own units: that of common monospaced fonts at 14 units.
-const CELL: (f64, f64) = (8.4, 18.0);
+/// Size of a cell in the picture's own units: that of common monospaced fonts at 14 units, so that frames have no gaps.
+const CELL: (f64, f64) = (8.4, 16.4);
 const FONT: f64 = 14.0;
 /// From the top of a cell to the line that letters stand on.
-const BASELINE: f64 = 13.5;
+const BASELINE: f64 = 13.0;
 const MARGIN: f64 = 12.0;
 
 /// A stretch of cells in a row that look alike.
@@ -44,14 +44,10 @@ pub fn render(buffer: &Buffer, theme: &Theme) -> String {
     for row in 0..buffer.area.height {
         let y = MARGIN + f64::from(row) * CELL.1;
         let stretches = stretches(buffer, row, ink, ground);
-        for stretch in stretches.iter().filter(|stretch| stretch.look.ground != ground) {
-            let (x, width) = (MARGIN + f64::from(stretch.x) * CELL.0, f64::from(stretch.width) * CELL.0);
-            let fill = hex(stretch.look.ground);
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{:.1}\" fill=\"{fill}\"/>",
-                CELL.1
-            );
+        for same in stretches.chunk_by(|one, other| one.look.ground == other.look.ground) {
+            if same[0].look.ground != ground {
+                write_ground(&mut svg, same, y);
+            }
         }
         for stretch in stretches.iter().filter(|stretch| !stretch.text.trim().is_empty()) {
             write_text(&mut svg, stretch, y + BASELINE);
@@ -59,6 +55,15 @@ pub fn render(buffer: &Buffer, theme: &Theme) -> String {
     }
     svg.push_str("</g>\n</svg>\n");
     svg
+}
+
+/// What stretches that follow each other stand on.
+fn write_ground(svg: &mut String, stretches: &[Stretch], y: f64) {
+    let width: u16 = stretches.iter().map(|stretch| stretch.width).sum();
+    let (x, width) = (MARGIN + f64::from(stretches[0].x) * CELL.0, f64::from(width) * CELL.0);
+    let (height, fill) = (CELL.1, hex(stretches[0].look.ground));
+    let _ =
+        writeln!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{fill}\"/>");
 }
 
 /// `textLength` keeps columns under each other in any font.
@@ -83,20 +88,32 @@ fn write_text(svg: &mut String, stretch: &Stretch, y: f64) {
     );
 }
 
-/// The cells of a row from left to right; words apart by more than one blank are apart, so that letters stand exactly.
+/// Characters of one kind are equally wide in any font, and can be written as one text. Others stand alone: fonts
+/// disagree about them.
+fn kind(symbol: &str) -> Option<u8> {
+    match symbol.chars().next()? {
+        ' '..='~' => Some(0),
+        '\u{2500}'..='\u{257f}' => Some(1),
+        '\u{2580}'..='\u{259f}' => Some(2),
+        '\u{2800}'..='\u{28ff}' => Some(3),
+        _ => None,
+    }
+}
+
+/// The cells of a row from left to right, in stretches of one look and one kind of character.
 fn stretches(buffer: &Buffer, row: u16, ink: [u8; 3], ground: [u8; 3]) -> Vec<Stretch> {
     let mut found: Vec<Stretch> = Vec::new();
     let mut x = 0;
     while let Some(cell) = buffer.cell((x, row)).filter(|_| x < buffer.area.width) {
         let look = look(cell, ink, ground);
         let width = u16::try_from(cell.symbol().width()).unwrap_or(1).max(1);
-        match found.last_mut().filter(|last| last.look == look) {
-            // Wide characters and pieces of pictures are placed one by one: fonts disagree most about them.
-            Some(last) if width == 1 && cell.symbol().is_ascii() && last.text.is_ascii() => {
+        let own = kind(cell.symbol());
+        match found.last_mut().filter(|last| last.look == look && own.is_some() && kind(&last.text) == own) {
+            Some(last) => {
                 last.text.push_str(cell.symbol());
                 last.width += width;
             }
-            _ => found.push(Stretch { x, width, text: cell.symbol().to_string(), look }),
+            None => found.push(Stretch { x, width, text: cell.symbol().to_string(), look }),
         }
         x += width;
     }
@@ -207,8 +224,8 @@ mod tests {
             "{svg}"
         );
         // Column 6: after six of 8.4 units.
-        assert!(svg.contains("<text x=\"62.4\" y=\"25.5\" textLength=\"16.8\""), "{svg}");
-        assert!(svg.contains("<rect x=\"12.0\" y=\"30.0\" width=\"8.4\" height=\"18.0\" fill=\"#d8dee9\"/>"), "{svg}");
+        assert!(svg.contains("<text x=\"62.4\" y=\"25.0\" textLength=\"16.8\""), "{svg}");
+        assert!(svg.contains("<rect x=\"12.0\" y=\"28.4\" width=\"8.4\" height=\"16.4\" fill=\"#d8dee9\"/>"), "{svg}");
         assert!(svg.contains("fill=\"#0e1420\" font-weight=\"bold\">x</text>"), "{svg}");
     }
 

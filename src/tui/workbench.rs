@@ -221,6 +221,11 @@ impl<W: Write> Workbench<W> {
         self.screen.show(&self.drawn)
     }
 
+    /// Columns and rows of the terminal.
+    pub fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
     /// The screen was given away and is back; it may have another size.
     pub fn come_back(&mut self, size: (u16, u16)) {
         self.is_suspended = false;
