@@ -91,7 +91,7 @@ impl Line {
     /// Where the word before the cursor begins; the spaces after it belong to it.
     fn word_before(&self) -> usize {
         let words = self.text[..self.cursor].split_word_bound_indices();
-        words.filter(|(_, word)| !word.trim().is_empty()).last().map_or(0, |(at, _)| at)
+        words.rev().find(|(_, word)| !word.trim().is_empty()).map_or(0, |(at, _)| at)
     }
 
     fn word_after(&self) -> usize {
