@@ -73,7 +73,8 @@ fn check_samples(bench: &Bench) {
         ];
         bench.json(&[&fixed[..], extra].concat()).remove(0)
     };
-    for extra in [&["--temperature", "0"][..], &["--seed", "5"]] {
+    let cuts = ["--top-k", "40", "--min-p", "0.01", "--repetition-penalty", "1.2"];
+    for extra in [&["--temperature", "0"][..], &["--seed", "5"], &cuts] {
         let report = sample(extra);
         let lanes = report["lanes"].as_array().unwrap();
         assert_eq!(lanes.len(), 3);
@@ -83,6 +84,12 @@ fn check_samples(bench: &Bench) {
         assert_eq!(report, sample(extra));
     }
     assert_ne!(sample(&["--seed", "5"]), sample(&["--seed", "6"]));
+    let text = sample(&["--seed", "5"])["lanes"][0]["text"].as_str().unwrap().to_string();
+    let middle = text.chars().nth(text.chars().count() / 2).unwrap().to_string();
+    let stopped = &sample(&["--seed", "5", "--stop", &middle])["lanes"][0];
+    assert_eq!(stopped["text"], text[..text.find(&middle).unwrap()]);
+    assert_eq!(stopped["ended"], "stop_text");
+    assert!(stopped["token_ids"].as_array().unwrap().len() < 12);
 }
 
 #[test]

@@ -83,11 +83,10 @@ pub fn press(app: &mut App, keys: &str) {
 
 /// The request that was sent last.
 pub fn last_sample(app: &mut App) -> Option<(u64, SampleAsk)> {
-    let asks = app.take_requests().into_iter().filter_map(|request| match request.ask {
+    app.take_requests().into_iter().rev().find_map(|request| match request.ask {
         Ask::Sample(ask) => Some((request.id, ask)),
         _ => None,
-    });
-    asks.last()
+    })
 }
 
 /// A text in tokens: words with the space before them.

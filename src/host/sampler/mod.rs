@@ -38,7 +38,7 @@ pub struct Sampler {
 
 impl Sampler {
     pub fn new() -> Result<Self> {
-        let pool = ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "frostline-sampler".into()).build();
+        let pool = ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "sampler".into()).build();
         Ok(Self { pool: pool.map_err(|error| error.to_string()).what(|| "cannot start the sampler".into())? })
     }
 

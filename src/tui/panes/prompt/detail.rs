@@ -4,13 +4,13 @@ use super::{Canvas, fitting, put};
 use crate::app::prompt::LaneView;
 use crate::tui::text::printable;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 /// The token, and eight alternatives.
 const MOST: u16 = 9;
 /// The widest that a token's spelling is shown.
 const SPELLING: u16 = 14;
-const EIGHTHS: [&str; 9] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
 
 /// Rows that it takes of those below a lane's head.
 pub fn rows(height: u16) -> u16 {
@@ -18,7 +18,7 @@ pub fn rows(height: u16) -> u16 {
 }
 
 /// The facts of the token, then the alternatives with a bar for their probabilities.
-pub fn draw(view: &LaneView, token: usize, area: Rect, canvas: &mut Canvas) {
+pub fn draw(view: &LaneView, token: usize, hue: Style, area: Rect, canvas: &mut Canvas) {
     let Some(sampled) = view.tokens.get(token).filter(|_| !area.is_empty()) else { return };
     let facts = [
         format!("p {}", share(sampled.probability)),
@@ -33,7 +33,7 @@ pub fn draw(view: &LaneView, token: usize, area: Rect, canvas: &mut Canvas) {
     for (row, (text, probability)) in (1..area.height).zip(&lines) {
         let area = Rect { y: area.y + row, height: 1, ..area };
         let is_chosen = chosen == Some(row as usize - 1);
-        draw_alternative(text, *probability, is_chosen, area, canvas);
+        draw_alternative((text, *probability), hue, is_chosen, area, canvas);
     }
 }
 
@@ -44,15 +44,21 @@ fn position(lines: &[(&str, f32)], text: &str, probability: f32) -> Option<usize
     equals.clone().find(|(_, (spelling, _))| *spelling == text).or_else(|| equals.next()).map(|(index, _)| index)
 }
 
-fn draw_alternative(text: &str, probability: f32, is_chosen: bool, area: Rect, canvas: &mut Canvas) {
-    let style = if is_chosen { canvas.theme.title } else { canvas.theme.text };
-    put(canvas, area, if is_chosen { "▸" } else { " " }, canvas.theme.mark);
+fn draw_alternative((text, probability): (&str, f32), hue: Style, is_chosen: bool, area: Rect, canvas: &mut Canvas) {
+    let (text_style, bar_style) = match is_chosen {
+        true => (canvas.theme.title, hue),
+        false => (canvas.theme.text, canvas.theme.dim),
+    };
+    put(canvas, area, if is_chosen { "▸" } else { " " }, hue);
     let columns = SPELLING.min(area.width.saturating_sub(10)).max(1);
-    let at = |x: u16, width: u16| Rect { x: area.x + x, width: width.min(area.width.saturating_sub(x)), ..area };
-    put(canvas, at(2, columns), &spelled(text, columns), style);
-    put(canvas, at(columns + 3, 6), &share(probability), style);
+    let at = |x: u16, width: u16| {
+        let x = x.min(area.width);
+        Rect { x: area.x + x, width: width.min(area.width - x), ..area }
+    };
+    put(canvas, at(2, columns), &spelled(text, columns), text_style);
+    put(canvas, at(columns + 3, 6), &share(probability), text_style);
     let bar = at(columns + 10, area.width);
-    put(canvas, bar, &bar_of(probability, bar.width), canvas.theme.dim);
+    put(canvas, bar, &bar_of(probability, bar.width), bar_style);
 }
 
 /// Four places: the likely and the unlikely stand under each other.
@@ -81,10 +87,11 @@ fn spelled(text: &str, columns: u16) -> String {
     cut + "…"
 }
 
-/// A bar of a share of the columns, in eighths.
+/// A bar of a share of the columns, in halves; what is above 0 has something to show.
 fn bar_of(probability: f32, columns: u16) -> String {
     let share = if probability.is_finite() { probability.clamp(0.0, 1.0) } else { 0.0 };
-    let eighths = (share * f32::from(columns) * 8.0).round() as usize;
-    let part = if eighths == 0 && share > 0.0 { EIGHTHS[1] } else { EIGHTHS[eighths % 8] };
-    if columns == 0 { String::new() } else { "█".repeat(eighths / 8) + part }
+    let halves = (share * f32::from(columns) * 2.0).round() as usize;
+    let halves = if share > 0.0 { halves.max(1) } else { halves };
+    let half = if halves % 2 == 1 { "╸" } else { "" };
+    if columns == 0 { String::new() } else { "━".repeat(halves / 2) + half }
 }

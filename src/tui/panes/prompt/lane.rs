@@ -1,7 +1,7 @@
 //! One lane: its name, where it stands, and what it writes.
 
 use super::wrap::{Line, wrap};
-use super::{Canvas, below, detail, put};
+use super::{Canvas, below, detail, put, put_wrapped};
 use crate::app::prompt::{LaneView, Progress, lane_name};
 use crate::app::{App, Spot};
 use crate::protocol::{Lane, LaneEnd};
@@ -11,7 +11,7 @@ use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
 /// Stands before the token where a lane parts from the first.
-const PARTING: char = '⑂';
+const PARTING: char = '├';
 /// Stands after what is being written.
 const WRITING: &str = "▍";
 /// A token less likely than this is shaded where the theme has no colours for more.
@@ -22,18 +22,19 @@ pub fn draw(app: &App, index: usize, area: Rect, canvas: &mut Canvas) {
     let Some(view) = app.prompt.lanes.get(index).filter(|_| !area.is_empty()) else { return };
     canvas.spots.push((area, Spot::Lane(index)));
     draw_head(app, index, view, area, canvas);
-    let mut body = below(area, 1);
-    if area.height >= 4 {
-        draw_rule(view, body, canvas);
-        body = below(body, 1);
-    }
+    let (rule, mut body) = match area.height {
+        0..4 => (Rect::ZERO, below(area, 1)),
+        _ => (Rect { y: area.y + 1, height: 1, ..area }, below(area, 2)),
+    };
+    draw_rule(view, rule, canvas);
     if let Some(token) = app.prompt.token_in(index) {
         let rows = detail::rows(body.height);
         body.height -= rows;
         let area = Rect { y: body.bottom(), height: rows, ..body };
-        detail::draw(view, token, area, canvas);
+        detail::draw(view, token, hue(view, index, canvas), area, canvas);
     }
-    draw_text(app, index, view, body, canvas);
+    let hidden = draw_text(app, index, view, body, canvas);
+    draw_hidden(hidden, rule, canvas);
 }
 
 /// The lane's own colour.
@@ -92,7 +93,8 @@ fn shortened(name: &str, columns: u16) -> String {
 fn draw_rule(view: &LaneView, area: Rect, canvas: &mut Canvas) {
     put(canvas, area, &"─".repeat(area.width as usize), canvas.theme.border);
     let parts = standing(view);
-    let room = area.width.saturating_sub(4);
+    // At its right end may stand how much is hidden.
+    let room = area.width.saturating_sub(10);
     let text = super::fitting(&parts, room);
     let style = match &view.progress {
         Progress::Ended(LaneEnd::Failed(_)) => canvas.theme.error,
@@ -131,10 +133,23 @@ fn standing(view: &LaneView) -> Vec<String> {
     parts
 }
 
-/// The answer in lines, scrolled: to its end while it is written, to the token that is looked at, or by hand.
-fn draw_text(app: &App, index: usize, view: &LaneView, area: Rect, canvas: &mut Canvas) {
+/// At the right end of the rule, how many lines are above and below what is shown.
+fn draw_hidden((above, below): (usize, usize), rule: Rect, canvas: &mut Canvas) {
+    let marks = [(above, '↑'), (below, '↓')].into_iter().filter(|(lines, _)| *lines > 0);
+    let text = marks.fold(String::new(), |text, (lines, mark)| format!("{text} {mark}{lines}"));
+    let columns = text.width() as u16 + 1;
+    if !text.is_empty() && columns + 20 < rule.width {
+        let area = Rect { x: rule.right() - columns, width: columns, ..rule };
+        put(canvas, area, &format!("{text} "), canvas.theme.dim);
+    }
+}
+
+/// The answer in lines, scrolled: to its end while it is written, to the token that is looked at, or by hand. Returns
+/// how many lines are above and below what is shown.
+fn draw_text(app: &App, index: usize, view: &LaneView, area: Rect, canvas: &mut Canvas) -> (usize, usize) {
     if let Progress::Ended(LaneEnd::Failed(why)) = &view.progress {
-        return draw_failure(why, area, canvas);
+        put_wrapped(canvas, area, why, canvas.theme.error);
+        return (0, 0);
     }
     let parting = app.prompt.parting(index);
     let (mut text, starts) = joined(view, parting);
@@ -159,13 +174,7 @@ fn draw_text(app: &App, index: usize, view: &LaneView, area: Rect, canvas: &mut 
     for (y, line) in (area.y..area.bottom()).zip(lines.iter().skip(top)) {
         looks.draw_line(line, &starts, Rect { y, height: 1, ..area }, canvas);
     }
-}
-
-fn draw_failure(why: &str, area: Rect, canvas: &mut Canvas) {
-    for (y, line) in (area.y..area.bottom()).zip(wrap(why, area.width)) {
-        let text: String = line.pieces.iter().map(|piece| piece.symbol.as_str()).collect();
-        put(canvas, Rect { y, height: 1, ..area }, &text, canvas.theme.error);
-    }
+    (top, lines.len().saturating_sub(top + room))
 }
 
 /// The text of all tokens, with the mark of the parting in it, and where each token begins.

@@ -1,6 +1,6 @@
 //! The lists that open in the place of the lanes: settings, and lanes to add.
 
-use super::{Canvas, below, put};
+use super::{Canvas, below, put, put_wrapped};
 use crate::app::line::Line;
 use crate::app::prompt::{Picker, Setting, SettingsList};
 use crate::app::{App, Spot};
@@ -16,7 +16,15 @@ const VALUES: u16 = 12;
 /// Every setting with its value; the selected one can be changed.
 pub fn draw_settings(app: &App, list: &SettingsList, area: Rect, canvas: &mut Canvas) {
     let hints = ["↑↓ choose   ←→ change   0–9 type   enter edit   esc close", "↑↓ ←→ change   esc close", "esc close"];
-    let body = draw_hint(&hints, area, canvas);
+    let mut body = draw_hint(&hints, area, canvas);
+    // What the selected one does stands beside its value, and below the list where there is no room for that.
+    let is_beside = list.setting().about().width() + usize::from(NAMES + VALUES + 4) <= area.width as usize;
+    if !is_beside && body.height as usize > Setting::ALL.len() + 2 {
+        let rows = 2;
+        body.height -= rows;
+        let about = Rect { y: body.bottom(), height: rows, ..body };
+        put_wrapped(canvas, about, list.setting().about(), canvas.theme.dim);
+    }
     for (index, row) in window(Setting::ALL.len(), list.selected, body) {
         let setting = Setting::ALL[index];
         let is_selected = index == list.selected;

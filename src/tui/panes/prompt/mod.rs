@@ -16,6 +16,7 @@ use crate::app::{App, Pane, Spot};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
+use wrap::wrap;
 
 /// A lane is not narrower where lanes stand side by side.
 const NARROWEST: u16 = 24;
@@ -60,6 +61,14 @@ fn put(canvas: &mut Canvas, area: Rect, text: &str, style: Style) -> u16 {
     }
     let (end, _) = canvas.buffer.set_stringn(area.x, area.y, text, area.width as usize, style);
     end.saturating_sub(area.x)
+}
+
+/// Writes a text in as many lines as there are.
+fn put_wrapped(canvas: &mut Canvas, area: Rect, text: &str, style: Style) {
+    for (y, line) in (area.y..area.bottom()).zip(wrap(text, area.width)) {
+        let text: String = line.pieces.iter().map(|piece| piece.symbol.as_str()).collect();
+        put(canvas, Rect { y, height: 1, ..area }, &text, style);
+    }
 }
 
 fn draw_lanes(app: &App, body: Rect, canvas: &mut Canvas) {
