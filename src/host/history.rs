@@ -138,7 +138,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use super::super::recorder::tests::{status, welcome};
+    use super::super::testing::{status, welcome};
     use super::*;
     use crate::protocol::StepRecord;
 

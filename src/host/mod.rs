@@ -19,6 +19,8 @@ mod reopen;
 pub mod sampler;
 mod server;
 mod service;
+#[cfg(test)]
+mod testing;
 mod trainer;
 
 pub use lock::{Holder, Lock};

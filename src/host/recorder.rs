@@ -249,44 +249,13 @@ impl Rates {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::super::history::History;
+    use super::super::testing::{status, welcome};
     use super::*;
-    use crate::protocol::{Evaluation, Message, Status, VERSION, Welcome};
+    use crate::protocol::{Evaluation, Message};
     use ringbuf::HeapRb;
     use ringbuf::traits::{Producer, Split};
-
-    pub fn welcome() -> Welcome {
-        Welcome {
-            version: VERSION,
-            run: "r".into(),
-            path: "/r".into(),
-            plan: String::new(),
-            phases: vec!["a".into()],
-            sources: Vec::new(),
-            device: "cpu".into(),
-            process: 1,
-        }
-    }
-
-    pub fn status() -> Status {
-        Status {
-            run: "r".into(),
-            state: State::Training,
-            phase: None,
-            step: 0,
-            learning_rate: 0.0,
-            rate_factor: 1.0,
-            groups: Vec::new(),
-            pending: Vec::new(),
-            seconds_left: None,
-            step_seconds: None,
-            resident_bytes: None,
-            sampling: 0,
-            sampling_cost: None,
-            clients: 0,
-        }
-    }
 
     #[test]
     fn steps_and_events_stand_in_the_order_in_which_they_happened() {
