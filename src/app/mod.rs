@@ -202,6 +202,7 @@ impl App {
         self.graphs.refresh(&self.mirror);
         layers::refresh(self);
         prompt::refresh(self);
+        corpus::refresh(self);
         self.settle();
     }
 

@@ -14,4 +14,5 @@ pub mod tokenizer;
 pub mod shards;
 pub mod examples;
 pub mod batches;
+pub mod view;
 pub mod world;

@@ -8,6 +8,7 @@
 
 mod answering;
 pub mod client;
+pub mod corpus;
 pub mod frame;
 mod desk;
 mod history;

@@ -121,6 +121,8 @@ pub struct TokenView {
     /// Nats; `None` where it was not asked for, or nothing comes before it.
     pub surprise: Option<f32>,
     pub learned: bool,
+    /// A mark such as the end of a text, rather than text.
+    pub is_special: bool,
 }
 
 /// Lengths of rows, in bytes and (of a sample) in tokens.

@@ -140,20 +140,23 @@ fn example(raw: Raw, files: &[SourceFile], options: &Options) -> Result<Found> {
     let file = &files[raw.file];
     let Some(row) = raw.into_row() else { return Ok(Found::Nothing) };
     let line = row.line;
-    let example = row.parse().and_then(|(row, replaced_bytes)| {
-        let example = match (&options.template, row) {
-            (Some(template), Value::Object(fields)) => template.fill(&fields),
-            (None, Value::Object(fields)) => formats::recognise(fields),
-            _ => Err("it is not a JSON object".into()),
-        };
-        Ok((example?, replaced_bytes))
-    });
+    let example =
+        row.parse().and_then(|(row, replaced_bytes)| Ok((of_record(row, options.template.as_ref())?, replaced_bytes)));
     match example {
         Ok((example, replaced_bytes)) => Ok(Found::Example(example, replaced_bytes)),
         Err(_) if options.on_broken == OnBroken::Skip => Ok(Found::Broken),
         Err(why) => Err(Error::new(format!("{}:{line} is not an example", file.path.display()))
             .because(why)
             .next(format!("{}; {SKIP_ADVICE}", formats::ADVICE))),
+    }
+}
+
+/// The example that one record makes; why it makes none.
+pub(crate) fn of_record(record: Value, template: Option<&Template>) -> Result<Example, String> {
+    match (template, record) {
+        (Some(template), Value::Object(fields)) => template.fill(&fields),
+        (None, Value::Object(fields)) => formats::recognise(fields),
+        _ => Err("it is not a JSON object".into()),
     }
 }
 
