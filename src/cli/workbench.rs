@@ -3,6 +3,7 @@
 use super::host::{self, Changes};
 use super::{Place, remote};
 use crate::app::App;
+use crate::app::graphs::Glyphs;
 use crate::app::welcome::{Choice, Choices, PresetLine, RunLine, Welcome};
 use crate::host::{client, serve_here};
 use crate::run::overview;
@@ -85,7 +86,9 @@ pub fn attach(arguments: &Attach, place: &Place) -> Result<()> {
     show(App::new(), entry, &arguments.screen, start)
 }
 
-fn show(app: App, entry: Entry, screen: &Screen, start: Starter) -> Result<()> {
+fn show(mut app: App, entry: Entry, screen: &Screen, start: Starter) -> Result<()> {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    app.graphs.glyphs = Glyphs::for_locale(&locale.unwrap_or_default());
     let folder = std::env::current_dir().what(|| "cannot find the current folder".into())?;
     let config = directories::ProjectDirs::from("", "", "frostline").map(|dirs| dirs.config_dir().to_path_buf());
     let exit = tui::run(app, entry, Options { config, theme: screen.theme.clone(), folder, start })?;

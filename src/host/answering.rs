@@ -1,13 +1,16 @@
 //! The threads that answer questions beside training: which weights they use, and what they tell the client.
 
+use super::corpus::{BatchSource, Scorer, batch_view, surprises};
+use super::history::Shared;
+use super::orders::Order;
 use super::sampler::{Sampler, Weights};
 use super::server::Service;
-use super::trainer::{self, lock};
+use super::trainer::{self, SharedShelf, lock};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
-use crate::protocol::{Answer, LaneEnd, LaneEnded, Message, SampleAnswer, SampleAsk};
-use crate::run::checkpoint;
-use crate::{Error, Result};
+use crate::protocol::{Answer, Event, Lane, LaneEnd, LaneEnded, Message, SampleAnswer, SampleAsk};
+use crate::run::{Plan, checkpoint};
+use crate::{Context, Error, Result};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -84,10 +87,7 @@ impl Weights for FromRun<'_> {
         let weights = trainer::weights(&self.0.orders, &self.0.shelf)?;
         let name = self.0.shared.lock().status.phase.as_ref().and_then(|phase| phase.base.clone());
         let name = name.map_or("new weights".into(), |path| name_of(Path::new(&path)));
-        let base = weights.base.ok_or_else(|| {
-            Error::new("the base is not at hand").because("its checkpoint is not where the phase found it")
-        })?;
-        Ok((base, name))
+        Ok((weights.base.ok_or_else(no_base)?, name))
     }
 
     fn checkpoint(&self, name: &str) -> Result<(Arc<Decoder>, Arc<Tokenizer>, String)> {
@@ -102,6 +102,46 @@ impl Weights for FromRun<'_> {
             Error::new("there is no tokenizer yet").because("the run is being prepared").next("ask again in a moment")
         })
     }
+}
+
+/// Scores text with a run's weights, on one core like lanes.
+pub fn scorer(orders: SyncSender<Order>, shelf: SharedShelf) -> Result<impl Scorer> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "surprise".into()).build();
+    let pool = pool.map_err(|error| error.to_string()).what(|| "cannot start a thread to score text".into())?;
+    Ok(move |lane: &Lane, tokens: &[u32]| {
+        let weights = trainer::weights(&orders, &shelf)?;
+        let (decoder, name) = match lane {
+            Lane::Live => (weights.live, format!("live, step {}", weights.step)),
+            Lane::Base => (weights.base.ok_or_else(no_base)?, "base θ*".to_string()),
+            Lane::Checkpoint(name) => {
+                return Err(Error::new(format!("{name} is not at hand to score text")).next("choose live or base"));
+            }
+        };
+        Ok((name, pool.install(|| surprises(&decoder, tokens))?))
+    })
+}
+
+/// Makes the batch of any step that was made or will be made in a phase that began.
+pub fn batches(shared: Arc<Shared>, plan: Plan, shelf: SharedShelf) -> impl BatchSource {
+    move |step: u64| {
+        let begun = shared.lock().events.iter().rev().find_map(|event| match event {
+            Event::Phase(phase) if phase.first_step <= step => Some((phase.phase.clone(), phase.first_step)),
+            _ => None,
+        });
+        let (phase, first) = begun.ok_or_else(|| Error::new(format!("no phase has a step {step} yet")))?;
+        let place = plan.phases.iter().position(|own| own.name == phase);
+        let preparations = lock(&shelf).preparations.clone();
+        let found =
+            place.zip(preparations).and_then(|(place, all)| Some((all.phases.get(place)?.clone(), all.tokenizer)));
+        let (data, tokenizer) = found.ok_or_else(|| {
+            Error::new("the run's data is not at hand").because("it is being read").next("ask again in a moment")
+        })?;
+        batch_view(step, &phase, &data.batches.batch(step - first)?, &tokenizer)
+    }
+}
+
+fn no_base() -> Error {
+    Error::new("the base is not at hand").because("its checkpoint is not where the phase found it")
 }
 
 /// `pretrain, step 1500`, or the folder's name where Frostline did not write it.

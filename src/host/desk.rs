@@ -2,11 +2,11 @@
 
 use super::answering::Prompt;
 use super::server::Service;
-use crate::protocol::{Ask, Message, Request};
+use crate::protocol::{Answer, Ask, CorpusAsk, Message, Request};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Where a client's requests arrive.
 pub struct Desk {
@@ -14,11 +14,15 @@ pub struct Desk {
     outbox: mpsc::Sender<Message>,
     /// Requests that still run, and how each is told to stop.
     running: Arc<Mutex<HashMap<u64, Arc<AtomicBool>>>>,
+    lookups: Arc<Semaphore>,
 }
+
+/// Questions about text that are answered at once for one client.
+const MOST_LOOKUPS: usize = 4;
 
 impl Desk {
     pub fn new(service: Arc<Service>, outbox: mpsc::Sender<Message>) -> Self {
-        Self { service, outbox, running: Arc::default() }
+        Self { service, outbox, running: Arc::default(), lookups: Arc::new(Semaphore::new(MOST_LOOKUPS)) }
     }
 
     pub async fn take(&self, request: Request) {
@@ -33,8 +37,28 @@ impl Desk {
                 let outbox = self.outbox.clone();
                 self.service.sample(Prompt { id: request.id, ask, cancel, outbox, done: Box::new(done) });
             }
+            Ask::Corpus(ask) => self.look_up(request.id, ask).await,
             ask => self.service.answer_at_once(request.id, ask, &self.outbox),
         }
+    }
+
+    /// Answers a question about text in a thread of its own; while as many as a client may have at once are being
+    /// answered, no more of its requests are read.
+    async fn look_up(&self, id: u64, ask: CorpusAsk) {
+        let Ok(permit) = self.lookups.clone().acquire_owned().await else { return };
+        let (cancel, done) = self.begin(id);
+        let (corpus, outbox) = (self.service.corpus.clone(), self.outbox.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut reply = |answer| {
+                // The thread waits for a client that does not read; one that is gone needs no more.
+                if outbox.blocking_send(Message::Answer { id, answer: Answer::Corpus(answer) }).is_err() {
+                    cancel.store(true, Ordering::Relaxed);
+                }
+            };
+            corpus.answer(&ask, &cancel, &mut reply);
+            done();
+            drop(permit);
+        });
     }
 
     /// Writes down that a request runs: how it is told to stop, and what to call when it is over.

@@ -4,8 +4,11 @@ use super::orders::Weights;
 use super::service::{Parts, spawn};
 use super::trainer::lock;
 use crate::Result;
+use crate::corpus::progress::Silent;
+use crate::corpus::tokenizer::Tokenizer;
 use crate::model::{Decoder, Selector, cost, folder};
 use crate::protocol::GroupState;
+use crate::run::data::{self, PhaseData};
 use crate::run::execute::Preparations;
 use crate::run::{Plan, checkpoint};
 use candle_core::{DType, Device};
@@ -16,7 +19,7 @@ use std::sync::Arc;
 pub fn start(parts: Parts) -> Result<Vec<std::thread::JoinHandle<()>>> {
     let reading = spawn("reading", move || {
         if let Err(error) = read(&parts) {
-            let text = format!("the run's last checkpoint cannot be read: {error}");
+            let text = format!("the run cannot be read in full: {error}");
             let mut history = parts.shared.lock();
             let step = history.status.step;
             history.events.push(crate::protocol::Event::Notice(crate::protocol::Notice { phase: None, step, text }));
@@ -35,10 +38,22 @@ fn read(parts: &Parts) -> Result<()> {
     let facts = cost::facts(&live.config, &live.parameters, rows, columns);
     let groups = groups(&parts.plan, &state.phase, &live);
     lock(&parts.shelf).last = Some(Weights { live: Arc::new(live), base, step: state.step });
-    lock(&parts.shelf).preparations = Some(Preparations { tokenizer: Arc::new(tokenizer), phases: Vec::new() });
+    let tokenizer = Arc::new(tokenizer);
+    parts.service.corpus.set_tokenizer(tokenizer.clone());
+    lock(&parts.shelf).preparations = Some(Preparations { tokenizer: tokenizer.clone(), phases: Vec::new() });
     parts.shared.lock().set_facts(facts);
     parts.service.change_status(|status| status.groups = groups);
+    parts.service.training_is_over();
+    let phases = data(parts, &tokenizer)?;
+    lock(&parts.shelf).preparations = Some(Preparations { tokenizer, phases });
     Ok(())
+}
+
+/// The data of every phase again, so that batches can be looked at; mostly out of the cache.
+fn data(parts: &Parts, tokenizer: &Tokenizer) -> Result<Vec<Arc<PhaseData>>> {
+    let (home, seed, cancel) = (&parts.work.home, parts.plan.seed, &*parts.cancel);
+    let context = data::Context { home, seed, progress: &Silent, cancel };
+    parts.plan.phases.iter().map(|phase| data::load(phase, tokenizer, &context).map(Arc::new)).collect()
 }
 
 /// The base, where it is still there.

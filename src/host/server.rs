@@ -3,13 +3,13 @@
 
 use super::HostPlace;
 use super::answering::{self, Prompt};
+use super::corpus::CorpusService;
 use super::frame;
 use super::history::{Cursor, Shared};
 use super::orders::{Order, Reply};
 use super::service::Work;
 use super::trainer::SharedShelf;
 use crate::protocol::{Answer, Ask, Command, Message, Request, VERSION};
-use crate::run::Plan;
 use crate::{Context, Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -39,7 +39,7 @@ pub struct Service {
     pub shelf: SharedShelf,
     pub cancel: Arc<AtomicBool>,
     pub sampling: Arc<AtomicU32>,
-    pub plan: Plan,
+    pub corpus: Arc<CorpusService>,
     pub work: Work,
     /// Commands that wait for the end of the step.
     pending: Mutex<Vec<(u64, String)>>,
@@ -54,8 +54,8 @@ pub struct Service {
 impl Service {
     pub fn new(
         work: &Work,
-        plan: Plan,
         shared: Arc<Shared>,
+        corpus: Arc<CorpusService>,
         orders: SyncSender<Order>,
         shelf: SharedShelf,
         sampling: Arc<AtomicU32>,
@@ -69,7 +69,7 @@ impl Service {
             shelf,
             cancel,
             sampling,
-            plan,
+            corpus,
             work: work.clone(),
             pending: Mutex::default(),
             next_pending: AtomicU64::new(0),

@@ -1,6 +1,7 @@
 //! A host from its start to its end: who takes the lock, trains or reads the run's records, and serves clients.
 
 use super::answering;
+use super::corpus::CorpusService;
 use super::history::{History, Shared};
 use super::orders::{MOST_WAITING, Order};
 use super::recorder::{Note, RING, Recorder, Tally};
@@ -82,8 +83,11 @@ impl Host {
         let shelf = SharedShelf::default();
         let sampling = Arc::new(AtomicU32::new(0));
         let cancel = Arc::new(AtomicBool::new(false));
+        let corpus = Arc::new(CorpusService::new(work.home.clone(), &plan)?);
+        corpus.set_scorer(Box::new(answering::scorer(orders.clone(), shelf.clone())?));
+        corpus.set_batches(Arc::new(answering::batches(shared.clone(), plan.clone(), shelf.clone())));
         let (service, prompts) =
-            Service::new(work, plan.clone(), shared.clone(), orders, shelf.clone(), sampling.clone(), cancel.clone());
+            Service::new(work, shared.clone(), corpus, orders, shelf.clone(), sampling.clone(), cancel.clone());
         let service = Arc::new(service);
         let parts =
             Parts { work: work.clone(), plan, shared, waiting, shelf, sampling, cancel, service: service.clone() };
@@ -190,6 +194,7 @@ fn train(parts: Parts) -> Result<Vec<std::thread::JoinHandle<()>>> {
         sampling: parts.sampling,
         cancel: parts.cancel.clone(),
         shelf: parts.shelf,
+        corpus: parts.service.corpus.clone(),
         state: Progressing::default(),
     };
     let (work, plan, service) = (parts.work, parts.plan, parts.service);

@@ -1,5 +1,6 @@
 //! The training thread's side: carries the plan out, leaves records in the ring, and takes orders between steps.
 
+use super::corpus::CorpusService;
 use super::orders::{Order, Weights};
 use super::recorder::{Note, Record};
 use crate::corpus::progress::Progress;
@@ -43,6 +44,7 @@ pub struct Trainer {
     pub sampling: Arc<AtomicU32>,
     pub cancel: Arc<AtomicBool>,
     pub shelf: SharedShelf,
+    pub corpus: Arc<CorpusService>,
     pub state: Progressing,
 }
 
@@ -167,6 +169,7 @@ impl Observer for Trainer {
 
     fn prepared(&mut self, preparations: &Preparations) {
         lock(&self.shelf).preparations = Some(preparations.clone());
+        self.corpus.set_tokenizer(preparations.tokenizer.clone());
     }
 
     fn state(&mut self, state: State) {
