@@ -1,7 +1,7 @@
 //! `frostline [PLAN|RUN]` and `frostline attach RUN`: the workbench, over a host that goes on without it.
 
 use super::host::{self, Changes};
-use super::{Place, remote};
+use super::{Place, output, remote};
 use crate::app::App;
 use crate::app::graphs::Glyphs;
 use crate::app::welcome::{Choice, Choices, PresetLine, RunLine, Welcome};
@@ -13,6 +13,8 @@ use crate::{Context, Error, Result};
 use std::io::IsTerminal;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the program is called with when it is given no command.
@@ -74,7 +76,28 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     app.welcome = Some(Welcome::new(choices(place)));
     let entry = choice.map_or(Entry::Welcome, Entry::Choice);
     let changes = Changes { run: arguments.changes.run.clone(), set: arguments.changes.set.clone() };
-    show(app, entry, &arguments.screen, starter(place.clone(), changes, arguments.foreground))
+    let hosts = arguments.foreground.then(Hosts::default);
+    show(app, entry, &arguments.screen, starter(place.clone(), changes, hosts.clone()))?;
+    hosts.map_or(Ok(()), |hosts| hosts.end())
+}
+
+/// The hosts in this process.
+#[derive(Clone, Default)]
+struct Hosts(Arc<Mutex<Vec<JoinHandle<Result<()>>>>>);
+
+impl Hosts {
+    fn add(&self, host: JoinHandle<Result<()>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(host);
+    }
+
+    /// Waits until each has finished its step and saved: they end with the workbench, which was their only client.
+    fn end(&self) -> Result<()> {
+        for host in std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
+            output::note("finishing the step and saving…");
+            host.join().map_err(|_| Error::new("the host ended in a panic"))??;
+        }
+        Ok(())
+    }
 }
 
 /// Attaches to a run that has a host, or shows one that has none as it is.
@@ -82,12 +105,13 @@ pub fn attach(arguments: &Attach, place: &Place) -> Result<()> {
     needs_terminal()?;
     remote::find(&arguments.run, place)?;
     let entry = Entry::Choice(Choice::Run(arguments.run.clone()));
-    let start = starter(place.clone(), Changes::default(), false);
+    let start = starter(place.clone(), Changes::default(), None);
     show(App::new(), entry, &arguments.screen, start)
 }
 
 fn show(mut app: App, entry: Entry, screen: &Screen, start: Starter) -> Result<()> {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
     app.graphs.glyphs = Glyphs::for_locale(&locale.unwrap_or_default());
     let folder = std::env::current_dir().what(|| "cannot find the current folder".into())?;
     let config = directories::ProjectDirs::from("", "", "frostline").map(|dirs| dirs.config_dir().to_path_buf());
@@ -141,7 +165,7 @@ fn choices(place: &Place) -> Choices {
 }
 
 /// Opens what is chosen: finds its host, or starts one.
-fn starter(place: Place, changes: Changes, foreground: bool) -> Starter {
+fn starter(place: Place, changes: Changes, hosts: Option<Hosts>) -> Starter {
     Box::new(move |choice| {
         let folder = match choice {
             Choice::Plan(name) => {
@@ -151,20 +175,20 @@ fn starter(place: Place, changes: Changes, foreground: bool) -> Starter {
             Choice::Corpus(path) => host::create(&plan::for_corpus(Path::new(&path))?, &changes, &place)?,
             Choice::Run(name) => remote::find(&name, &place)?,
         };
-        let connection = match foreground && !client::is_hosted(&folder) {
-            true => in_this_process(&folder, &place)?,
-            false => host::start(&folder, &place)?,
+        let connection = match hosts.as_ref().filter(|_| !client::is_hosted(&folder)) {
+            Some(hosts) => in_this_process(&folder, &place, hosts)?,
+            None => host::start(&folder, &place)?,
         };
         Ok(Link { requests: connection.requests, messages: connection.messages })
     })
 }
 
 /// A host in a thread of this process, over a pair of sockets.
-fn in_this_process(folder: &Path, place: &Place) -> Result<client::Connection> {
+fn in_this_process(folder: &Path, place: &Place, hosts: &Hosts) -> Result<client::Connection> {
     let failed = || "cannot start a host in this process".to_string();
     let (own, theirs) = UnixStream::pair().what(failed)?;
     let work = host::work(folder, place, Default::default());
     let serving = std::thread::Builder::new().name("host".into()).spawn(move || serve_here(&work, vec![theirs]));
-    serving.what(failed)?;
+    hosts.add(serving.what(failed)?);
     client::over(own)
 }
