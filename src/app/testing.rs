@@ -42,7 +42,64 @@ pub fn sample_app() -> App {
         app.message(message);
     }
     app.theme_names = ["frost", "paper"].map(String::from).to_vec();
+    answer_corpus(&mut app);
     app
+}
+
+/// What the corpus of the made-up run says.
+const STORIES: [&str; 4] = [
+    "Mira the miller lived by the river near Oakham. Every morning she carried two sacks of flour to the market, and \
+     every evening she came home with an empty cart.",
+    "Tam had three eggs. He gave one to his sister and one to the owl. Now Tam has one egg.",
+    "The ferryman asks a copper for every crossing, and two when the water is high.",
+    "Once there was an owl that counted the boats, and never lost its count.",
+];
+
+/// Answers what the corpus pane asked as a host would, until it asks nothing more.
+fn answer_corpus(app: &mut App) {
+    for _ in 0..8 {
+        for Request { id, ask } in app.take_requests() {
+            let answer = match ask {
+                Ask::Corpus(CorpusAsk::Page { source, .. }) => CorpusAnswer::Page(story_page(source)),
+                Ask::Corpus(CorpusAsk::Tokens { source, offset, .. }) => {
+                    CorpusAnswer::Tokens(RowTokens { source, offset, tokens: words(), weights: None, is_cut: false })
+                }
+                _ => continue,
+            };
+            app.message(Message::Answer { id, answer: Answer::Corpus(answer) });
+        }
+    }
+}
+
+fn story_page(source: String) -> CorpusPage {
+    let texts = STORIES.iter().cycle().take(24);
+    let bytes = |text: &str| text.len() as u64 + 14;
+    let rows: Vec<CorpusRow> = texts
+        .scan((0, 0), |(offset, number), text| {
+            *number += 1;
+            *offset += bytes(text);
+            Some(CorpusRow {
+                offset: *offset - bytes(text),
+                bytes: bytes(text),
+                number: Some(*number),
+                file: "train.jsonl".into(),
+                segments: vec![RowSegment { text: (*text).into(), learned: true }],
+                is_cut: false,
+                broken: None,
+            })
+        })
+        .collect();
+    let size = rows.last().map_or(0, |row| row.offset + row.bytes);
+    let facts = SourceFacts { source, files: 1, bytes: size, rows: rows.len() as u64, indexed: size };
+    CorpusPage { facts, rows, at_start: true, at_end: true }
+}
+
+/// The words of the first story, as if each were a token.
+fn words() -> Vec<TokenView> {
+    let words = STORIES[0].split_inclusive(' ').zip(5..);
+    words
+        .map(|(word, id)| TokenView { id, text: word.into(), surprise: None, learned: true, is_special: false })
+        .collect()
 }
 
 /// In the first phase, 300 steps in, nothing frozen.
