@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 const BLOCK: usize = 8 << 10;
-const NEVER: AtomicBool = AtomicBool::new(false);
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn open(path: &Path) -> View {
     let view = View::open("test", &Source::open(path).unwrap(), Reading::default());

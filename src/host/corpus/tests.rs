@@ -18,7 +18,7 @@ fn service(folder: &Path) -> CorpusService {
     std::fs::write(&text, TEXT.repeat(20)).unwrap();
     let plan_path = folder.join("plan.toml");
     let toml = format!(
-        "name = \"a\"\n[tokenizer]\nvocabulary = 300\n[model]\npreset = \"gpt2-1m\"\n[[phase]]\nname = \"pretrain\"\nobjective = \"clm\"\ncorpus = \"{}\"\nsteps = 1\n",
+        "name = \"a\"\n[tokenizer]\nvocabulary = 300\n[model]\npreset = \"gpt2-1m\"\n[[phase]]\nname = \"pretrain\"\nobjective = \"clm\"\ncorpus = \"{}\"\nsteps = 1\noptimizer = {{ learning_rate = 1e-3 }}\n",
         text.display()
     );
     std::fs::write(&plan_path, toml).unwrap();
