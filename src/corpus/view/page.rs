@@ -56,7 +56,8 @@ impl View {
             let line: String = row.segments.iter().map(|segment| segment.text.as_str()).collect();
             text = format!("{line}{}{text}", if row.is_cut { "" } else { "\n" });
         }
-        let cut = text.ceil_char_boundary(text.len().saturating_sub(bytes));
+        let wanted = text.len().saturating_sub(bytes);
+        let cut = (wanted..=text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
         Ok(text.split_off(cut))
     }
 

@@ -145,7 +145,8 @@ fn cut(mut segments: Vec<RowSegment>) -> Text {
     let (mut room, mut is_cut) = (LONGEST_TEXT, false);
     for segment in &mut segments {
         if segment.text.len() > room {
-            segment.text.truncate(segment.text.floor_char_boundary(room));
+            let end = (0..=room).rev().find(|&at| segment.text.is_char_boundary(at)).unwrap_or(0);
+            segment.text.truncate(end);
             is_cut = true;
         }
         room -= segment.text.len();
