@@ -2,6 +2,7 @@
 
 use super::{Place, interruption, output};
 use crate::host::{HostPlace, Work, client, serve};
+use crate::run::execute::check_names;
 use crate::run::folder::RunFolder;
 use crate::run::plan::{self, Overrides};
 use crate::run::{Plan, checkpoint};
@@ -78,21 +79,54 @@ pub fn open_or_create(target: &str, changes: &Changes, place: &Place) -> Result<
     }
 }
 
-/// Makes the folder of a new run.
+/// Makes the folder of a new run, once everything that it names can be opened.
 pub fn create(plan: &Plan, changes: &Changes, place: &Place) -> Result<PathBuf> {
+    check_names(plan, &place.home)?;
     Ok(RunFolder::create(&place.home, changes.run.as_deref(), plan)?.path)
 }
 
-/// Starts a host in a session of its own, unless the run has one, and connects to it.
+/// Connects to the host of a run; where it has none, one is started in a session of its own.
 pub fn start(folder: &Path, place: &Place) -> Result<client::Connection> {
-    if client::is_hosted(folder) {
-        return patiently(folder, None);
+    let since = Instant::now();
+    let mut started: Option<(Child, PathBuf)> = None;
+    loop {
+        let failed = match client::connect(folder) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        match &mut started {
+            // A host that is about to end holds the run for a moment still.
+            None if !client::is_hosted(folder) => started = Some(launch(folder, place)?),
+            None => {}
+            Some((child, log)) => {
+                if let Ok(Some(status)) = child.try_wait()
+                    && !client::is_hosted(folder)
+                {
+                    return Err(ended_at_once(status, log));
+                }
+            }
+        }
+        if since.elapsed() > START {
+            return Err(failed);
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn ended_at_once(status: std::process::ExitStatus, log: &Path) -> Error {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.trim().lines().rev().take(12).collect();
+    let said: Vec<&str> = lines.into_iter().rev().collect();
+    Error::new("the host ended at once").because(format!("{status}: {}", said.join("\n")))
+}
+
+/// Starts a host that outlives this process; what it says goes to its log.
+fn launch(folder: &Path, place: &Place) -> Result<(Child, PathBuf)> {
     let host_place = HostPlace::of(folder);
     host_place.create()?;
     let log_path = host_place.log();
     let failed = || format!("cannot start a host for {}", folder.display());
-    let log = std::fs::File::create(&log_path).what(failed)?;
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(&log_path).what(failed)?;
     let program = std::env::current_exe().what(failed)?;
     let child = Command::new(program)
         .args(["--device", &place.device_name, "--home"])
@@ -104,27 +138,5 @@ pub fn start(folder: &Path, place: &Place) -> Result<client::Connection> {
         .stderr(log)
         .spawn()
         .what(failed)?;
-    patiently(folder, Some((child, log_path)))
-}
-
-/// Connects as soon as the host can be reached; one that ended instead is an error with the end of its log.
-fn patiently(folder: &Path, mut started: Option<(Child, PathBuf)>) -> Result<client::Connection> {
-    let since = Instant::now();
-    loop {
-        let failed = match client::connect(folder) {
-            Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
-        if let Some((child, log)) = &mut started
-            && let Ok(Some(status)) = child.try_wait()
-            && !client::is_hosted(folder)
-        {
-            let log = std::fs::read_to_string(log).unwrap_or_default();
-            return Err(Error::new("the host ended at once").because(format!("{status}: {}", log.trim())));
-        }
-        if since.elapsed() > START {
-            return Err(failed);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    Ok((child, log_path))
 }

@@ -116,14 +116,15 @@ fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// A flag that Ctrl-C, SIGTERM and a lost terminal set; a second signal ends the process at once.
+/// A flag that Ctrl-C, SIGTERM and a lost terminal set; a second Ctrl-C ends the process at once.
 fn interruption() -> Result<std::sync::Arc<std::sync::atomic::AtomicBool>> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let failed = |error: std::io::Error| Error::new("cannot listen for Ctrl-C").because(error);
+    // A terminal that goes away may say so twice: only a person's second Ctrl-C is meant.
+    signal_hook::flag::register_conditional_shutdown(SIGINT, 130, flag.clone()).map_err(failed)?;
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone())
-            .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
-            .map_err(|error| Error::new("cannot listen for Ctrl-C").because(error))?;
+        signal_hook::flag::register(signal, flag.clone()).map_err(failed)?;
     }
     Ok(flag)
 }

@@ -3,15 +3,15 @@
 use super::output::{self, lay_out, number, table};
 use super::{Place, output::count};
 use crate::host::client::{self, Connection};
-use crate::model::{Selector, folder};
+use crate::model::folder;
 use crate::protocol::{Answer, Ask, Command, GroupState, Message, Request, State, Status};
 use crate::run::overview::{self, Overview};
-use crate::run::{checkpoint, plan};
+use crate::run::{checkpoint, plan, records, steering};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long a host may take for its first words.
 const FIRST_WORDS: Duration = Duration::from_secs(10);
@@ -83,10 +83,11 @@ fn line(overview: Overview) -> Line {
 
 /// The state of a run without a host.
 pub fn resting(overview: &Overview) -> &'static str {
-    match (overview.is_finished, &overview.phase) {
-        (true, _) => State::Finished.name(),
-        (false, Some(_)) => State::Stopped.name(),
-        (false, None) => "not begun",
+    match (overview.is_finished, &overview.failure, overview.step) {
+        (true, ..) => State::Finished.name(),
+        (false, Some(_), _) => "failed",
+        (false, None, 0) => "not begun",
+        (false, None, _) => State::Stopped.name(),
     }
 }
 
@@ -120,7 +121,7 @@ pub fn ago(seconds: u64) -> String {
 }
 
 /// What a host says of its run.
-fn status_of_host(run: &std::path::Path) -> Result<Status> {
+fn status_of_host(run: &Path) -> Result<Status> {
     let connection = client::connect(run)?;
     loop {
         match connection.messages.recv_timeout(FIRST_WORDS) {
@@ -134,20 +135,27 @@ fn status_of_host(run: &std::path::Path) -> Result<Status> {
 
 pub fn status(arguments: &One, place: &Place) -> Result<()> {
     let folder = find(&arguments.run, place)?;
-    let (state, phase, step, groups, rate) = match client::is_hosted(&folder) {
+    let (state, phase, step, groups, rate, failure) = match client::is_hosted(&folder) {
         true => {
             let status = status_of_host(&folder)?;
             let phase = status.phase.map(|phase| phase.name);
-            (status.state.name(), phase, status.step, status.groups, status.learning_rate)
+            let (name, failure) = (
+                status.state.name(),
+                match status.state {
+                    State::Failed(why) => Some(why),
+                    _ => None,
+                },
+            );
+            (name, phase, status.step, status.groups, status.learning_rate, failure)
         }
         false => {
             let overview = overview::of(&folder).ok_or_else(|| Error::new("the run's plan cannot be read"))?;
-            let groups = groups_at_rest(&folder, overview.phase.as_deref());
+            let groups = groups_at_rest(&folder, overview.phase.as_deref()).unwrap_or_default();
             let state = resting(&overview);
-            (state, overview.phase, overview.step, groups, overview.learning_rate.unwrap_or(0.0))
+            (state, overview.phase, overview.step, groups, overview.learning_rate.unwrap_or(0.0), overview.failure)
         }
     };
-    let run = folder.file_name().map_or(arguments.run.clone(), |name| name.to_string_lossy().into_owned());
+    let run = name_of(&folder);
     if arguments.json {
         let group = |state: &GroupState| {
             json!({"layer": state.group.layer.to_string(), "kind": state.group.kind.to_string(),
@@ -155,25 +163,24 @@ pub fn status(arguments: &One, place: &Place) -> Result<()> {
         };
         let groups: Vec<_> = groups.iter().map(group).collect();
         return output::write_json(&json!({
-            "run": run, "phase": phase, "step": step, "state": state, "groups": groups, "learning_rate": rate
+            "run": run, "phase": phase, "step": step, "state": state, "groups": groups, "learning_rate": rate,
+            "failure": failure
         }));
     }
     let frozen: Vec<String> = groups.iter().filter(|g| !g.trainable).map(|g| g.group.to_string()).collect();
     let frozen = if frozen.is_empty() { "nothing".into() } else { frozen.join(" ") };
     let phase = phase.unwrap_or_else(|| "no phase yet".into());
-    output::show(&format!("{run}: {state} · {phase} · step {step} · rate {} · frozen: {frozen}\n", number(rate)))
+    let why = failure.map_or(String::new(), |why| format!("{why}\n"));
+    output::show(&format!("{run}: {state} · {phase} · step {step} · rate {} · frozen: {frozen}\n{why}", number(rate)))
 }
 
-/// What trains in a run that nobody trains, as its plan has it.
-fn groups_at_rest(folder_of_run: &std::path::Path, phase: Option<&str>) -> Vec<GroupState> {
-    let Ok(Some((path, _))) = checkpoint::list(folder_of_run).map(|mut found| found.pop()) else { return Vec::new() };
-    let plan = plan::load(&folder_of_run.join("plan.toml").to_string_lossy(), &plan::Overrides::default());
-    let frozen = plan.ok().and_then(|plan| plan.phases.into_iter().find(|own| Some(own.name.as_str()) == phase));
-    let frozen = frozen.map_or(Vec::new(), |phase| phase.frozen);
-    let selectors: Vec<Selector> = frozen.iter().filter_map(|text| text.parse().ok()).collect();
-    let groups = folder::read_config(&path).map(|config| config.groups()).unwrap_or_default();
-    let trainable = |group| !selectors.iter().any(|selector| selector.matches(group));
-    groups.into_iter().map(|group| GroupState { group, trainable: trainable(group), multiplier: 1.0 }).collect()
+/// What trained in the end in a run that nobody trains.
+fn groups_at_rest(run: &Path, phase: Option<&str>) -> Option<Vec<GroupState>> {
+    let (path, _) = checkpoint::list(run).ok()?.pop()?;
+    let plan = plan::load(&run.join("plan.toml").to_string_lossy(), &plan::Overrides::default()).ok()?;
+    let phase = plan.phases.iter().find(|own| Some(own.name.as_str()) == phase)?;
+    let groups = folder::read_config(&path).ok()?.groups();
+    Some(steering::from_records(groups, phase, &records::journal(run).ok()?).states())
 }
 
 /// Connects to a run that must be hosted.
@@ -181,17 +188,21 @@ fn connect(run: &str, place: &Place) -> Result<Connection> {
     let folder = find(run, place)?;
     match client::is_hosted(&folder) {
         true => client::connect(&folder),
-        false => Err(Error::new(format!("the run {run} has no host")).because("nobody trains it or shows it now")),
+        false => Err(Error::new(format!("the run {run} has no host"))
+            .because("nobody trains it or shows it now")
+            .next(format!("open it with `frostline {run}`"))),
     }
 }
 
-/// Asks, and waits for the answer.
-fn ask(connection: &Connection, ask: Ask) -> Result<Answer> {
+/// Asks, and waits for the answer; also says what the run's status was by then.
+fn ask(connection: &Connection, ask: Ask) -> Result<(Answer, Option<Status>)> {
+    let mut status = None;
     let gone = || Error::new("the host went away before it answered");
     connection.requests.send(Request { id: 1, ask }).map_err(|_| gone())?;
     loop {
         match connection.messages.recv() {
-            Ok(Message::Answer { answer, .. }) => return Ok(answer),
+            Ok(Message::Answer { answer, .. }) => return Ok((answer, status)),
+            Ok(Message::Status(new)) => status = Some(*new),
             Ok(Message::Goodbye(why)) => return Err(gone().because(why)),
             Ok(_) => {}
             Err(_) => return Err(gone()),
@@ -202,7 +213,7 @@ fn ask(connection: &Connection, ask: Ask) -> Result<Answer> {
 pub fn send(arguments: &Send, place: &Place) -> Result<()> {
     let text = arguments.command.join(" ");
     let command: Command = text.parse()?;
-    let answer = ask(&connect(&arguments.run, place)?, Ask::Steer(command))?;
+    let (answer, _) = ask(&connect(&arguments.run, place)?, Ask::Steer(command))?;
     match answer {
         Answer::Applied { step, effect } if arguments.json => {
             output::write_json(&json!({"applied_at_step": step, "effect": effect}))
@@ -219,10 +230,10 @@ pub fn send(arguments: &Send, place: &Place) -> Result<()> {
 }
 
 pub fn stop(arguments: &One, place: &Place) -> Result<()> {
+    let folder = find(&arguments.run, place)?;
     let connection = connect(&arguments.run, place)?;
-    ask(&connection, Ask::Stop)?;
+    let (_, mut status) = ask(&connection, Ask::Stop)?;
     // The host's last words come after everything that it recorded.
-    let mut status = None;
     for message in connection.messages.iter() {
         match message {
             Message::Status(new) => status = Some(*new),
@@ -230,9 +241,18 @@ pub fn stop(arguments: &One, place: &Place) -> Result<()> {
             _ => {}
         }
     }
-    let (step, state) = status.map_or((0, "stopped".into()), |status| (status.step, status.state.name().to_string()));
-    if arguments.json {
-        return output::write_json(&json!({"run": arguments.run, "step": step, "state": state}));
+    let since = Instant::now();
+    while client::is_hosted(&folder) && since.elapsed() < FIRST_WORDS {
+        std::thread::sleep(Duration::from_millis(10));
     }
-    output::show(&format!("{} {state} after step {step}\n", arguments.run))
+    let (step, state) = status.map_or((0, "stopped"), |status| (status.step, status.state.name()));
+    let run = name_of(&folder);
+    if arguments.json {
+        return output::write_json(&json!({"run": run, "step": step, "state": state}));
+    }
+    output::show(&format!("{run} {state} after step {step}\n"))
+}
+
+fn name_of(run: &Path) -> String {
+    run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

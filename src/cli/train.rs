@@ -81,7 +81,7 @@ impl Observer for Screen {
             Event::Notice(notice) => self.say(&format!("  note: {}", notice.text)),
             Event::Steered(steered) => self.say(&format!("  step {}: {}", steered.step, steered.change.effect)),
             Event::Checkpoint(saved) => self.say(&format!("  saved {}", saved.path)),
-            Event::Finished(_) => self.end_bar(),
+            Event::Failed(_) | Event::Finished(_) => self.end_bar(),
         }
     }
 }

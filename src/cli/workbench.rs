@@ -188,7 +188,7 @@ fn in_this_process(folder: &Path, place: &Place, hosts: &Hosts) -> Result<client
     let failed = || "cannot start a host in this process".to_string();
     let (own, theirs) = UnixStream::pair().what(failed)?;
     let work = host::work(folder, place, Default::default());
-    let serving = std::thread::Builder::new().name("host".into()).spawn(move || serve_here(&work, vec![theirs]));
+    let serving = std::thread::Builder::new().name("host".into()).spawn(move || serve_here(&work, theirs));
     hosts.add(serving.what(failed)?);
     client::over(own)
 }

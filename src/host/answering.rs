@@ -26,22 +26,27 @@ pub struct Prompt {
     pub ask: SampleAsk,
     pub cancel: Arc<AtomicBool>,
     pub outbox: mpsc::Sender<Message>,
+    /// Room in the outbox for the end of each lane: it is told whatever else is not read.
+    pub ends: Vec<mpsc::OwnedPermit<Message>>,
     /// Called when all is said.
     pub done: Box<dyn FnOnce() + Send + Sync>,
 }
 
 impl Prompt {
-    fn say(&self, answer: SampleAnswer) {
+    fn say(&mut self, answer: SampleAnswer) {
+        let is_end = matches!(answer, SampleAnswer::Ended(_));
         let message = Message::Answer { id: self.id, answer: Answer::Sample(answer) };
-        // A client that does not read what it asked for does not want it: the sampler waits for nobody.
-        if self.outbox.try_send(message).is_err() {
-            self.cancel.store(true, Ordering::Relaxed);
+        match if is_end { self.ends.pop() } else { None } {
+            Some(room) => drop(room.send(message)),
+            // A client that does not read what it asked for does not want it: the sampler waits for nobody.
+            None if self.outbox.try_send(message).is_err() => self.cancel.store(true, Ordering::Relaxed),
+            None => {}
         }
     }
 
     /// Says of every lane that it cannot be answered.
-    pub fn refuse(self, why: &str) {
-        for lane in 0..self.ask.lanes.len() as u32 {
+    pub fn refuse(mut self, why: &str) {
+        for lane in 0..self.ask.lanes.len().max(1) as u32 {
             self.say(SampleAnswer::Ended(LaneEnded { lane, why: LaneEnd::Failed(why.into()), tokens_per_second: 0.0 }));
         }
         (self.done)();
@@ -56,7 +61,7 @@ pub fn prompts() -> (SyncSender<Prompt>, Receiver<Prompt>) {
 /// Answers prompts until the service is gone.
 pub fn answer_prompts(service: &Weak<Service>, prompts: &Receiver<Prompt>) {
     let sampler = Sampler::new();
-    for prompt in prompts {
+    for mut prompt in prompts {
         let Some(service) = service.upgrade() else { return };
         let sampler = match &sampler {
             Ok(sampler) => sampler,
@@ -67,8 +72,8 @@ pub fn answer_prompts(service: &Weak<Service>, prompts: &Receiver<Prompt>) {
         };
         let lanes = prompt.ask.lanes.len() as u32;
         service.count_sampling(|count| count + lanes);
-        let cancel = prompt.cancel.clone();
-        sampler.answer(&prompt.ask, &FromRun(&service), &cancel, &mut |answer| prompt.say(answer));
+        let (ask, cancel) = (prompt.ask.clone(), prompt.cancel.clone());
+        sampler.answer(&ask, &FromRun(&service), &cancel, &mut |answer| prompt.say(answer));
         service.count_sampling(|count| count.saturating_sub(lanes));
         (prompt.done)();
     }
@@ -84,10 +89,9 @@ impl Weights for FromRun<'_> {
     }
 
     fn base(&self) -> Result<(Arc<Decoder>, String)> {
-        let weights = trainer::weights(&self.0.orders, &self.0.shelf)?;
         let name = self.0.shared.lock().status.phase.as_ref().and_then(|phase| phase.base.clone());
         let name = name.map_or("new weights".into(), |path| name_of(Path::new(&path)));
-        Ok((weights.base.ok_or_else(no_base)?, name))
+        Ok((lock(&self.0.shelf).base.clone().ok_or_else(no_base)?, name))
     }
 
     fn checkpoint(&self, name: &str) -> Result<(Arc<Decoder>, Arc<Tokenizer>, String)> {
@@ -109,10 +113,12 @@ pub fn scorer(orders: SyncSender<Order>, shelf: SharedShelf) -> Result<impl Scor
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "surprise".into()).build();
     let pool = pool.map_err(|error| error.to_string()).what(|| "cannot start a thread to score text".into())?;
     Ok(move |lane: &Lane, tokens: &[u32]| {
-        let weights = trainer::weights(&orders, &shelf)?;
         let (decoder, name) = match lane {
-            Lane::Live => (weights.live, format!("live, step {}", weights.step)),
-            Lane::Base => (weights.base.ok_or_else(no_base)?, "base θ*".to_string()),
+            Lane::Live => {
+                let weights = trainer::weights(&orders, &shelf)?;
+                (weights.live, format!("live, step {}", weights.step))
+            }
+            Lane::Base => (lock(&shelf).base.clone().ok_or_else(no_base)?, "base θ*".to_string()),
             Lane::Checkpoint(name) => {
                 return Err(Error::new(format!("{name} is not at hand to score text")).next("choose live or base"));
             }
@@ -141,7 +147,9 @@ pub fn batches(shared: Arc<Shared>, plan: Plan, shelf: SharedShelf) -> impl Batc
 }
 
 fn no_base() -> Error {
-    Error::new("the base is not at hand").because("its checkpoint is not where the phase found it")
+    Error::new("the base is not at hand")
+        .because("no phase has begun yet, or its checkpoint is no longer there")
+        .next("wait until training begins, or choose another lane")
 }
 
 /// `pretrain, step 1500`, or the folder's name where Frostline did not write it.

@@ -2,7 +2,7 @@
 
 use super::answering::Prompt;
 use super::server::Service;
-use crate::protocol::{Answer, Ask, CorpusAsk, Message, Request};
+use crate::protocol::{Answer, Ask, CorpusAnswer, CorpusAsk, Message, Request};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,45 +19,73 @@ pub struct Desk {
 
 /// Questions about text that are answered at once for one client.
 const MOST_LOOKUPS: usize = 4;
+/// Requests of one client that may run or wait at once.
+const MOST_WAITING: usize = 64;
+/// As many lanes as the sampler takes.
+const MOST_LANES: usize = 8;
 
 impl Desk {
     pub fn new(service: Arc<Service>, outbox: mpsc::Sender<Message>) -> Self {
         Self { service, outbox, running: Arc::default(), lookups: Arc::new(Semaphore::new(MOST_LOOKUPS)) }
     }
 
+    /// Takes a request. Room for its answer is kept from the start: a client that does not read what it asked for is
+    /// not read either.
     pub async fn take(&self, request: Request) {
-        match request.ask {
+        let Request { id, ask } = request;
+        match ask {
             Ask::Cancel(id) => {
                 if let Some(cancel) = self.running().get(&id) {
                     cancel.store(true, Ordering::Relaxed);
                 }
             }
             Ask::Sample(ask) => {
-                let (cancel, done) = self.begin(request.id);
+                let lanes = ask.lanes.len().clamp(1, MOST_LANES);
+                let Some(ends) = self.room(lanes).await else { return };
+                let (cancel, done) = self.begin(id);
                 let outbox = self.outbox.clone();
-                self.service.sample(Prompt { id: request.id, ask, cancel, outbox, done: Box::new(done) });
+                self.service.sample(Prompt { id, ask, cancel, outbox, ends, done: Box::new(done) });
             }
-            Ask::Corpus(ask) => self.look_up(request.id, ask).await,
-            ask => self.service.answer_at_once(request.id, ask, &self.outbox),
+            Ask::Corpus(ask) => self.look_up(id, ask),
+            ask => {
+                let Some(room) = self.room(1).await.and_then(|mut rooms| rooms.pop()) else { return };
+                self.service.answer_at_once(ask, move |answer| drop(room.send(Message::Answer { id, answer })));
+            }
         }
     }
 
-    /// Answers a question about text in a thread of its own; while as many as a client may have at once are being
-    /// answered, no more of its requests are read.
-    async fn look_up(&self, id: u64, ask: CorpusAsk) {
-        let Ok(permit) = self.lookups.clone().acquire_owned().await else { return };
+    /// Room for so many answers; `None` once the client is gone.
+    async fn room(&self, answers: usize) -> Option<Vec<mpsc::OwnedPermit<Message>>> {
+        let mut rooms = Vec::with_capacity(answers);
+        for _ in 0..answers {
+            rooms.push(self.outbox.clone().reserve_owned().await.ok()?);
+        }
+        Some(rooms)
+    }
+
+    /// Answers a question about text in a thread of its own, when one is free for this client.
+    fn look_up(&self, id: u64, ask: CorpusAsk) {
         let (cancel, done) = self.begin(id);
-        let (corpus, outbox) = (self.service.corpus.clone(), self.outbox.clone());
-        tokio::task::spawn_blocking(move || {
-            let mut reply = |answer| {
+        let (corpus, outbox, lookups) = (self.service.corpus.clone(), self.outbox.clone(), self.lookups.clone());
+        let waiting = self.running().len() > MOST_WAITING;
+        tokio::spawn(async move {
+            if waiting {
+                let answer = Answer::Corpus(CorpusAnswer::Failed("too many questions wait already".into()));
+                let _ = outbox.send(Message::Answer { id, answer }).await;
+                return done();
+            }
+            let Ok(permit) = lookups.acquire_owned().await else { return };
+            tokio::task::spawn_blocking(move || {
                 // The thread waits for a client that does not read; one that is gone needs no more.
-                if outbox.blocking_send(Message::Answer { id, answer: Answer::Corpus(answer) }).is_err() {
-                    cancel.store(true, Ordering::Relaxed);
-                }
-            };
-            corpus.answer(&ask, &cancel, &mut reply);
-            done();
-            drop(permit);
+                let mut reply = |answer| {
+                    if outbox.blocking_send(Message::Answer { id, answer: Answer::Corpus(answer) }).is_err() {
+                        cancel.store(true, Ordering::Relaxed);
+                    }
+                };
+                corpus.answer(&ask, &cancel, &mut reply);
+                done();
+                drop(permit);
+            });
         });
     }
 

@@ -4,6 +4,10 @@ use super::HostPlace;
 use crate::{Context, Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::time::{Duration, Instant};
+
+/// How long a lock that is held is tried again.
+const MOMENT: Duration = Duration::from_millis(300);
 
 /// Held for as long as it lives.
 #[derive(Debug)]
@@ -23,6 +27,11 @@ impl Lock {
     /// Takes the lock of a run, and writes down who has it. The folder must be there.
     pub fn take(place: &HostPlace) -> Result<Lock> {
         let mut file = open(place)?;
+        let since = Instant::now();
+        // Whoever looks who has it holds it for a moment.
+        while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && since.elapsed() < MOMENT {
+            std::thread::sleep(MOMENT / 20);
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

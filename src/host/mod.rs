@@ -26,4 +26,4 @@ mod trainer;
 
 pub use lock::{Holder, Lock};
 pub use place::HostPlace;
-pub use service::{Work, end_state, plan_of, serve, serve_here};
+pub use service::{Work, serve, serve_here};

@@ -20,7 +20,6 @@ pub enum Order {
 #[derive(Clone)]
 pub struct Weights {
     pub live: Arc<Decoder>,
-    pub base: Option<Arc<Decoder>>,
     pub step: u64,
 }
 
@@ -46,5 +45,11 @@ impl Drop for Reply {
         if let Some(send) = self.send.take() {
             send(Answer::Refused("training is over".into()));
         }
+    }
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reply")
     }
 }

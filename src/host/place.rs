@@ -15,6 +15,8 @@ pub struct HostPlace {
 
 impl HostPlace {
     pub fn of(run: &Path) -> Self {
+        // However the path is spelled, the socket is the same.
+        let run = std::fs::canonicalize(run).or_else(|_| std::path::absolute(run)).unwrap_or(run.to_path_buf());
         Self { folder: run.join("host") }
     }
 

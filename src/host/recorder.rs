@@ -2,7 +2,8 @@
 //! history that clients read. The training thread never waits for it.
 
 use super::history::Shared;
-use crate::protocol::{Event, GroupFacts, GroupReports, GroupState, Notice, Phase, State, StepRecord};
+use super::orders::Reply;
+use crate::protocol::{Answer, Event, GroupFacts, GroupReports, GroupState, Notice, Phase, State, StepRecord};
 use crate::run::folder::Metrics;
 use crate::run::memory;
 use ringbuf::HeapCons;
@@ -21,6 +22,8 @@ const PERIOD: Duration = Duration::from_millis(40);
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
     pub step: StepRecord,
+    /// The place of its phase in the plan.
+    pub phase: u32,
     /// Whether lanes were writing meanwhile.
     pub sampling: bool,
 }
@@ -34,6 +37,8 @@ pub enum Note {
     Phase(Phase, Vec<GroupFacts>),
     Groups(Vec<GroupState>, f64),
     Reports(GroupReports),
+    /// A command was carried out: everything that came of it was noted before.
+    Answer(Reply, Answer),
     /// The recorder writes the metrics from now on.
     Metrics(Metrics),
 }
@@ -47,6 +52,8 @@ pub struct Recorder {
     pub lost: Arc<AtomicU64>,
     /// Set when training is over and everything is in the ring.
     pub done: Arc<AtomicBool>,
+    /// The names of the plan's phases.
+    pub phases: Vec<String>,
     pub state: Tally,
 }
 
@@ -55,10 +62,9 @@ pub struct Recorder {
 pub struct Tally {
     metrics: Option<Metrics>,
     phase: Option<Phase>,
-    /// Names of phases by their first step, to write beside steps.
     rates: Rates,
     lost: u64,
-    memory_read: Option<Instant>,
+    looked_at: Option<Instant>,
     /// Why the metrics can no longer be written.
     failed: Option<String>,
 }
@@ -82,7 +88,7 @@ impl Recorder {
             if over {
                 return;
             }
-            std::thread::sleep(PERIOD);
+            std::thread::park_timeout(PERIOD);
         }
     }
 
@@ -99,7 +105,7 @@ impl Recorder {
         }
         self.steps_up_to(u64::MAX);
         self.report_losses();
-        self.read_memory() || anything
+        self.once_a_second() || anything
     }
 
     fn steps_up_to(&mut self, last: u64) {
@@ -107,7 +113,7 @@ impl Recorder {
         while let Some(record) = self.ring.try_peek().filter(|record| record.step.step <= last).copied() {
             self.ring.skip(1);
             self.state.rates.add(&record, self.state.phase.as_ref());
-            self.write_step(&record.step);
+            self.write_step(&record);
             batch.push(record.step);
         }
         let Some(newest) = batch.last().copied() else { return };
@@ -138,11 +144,24 @@ impl Recorder {
                 self.change(|status| (status.phase, status.seconds_left) = (Some(phase), None));
                 self.shared.lock().set_facts(facts);
             }
-            Note::Groups(groups, factor) => {
-                self.change(|status| (status.groups, status.rate_factor) = (groups, factor))
+            Note::Groups(groups, factor) => self.groups(groups, factor),
+            Note::Answer(reply, answer) => {
+                if let Answer::Applied { step, .. } = &answer {
+                    self.steps_up_to(*step);
+                }
+                self.shared.touch();
+                reply.answer(answer);
             }
             Note::Reports(reports) => self.shared.lock().report(reports),
         }
+    }
+
+    /// Rates of before do not count for what trains now.
+    fn groups(&mut self, groups: Vec<GroupState>, factor: f64) {
+        if self.shared.lock().status.groups != groups {
+            self.state.rates = Rates::default();
+        }
+        self.change(|status| (status.groups, status.rate_factor) = (groups, factor));
     }
 
     fn change(&self, change: impl FnOnce(&mut crate::protocol::Status)) {
@@ -152,8 +171,9 @@ impl Recorder {
         history.set_status(status);
     }
 
-    fn write_step(&mut self, step: &StepRecord) {
-        let phase = self.state.phase.as_ref().map_or(String::new(), |phase| phase.name.clone());
+    fn write_step(&mut self, record: &Record) {
+        let step = &record.step;
+        let phase = self.phases.get(record.phase as usize).cloned().unwrap_or_default();
         self.write(&Event::Step(crate::protocol::Step {
             phase,
             step: step.step,
@@ -172,10 +192,22 @@ impl Recorder {
             Event::Step(_) | Event::Evaluation(_) => metrics.record(event),
             _ => metrics.flush(),
         };
-        if let Err(error) = written
-            && self.state.failed.replace(error.to_string()).is_none()
-        {
-            self.say(format!("steps are no longer written to the disk: {error}"));
+        self.check(written);
+    }
+
+    /// A disk that fails is said once, until it works again; training goes on.
+    fn check(&mut self, written: crate::Result<()>) {
+        match written {
+            Ok(()) => {
+                if self.state.failed.take().is_some() {
+                    self.say("steps are written to the disk again".into());
+                }
+            }
+            Err(error) => {
+                if self.state.failed.replace(error.to_string()).is_none() {
+                    self.say(format!("steps cannot be written to the disk: {error}"));
+                }
+            }
         }
     }
 
@@ -194,12 +226,17 @@ impl Recorder {
         history.events.push(Event::Notice(Notice { phase, step, text }));
     }
 
-    /// Looks at the memory of the process once a second; returns whether what is shown changed.
-    fn read_memory(&mut self) -> bool {
-        if self.state.memory_read.is_some_and(|then| then.elapsed() < Duration::from_secs(1)) {
+    /// Once a second: writes what waits, and looks at the memory of the process; returns whether what is shown changed.
+    fn once_a_second(&mut self) -> bool {
+        if self.state.looked_at.is_some_and(|then| then.elapsed() < Duration::from_secs(1)) {
             return false;
         }
-        self.state.memory_read = Some(Instant::now());
+        self.state.looked_at = Some(Instant::now());
+        // What is written may wait in memory for a second, and no longer.
+        if let Some(metrics) = &mut self.state.metrics {
+            let flushed = metrics.flush();
+            self.check(flushed);
+        }
         // To a mebibyte: small changes are no news.
         let resident = memory::resident_bytes().map(|bytes| bytes >> 20 << 20);
         let changed = self.shared.lock().status.resident_bytes != resident;
@@ -222,6 +259,7 @@ fn step_of(event: &Event) -> u64 {
         Event::Checkpoint(saved) => saved.step,
         Event::Notice(notice) => notice.step,
         Event::Steered(steered) => steered.step,
+        Event::Failed(failed) => failed.step,
         Event::Finished(finished) => finished.steps,
     }
 }
@@ -268,6 +306,7 @@ mod tests {
             notes,
             lost: Arc::default(),
             done: Arc::new(AtomicBool::new(true)),
+            phases: vec!["a".into()],
             state: Tally::default(),
         };
         for step in 1..=10 {
@@ -280,7 +319,7 @@ mod tests {
                 tokens_per_second: rate,
                 seconds: 1.0,
             };
-            producer.try_push(Record { step, sampling: step.step > 5 }).unwrap();
+            producer.try_push(Record { step, phase: 0, sampling: step.step > 5 }).unwrap();
         }
         let evaluation = Evaluation {
             phase: "a".into(),

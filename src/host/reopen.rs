@@ -1,73 +1,123 @@
 //! A run that nobody trains any more: its last checkpoint is read, so that its layers can be seen and it can answer.
 
+use super::history::Shared;
 use super::orders::Weights;
-use super::service::{Parts, spawn};
-use super::trainer::lock;
+use super::server::Service;
+use super::service::{Parts, Work, spawn};
+use super::trainer::{SharedShelf, lock};
 use crate::Result;
 use crate::corpus::progress::Silent;
 use crate::corpus::tokenizer::Tokenizer;
-use crate::model::{Decoder, Selector, cost, folder};
-use crate::protocol::GroupState;
+use crate::model::{Decoder, cost, folder};
+use crate::protocol::{self, Event, Notice};
 use crate::run::data::{self, PhaseData};
 use crate::run::execute::Preparations;
-use crate::run::{Plan, checkpoint};
-use candle_core::{DType, Device};
+use crate::run::{Plan, checkpoint, steering};
+use candle_core::DType;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
 
 /// Reads the last checkpoint in a thread of its own.
-pub fn start(parts: Parts) -> Result<Vec<std::thread::JoinHandle<()>>> {
+pub fn start(parts: Parts) -> Result<Vec<JoinHandle<Result<()>>>> {
+    // Nobody reads orders: who asks for weights is sent to the shelf at once.
+    let Parts { work, plan, shared, shelf, cancel, service, .. } = parts;
+    let reopened = Reopened { work, plan, shared, shelf, cancel, service };
     let reading = spawn("reading", move || {
-        if let Err(error) = read(&parts) {
-            let text = format!("the run cannot be read in full: {error}");
-            let mut history = parts.shared.lock();
-            let step = history.status.step;
-            history.events.push(crate::protocol::Event::Notice(crate::protocol::Notice { phase: None, step, text }));
+        if let Err(error) = reopened.read() {
+            reopened.say(format!("the run cannot be read in full: {error}"));
         }
-        parts.service.training_is_over();
+        reopened.service.training_is_over();
+        Ok(())
     })?;
     Ok(vec![reading])
 }
 
-fn read(parts: &Parts) -> Result<()> {
-    let Some((path, state)) = checkpoint::list(&parts.work.run)?.pop() else { return Ok(()) };
-    let (live, tokenizer) = checkpoint::open(&path, &parts.work.device)?;
-    let base = state.base.as_deref().and_then(|base| open_base(Path::new(base), &parts.work.device));
-    let phase = parts.plan.phases.iter().find(|phase| phase.name == state.phase);
-    let (rows, columns) = phase.map_or((1, 1), |phase| (phase.batch as u64, phase.context as u64));
-    let facts = cost::facts(&live.config, &live.parameters, rows, columns);
-    let groups = groups(&parts.plan, &state.phase, &live);
-    lock(&parts.shelf).last = Some(Weights { live: Arc::new(live), base, step: state.step });
-    let tokenizer = Arc::new(tokenizer);
-    parts.service.corpus.set_tokenizer(tokenizer.clone());
-    lock(&parts.shelf).preparations = Some(Preparations { tokenizer: tokenizer.clone(), phases: Vec::new() });
-    parts.shared.lock().set_facts(facts);
-    parts.service.change_status(|status| status.groups = groups);
-    parts.service.training_is_over();
-    let phases = data(parts, &tokenizer)?;
-    lock(&parts.shelf).preparations = Some(Preparations { tokenizer, phases });
-    Ok(())
+/// A run that is shown as it is.
+struct Reopened {
+    work: Work,
+    plan: Plan,
+    shared: Arc<Shared>,
+    shelf: SharedShelf,
+    cancel: Arc<AtomicBool>,
+    service: Arc<Service>,
 }
 
-/// The data of every phase again, so that batches can be looked at; mostly out of the cache.
-fn data(parts: &Parts, tokenizer: &Tokenizer) -> Result<Vec<Arc<PhaseData>>> {
-    let (home, seed, cancel) = (&parts.work.home, parts.plan.seed, &*parts.cancel);
-    let context = data::Context { home, seed, progress: &Silent, cancel };
-    parts.plan.phases.iter().map(|phase| data::load(phase, tokenizer, &context).map(Arc::new)).collect()
-}
+impl Reopened {
+    fn read(&self) -> Result<()> {
+        self.describe_phase();
+        let Some((path, state)) = checkpoint::list(&self.work.run)?.pop() else { return Ok(()) };
+        let (live, tokenizer) = checkpoint::open(&path, &self.work.device)?;
+        self.show_groups(&state.phase, &live);
+        let (base, tokenizer) = (self.base(state.base.as_deref(), &live), Arc::new(tokenizer));
+        {
+            let mut shelf = lock(&self.shelf);
+            shelf.base = base;
+            shelf.last = Some(Weights { live: Arc::new(live), step: state.step });
+            shelf.preparations = Some(Preparations { tokenizer: tokenizer.clone(), phases: Vec::new() });
+        }
+        self.service.corpus.set_tokenizer(tokenizer.clone());
+        self.service.training_is_over();
+        let phases = self.data(&tokenizer)?;
+        lock(&self.shelf).preparations = Some(Preparations { tokenizer, phases });
+        Ok(())
+    }
 
-/// The base, where it is still there.
-fn open_base(path: &Path, device: &Device) -> Option<Arc<Decoder>> {
-    folder::load(path, DType::F32, device).ok().map(Arc::new)
-}
+    fn say(&self, text: String) {
+        let mut history = self.shared.lock();
+        let step = history.status.step;
+        history.events.push(Event::Notice(Notice { phase: None, step, text }));
+    }
 
-/// What trained at the start of the phase, as the plan has it.
-fn groups(plan: &Plan, phase: &str, decoder: &Decoder) -> Vec<GroupState> {
-    let phase = plan.phases.iter().find(|own| own.name == phase);
-    let frozen: Vec<Selector> = phase.map_or(Vec::new(), |phase| phase.frozen.iter().flat_map(|s| s.parse()).collect());
-    let state = |group| {
-        let trainable = !frozen.iter().any(|selector| selector.matches(group));
-        GroupState { group, trainable, multiplier: 1.0 }
-    };
-    decoder.parameters.groups().into_iter().map(state).collect()
+    /// The phase that began last, as its records have it.
+    fn describe_phase(&self) {
+        let begun = self.shared.lock().events.iter().rev().find_map(|event| match event {
+            Event::Phase(phase) => Some(phase.clone()),
+            _ => None,
+        });
+        let rate = self.shared.lock().steps.learning_rate.last().map_or(0.0, |rate| *rate as f64);
+        let place = begun.as_ref().and_then(|begun| self.plan.phases.iter().position(|own| own.name == begun.phase));
+        let Some((begun, index)) = begun.zip(place) else { return };
+        let plan = &self.plan.phases[index];
+        let phase = protocol::Phase {
+            name: begun.phase,
+            index,
+            first_step: begun.first_step,
+            steps: begun.steps,
+            base: begun.base,
+            objective: plan.objective.name().into(),
+            context: plan.context as u64,
+            batch: plan.batch as u64,
+        };
+        self.service.change_status(|status| (status.phase, status.learning_rate) = (Some(phase), rate));
+    }
+
+    /// What the layers cost, and what trained in the end.
+    fn show_groups(&self, phase: &str, live: &Decoder) {
+        let Some(phase) = self.plan.phases.iter().find(|own| own.name == phase) else { return };
+        let rows = phase.batch.div_ceil(phase.accumulate.max(1)) as u64;
+        let facts = cost::facts(&live.config, &live.parameters, rows, phase.context as u64);
+        let steering = steering::from_records(live.parameters.groups(), phase, &self.shared.lock().events);
+        self.shared.lock().set_facts(facts);
+        let factor = steering.settings().rate_factor;
+        self.service.change_status(|status| (status.groups, status.rate_factor) = (steering.states(), factor));
+    }
+
+    /// What the phase started from: a checkpoint, where it is still there, or the run's first weights again.
+    fn base(&self, path: Option<&str>, live: &Decoder) -> Option<Arc<Decoder>> {
+        let device = &self.work.device;
+        let base = match path {
+            Some(path) => folder::load(Path::new(path), DType::F32, device),
+            None => Decoder::random(live.config.clone(), self.plan.seed, DType::F32, device),
+        };
+        base.ok().map(Arc::new)
+    }
+
+    /// The data of every phase again, so that batches can be looked at; mostly out of the cache.
+    fn data(&self, tokenizer: &Tokenizer) -> Result<Vec<Arc<PhaseData>>> {
+        let (home, seed, cancel) = (&self.work.home, self.plan.seed, &*self.cancel);
+        let context = data::Context { home, seed, progress: &Silent, cancel };
+        self.plan.phases.iter().map(|phase| data::load(phase, tokenizer, &context).map(Arc::new)).collect()
+    }
 }

@@ -27,8 +27,10 @@ const PERIOD: Duration = Duration::from_millis(100);
 const OUTBOX: usize = 512;
 /// Clients there may be at once.
 const MOST_CLIENTS: u32 = 64;
-/// How long a client may take to say that it attaches, and the end of the host waits for clients to hear of it.
+/// How long a client may take to say that it attaches.
 const GREETING: Duration = Duration::from_secs(5);
+/// How long the end of the host waits for clients to hear of it.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How often the loop looks at signals, and at whether anybody is left.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -187,42 +189,43 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     builder.build().what(|| "cannot start the host's loop".into())
 }
 
-/// Serves until the host is to end.
-pub fn run(listener: std::os::unix::net::UnixListener, service: &Arc<Service>, work: &Work) -> Result<()> {
+/// Serves until the host is to end: it is stopped, or the run is over and nobody looks. With a client of its `own`
+/// process, it ends when that one does.
+pub fn run(
+    listener: std::os::unix::net::UnixListener,
+    own: Option<std::os::unix::net::UnixStream>,
+    service: &Arc<Service>,
+    work: &Work,
+) -> Result<()> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let listener = UnixListener::from_std(listener).what(|| "cannot listen".into())?;
-        serve(Some(listener), Vec::new(), service, work).await
+        serve(listener, own, service, work).await
     });
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    outcome
-}
-
-/// The same over these connections alone; it ends with the last of them.
-pub fn run_over(connections: Vec<std::os::unix::net::UnixStream>, service: &Arc<Service>, work: &Work) -> Result<()> {
-    let runtime = runtime()?;
-    let outcome = runtime.block_on(serve(None, connections, service, work));
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    runtime.shutdown_timeout(FAREWELL);
     outcome
 }
 
 async fn serve(
-    listener: Option<UnixListener>,
-    connections: Vec<std::os::unix::net::UnixStream>,
+    listener: UnixListener,
+    own: Option<std::os::unix::net::UnixStream>,
     service: &Arc<Service>,
     work: &Work,
 ) -> Result<()> {
     let mut sessions = tokio::task::JoinSet::new();
-    for connection in connections {
-        connection.set_nonblocking(true).what(|| "cannot serve a connection".into())?;
-        let stream = UnixStream::from_std(connection).what(|| "cannot serve a connection".into())?;
-        sessions.spawn(session(stream, service.clone()));
-    }
+    let own = match own {
+        Some(stream) => {
+            let failed = || "cannot serve a connection".to_string();
+            stream.set_nonblocking(true).what(failed)?;
+            Some(sessions.spawn(session(UnixStream::from_std(stream).what(failed)?, service.clone())))
+        }
+        None => None,
+    };
     let mut quiet_since = Instant::now();
     loop {
         let deadline = Instant::now() + TICK;
         tokio::select! {
-            stream = accept(listener.as_ref()) => {
+            stream = accept(&listener) => {
                 if let Some(stream) = stream {
                     sessions.spawn(session(stream, service.clone()));
                 }
@@ -230,7 +233,8 @@ async fn serve(
             _ = sleep_until(deadline) => {}
         }
         while sessions.try_join_next().is_some() {}
-        if work.stop.load(Ordering::Relaxed) || (listener.is_none() && sessions.is_empty()) {
+        let own_is_gone = own.as_ref().is_some_and(|session| session.is_finished());
+        if work.stop.load(Ordering::Relaxed) || own_is_gone {
             service.stop();
         }
         let over = service.over.load(Ordering::Acquire);
@@ -243,16 +247,13 @@ async fn serve(
             break;
         }
     }
-    // The recorder's last round is due by then.
-    tokio::time::sleep(PERIOD).await;
     service.closing.send_replace(Some("the host ended".into()));
-    let _ = timeout(GREETING, async { while sessions.join_next().await.is_some() {} }).await;
+    let _ = timeout(FAREWELL, async { while sessions.join_next().await.is_some() {} }).await;
     Ok(())
 }
 
 /// The next client of the same user; others are let go.
-async fn accept(listener: Option<&UnixListener>) -> Option<UnixStream> {
-    let Some(listener) = listener else { return std::future::pending().await };
+async fn accept(listener: &UnixListener) -> Option<UnixStream> {
     let Ok((stream, _)) = listener.accept().await else {
         // Too many open files, most likely: it passes.
         tokio::time::sleep(TICK).await;
@@ -362,11 +363,8 @@ async fn catch_up(writer: &mut OwnedWriteHalf, cursor: &mut Cursor, service: &Se
 }
 
 impl Service {
-    /// What a request other than sampling and text comes to.
-    pub(super) fn answer_at_once(self: &Arc<Self>, id: u64, ask: Ask, outbox: &mpsc::Sender<Message>) {
-        let outbox = outbox.clone();
-        // A client that does not take its answers loses them; what was asked is done all the same.
-        let send = move |answer| drop(outbox.try_send(Message::Answer { id, answer }));
+    /// What a request other than sampling and text comes to; `send` is called exactly once.
+    pub(super) fn answer_at_once(self: &Arc<Self>, ask: Ask, send: impl FnOnce(Answer) + Send + 'static) {
         match ask {
             Ask::Steer(command) => self.steer(command, send),
             Ask::Stop => {

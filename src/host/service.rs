@@ -13,15 +13,18 @@ use crate::protocol::{Event, Preparation, State, Status, VERSION, Welcome};
 use crate::run::execute::{Request, execute_in};
 use crate::run::folder::RunFolder;
 use crate::run::plan::{self, Overrides};
+use crate::run::records::Records;
 use crate::run::{Home, Plan, records};
 use crate::{Context, Error, Result};
 use candle_core::Device;
 use ringbuf::HeapRb;
 use ringbuf::traits::Split;
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread::JoinHandle;
 
 /// What a host serves, and with what.
 #[derive(Clone)]
@@ -40,32 +43,30 @@ pub struct Work {
 /// Serves a run until it is stopped, or is over and nobody looks any more. A run that has not begun is carried out; one
 /// that has is shown as it is. The lock is held all the while.
 pub fn serve(work: &Work) -> Result<()> {
+    serve_with(work, None)
+}
+
+/// The same with a client in this process over a connection that is handed in; the host ends when that one does.
+pub fn serve_here(work: &Work, own: UnixStream) -> Result<()> {
+    serve_with(work, Some(own))
+}
+
+fn serve_with(work: &Work, own: Option<UnixStream>) -> Result<()> {
     let place = HostPlace::of(&work.run);
     place.create()?;
     let _lock = Lock::take(&place)?;
     let listener = server::listen(&place)?;
     let host = Host::start(work)?;
-    let served = server::run(listener, &host.service, work);
+    let served = server::run(listener, own, &host.service, work);
     let _ = std::fs::remove_file(place.socket());
-    let trained = host.end();
+    let trained = host.end(work);
     served.and(trained)
 }
 
-/// The same over connections that are handed in, without a socket: for one process alone. Returns when it ends.
-pub fn serve_here(work: &Work, connections: Vec<std::os::unix::net::UnixStream>) -> Result<()> {
-    let place = HostPlace::of(&work.run);
-    place.create()?;
-    let _lock = Lock::take(&place)?;
-    let host = Host::start(work)?;
-    let served = server::run_over(connections, &host.service, work);
-    let trained = host.end();
-    served.and(trained)
-}
-
-/// The threads of a host.
+/// The threads of a host, and how the one that trains ended.
 struct Host {
     service: Arc<Service>,
-    threads: Vec<std::thread::JoinHandle<()>>,
+    threads: Vec<JoinHandle<Result<()>>>,
 }
 
 impl Host {
@@ -73,7 +74,7 @@ impl Host {
         let plan = plan::load(&work.run.join("plan.toml").to_string_lossy(), &Overrides::default())?;
         let name = work.run.file_name().map_or(plan.name.clone(), |name| name.to_string_lossy().into_owned());
         let records = records::read(&work.run)?;
-        let begun = !records.events.is_empty();
+        let begun = has_begun(&records);
         let mut history = History::new(welcome(work, &plan, &name), first_status(&name, begun, &records.events));
         history.status.step = records.steps.step.last().copied().unwrap_or(0);
         history.steps = records.steps;
@@ -98,12 +99,22 @@ impl Host {
         Ok(Self { service, threads })
     }
 
-    /// Waits for the threads.
-    fn end(self) -> Result<()> {
+    /// Waits for the threads. That a person stopped the run is no failure, unless by a signal.
+    fn end(self, work: &Work) -> Result<()> {
         self.service.cancel();
-        let ended = self.threads.into_iter().map(|thread| thread.join()).collect::<std::result::Result<Vec<()>, _>>();
-        ended.map(|_| ()).map_err(|_| Error::new("a thread of the host ended in a panic").next("see the host's log"))
+        let mut outcome = Ok(());
+        for thread in self.threads {
+            let ended = thread.join().map_err(|_| Error::new("a thread of the host ended in a panic"));
+            outcome = outcome.and(ended.flatten());
+        }
+        let by_signal = work.stop.load(Ordering::Relaxed);
+        outcome.or_else(|error| if error.kind == Kind::Interrupted && !by_signal { Ok(()) } else { Err(error) })
     }
+}
+
+/// Whether anything was trained: a run that ended before its first step starts anew.
+fn has_begun(records: &Records) -> bool {
+    !records.steps.is_empty() || records.events.iter().any(|event| matches!(event, Event::Checkpoint(_)))
 }
 
 /// What the threads of a host are made from.
@@ -165,15 +176,16 @@ fn first_status(name: &str, begun: bool, events: &[Event]) -> Status {
 }
 
 /// Where a run stands that nobody trains.
-pub fn end_state(events: &[Event]) -> State {
-    match events.iter().any(|event| matches!(event, Event::Finished(_))) {
-        true => State::Finished,
-        false => State::Stopped,
+fn end_state(events: &[Event]) -> State {
+    match events.last() {
+        Some(Event::Finished(_)) => State::Finished,
+        Some(Event::Failed(failed)) => State::Failed(failed.error.clone()),
+        _ => State::Stopped,
     }
 }
 
 /// Starts the training thread and the recorder.
-fn train(parts: Parts) -> Result<Vec<std::thread::JoinHandle<()>>> {
+fn train(parts: Parts) -> Result<Vec<JoinHandle<Result<()>>>> {
     let (producer, ring) = HeapRb::new(RING).split();
     let (notes, received) = channel();
     let (lost, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
@@ -183,9 +195,15 @@ fn train(parts: Parts) -> Result<Vec<std::thread::JoinHandle<()>>> {
         notes: received,
         lost: lost.clone(),
         done: done.clone(),
+        phases: parts.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
         state: Tally::default(),
     };
-    let recording = spawn("recorder", move || recorder.run())?;
+    let service = parts.service.clone();
+    let recording = spawn("recorder", move || {
+        recorder.run();
+        service.training_is_over();
+        Ok(())
+    })?;
     let trainer = Trainer {
         ring: producer,
         notes: notes.clone(),
@@ -195,19 +213,20 @@ fn train(parts: Parts) -> Result<Vec<std::thread::JoinHandle<()>>> {
         cancel: parts.cancel.clone(),
         shelf: parts.shelf,
         corpus: parts.service.corpus.clone(),
+        recorder: recording.thread().clone(),
         state: Progressing::default(),
     };
-    let (work, plan, service) = (parts.work, parts.plan, parts.service);
+    let (work, plan) = (parts.work, parts.plan);
     let training = spawn("training", move || {
-        // The end is told however training ends, also by a panic.
-        let _end = End { done, service };
+        let _end = End { done, notes: notes.clone() };
         let outcome = carry_out(&work, &plan, trainer, &notes);
-        let state = match outcome {
+        let state = match &outcome {
             Ok(()) => State::Finished,
             Err(error) if error.kind == Kind::Interrupted => State::Stopped,
             Err(error) => State::Failed(error.to_string()),
         };
         let _ = notes.send(Note::State(state));
+        outcome
     })?;
     Ok(vec![training, recording])
 }
@@ -221,24 +240,23 @@ fn carry_out(work: &Work, plan: &Plan, mut trainer: Trainer, notes: &Sender<Note
     execute_in(folder, &request, &mut trainer).map(|_| ())
 }
 
-/// Says that training is over when it is dropped.
+/// Says that training is over when it is dropped, however it ended.
 struct End {
     done: Arc<AtomicBool>,
-    service: Arc<Service>,
+    notes: Sender<Note>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self
+                .notes
+                .send(Note::State(State::Failed("the training thread ended in a panic: see host/log".into())));
+        }
         self.done.store(true, Ordering::Release);
-        self.service.training_is_over();
     }
 }
 
-pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>> {
+pub(super) fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
     std::thread::Builder::new().name(name.into()).spawn(work).what(|| format!("cannot start the {name} thread"))
-}
-
-/// The plan of a run's folder.
-pub fn plan_of(run: &Path) -> Result<Plan> {
-    plan::load(&run.join("plan.toml").to_string_lossy(), &Overrides::default())
 }

@@ -23,13 +23,17 @@ const MEASURE_PERIOD: Duration = Duration::from_secs(1);
 const MEASURE_SHARE: f64 = 0.01;
 /// How often a paused run looks whether it is to stop.
 const PAUSE_PERIOD: Duration = Duration::from_millis(100);
+/// How long a copy of the weights is kept for the next question.
+const COPY_KEPT: Duration = Duration::from_secs(10);
 
 /// What is there of a run besides its numbers: for the threads that answer questions.
 #[derive(Default)]
 pub struct Shelf {
     pub preparations: Option<Preparations>,
-    /// The weights that the phase that ended last left behind, with their base, and the step.
+    /// The weights that the phase that ended last left behind, and the step.
     pub last: Option<Weights>,
+    /// The weights that the phase started from.
+    pub base: Option<Arc<Decoder>>,
 }
 
 /// A shelf that threads share.
@@ -45,35 +49,42 @@ pub struct Trainer {
     pub cancel: Arc<AtomicBool>,
     pub shelf: SharedShelf,
     pub corpus: Arc<CorpusService>,
+    /// Is woken when there is an answer to pass on.
+    pub recorder: std::thread::Thread,
     pub state: Progressing,
 }
 
 /// What the trainer remembers from step to step.
 #[derive(Default)]
 pub struct Progressing {
-    /// The phase that was announced last.
-    phase: Option<usize>,
+    /// The place of the phase in the plan.
+    phase: u32,
     measured_at: Option<(Instant, Duration)>,
     measured_step: u64,
-    base: Option<Arc<Decoder>>,
-    /// The copy that was made last.
-    copy: Option<(u64, std::sync::Weak<Decoder>)>,
+    /// What was told last.
+    told: Option<State>,
+    /// The copy of the weights that was made last.
+    copy: Option<Copy>,
+}
+
+/// A copy of the weights, kept for a while so that questions in a row cost training one copy.
+struct Copy {
+    weights: Weights,
+    made: Instant,
+    took: Duration,
+}
+
+impl Copy {
+    /// Young enough to stand for the weights of now: copying takes at most this share of the time.
+    fn is_fresh(&self) -> bool {
+        self.made.elapsed() < MEASURE_PERIOD.max(self.took.div_f64(MEASURE_SHARE))
+    }
 }
 
 impl Trainer {
     fn note(&self, note: Note) {
         // The recorder outlives training; where it does not, nobody is left to tell.
         let _ = self.notes.send(note);
-    }
-
-    fn begin(&mut self, phase: &PhaseRun) {
-        let description = phase.describe();
-        if self.state.phase != Some(description.index) {
-            self.state.phase = Some(description.index);
-            self.state.base = phase.base();
-            self.note(Note::Phase(description, phase.facts()));
-            self.groups(phase);
-        }
     }
 
     fn groups(&self, phase: &PhaseRun) {
@@ -116,32 +127,40 @@ impl Trainer {
         match order {
             Order::Steer(command, reply) => {
                 if let Some(state) = working(&command) {
-                    self.note(Note::State(state));
+                    self.state(state);
                 }
                 let answer = match phase.steer(&command) {
                     Ok(effect) => Answer::Applied { step: phase.step(), effect },
                     Err(error) => Answer::Refused(error.to_string()),
                 };
                 self.groups(phase);
-                self.note(Note::State(if phase.is_paused() { State::Paused } else { State::Training }));
-                reply.answer(answer);
+                self.state(if phase.is_paused() { State::Paused } else { State::Training });
+                // It goes the way of what it answers for: whoever has the answer sees what came of it.
+                self.note(Note::Answer(reply, answer));
+                self.recorder.unpark();
             }
             Order::Weights(reply) => {
-                let weights = self.copy(phase).map(|live| Weights { live, base: phase.base(), step: phase.step() });
-                let _ = reply.send(weights);
+                let _ = reply.send(self.copy(phase));
             }
         }
     }
 
-    /// A copy of the weights; the one before where no step was made since and it is still in use.
-    fn copy(&mut self, phase: &PhaseRun) -> Result<Arc<Decoder>> {
-        let kept = self.state.copy.as_ref().filter(|(step, _)| *step == phase.step());
-        if let Some(copy) = kept.and_then(|(_, copy)| copy.upgrade()) {
-            return Ok(copy);
+    /// A copy of the weights; the one before while it is fresh.
+    fn copy(&mut self, phase: &PhaseRun) -> Result<Weights> {
+        let same = |copy: &&Copy| copy.weights.step == phase.step() || copy.is_fresh();
+        if let Some(copy) = self.state.copy.as_ref().filter(same) {
+            return Ok(copy.weights.clone());
         }
-        let copy = Arc::new(phase.decoder().deep_copy()?);
-        self.state.copy = Some((phase.step(), Arc::downgrade(&copy)));
-        Ok(copy)
+        self.state.copy = None;
+        let made = Instant::now();
+        let weights = Weights { live: Arc::new(phase.decoder().deep_copy()?), step: phase.step() };
+        self.state.copy = Some(Copy { weights: weights.clone(), made, took: made.elapsed() });
+        Ok(weights)
+    }
+
+    /// Gives the memory of a copy back that nobody asked for in a while.
+    fn forget_copy(&mut self) {
+        self.state.copy.take_if(|copy| copy.made.elapsed() > COPY_KEPT && !copy.is_fresh());
     }
 }
 
@@ -159,7 +178,11 @@ impl Observer for Trainer {
         match event {
             Event::Step(step) => {
                 let sampling = self.sampling.load(Ordering::Relaxed) > 0;
-                if self.ring.try_push(Record { step: StepRecord::from(step), sampling }).is_err() {
+                if self
+                    .ring
+                    .try_push(Record { step: StepRecord::from(step), phase: self.state.phase, sampling })
+                    .is_err()
+                {
                     self.lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -173,7 +196,19 @@ impl Observer for Trainer {
     }
 
     fn state(&mut self, state: State) {
-        self.note(Note::State(state));
+        if self.state.told.as_ref() != Some(&state) {
+            self.state.told = Some(state.clone());
+            self.note(Note::State(state));
+        }
+    }
+
+    fn phase_begins(&mut self, phase: &PhaseRun) {
+        let description = phase.describe();
+        self.state.phase = description.index as u32;
+        self.state.copy = None;
+        lock(&self.shelf).base = phase.base();
+        self.note(Note::Phase(description, phase.facts()));
+        self.groups(phase);
     }
 
     fn keeps_base(&self) -> bool {
@@ -186,8 +221,8 @@ impl Observer for Trainer {
     }
 
     fn between_steps(&mut self, phase: &mut PhaseRun) -> Result<bool> {
-        self.begin(phase);
         self.measure(phase)?;
+        self.forget_copy();
         match self.next_order(phase.is_paused()) {
             Some(order) => {
                 self.carry_out(order, phase);
@@ -198,8 +233,8 @@ impl Observer for Trainer {
     }
 
     fn phase_ended(&mut self, weights: Decoder, step: u64) {
-        let weights = Weights { live: Arc::new(weights), base: self.state.base.take(), step };
-        lock(&self.shelf).last = Some(weights);
+        self.state.copy = None;
+        lock(&self.shelf).last = Some(Weights { live: Arc::new(weights), step });
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happens in a run, as `train --json` prints it: one object a line, with the kind as its only key.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +12,7 @@ pub enum Event {
     Checkpoint(CheckpointSaved),
     Notice(Notice),
     Steered(Steered),
+    Failed(Failed),
     Finished(Finished),
 }
 
@@ -37,11 +38,15 @@ pub struct Step {
     /// Counted through the whole run, from 1.
     pub step: u64,
     /// Nats per learned token, before the step.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
+    #[serde(deserialize_with = "number")]
     pub learning_rate: f64,
     /// Before clipping.
+    #[serde(deserialize_with = "number")]
     pub gradient_norm: f64,
     /// Positions read a second, over this step alone.
+    #[serde(deserialize_with = "number")]
     pub tokens_per_second: f64,
     /// Since the run began, evaluations and pauses included.
     #[serde(default)]
@@ -57,7 +62,9 @@ pub struct Evaluation {
     /// Held-out text of a phase, by its name, or a probe set.
     pub suite: String,
     /// Nats per token.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
+    #[serde(deserialize_with = "number")]
     pub perplexity: f64,
     pub bits_per_byte: Option<f64>,
     /// The task's metric, where the suite has one.
@@ -94,6 +101,15 @@ pub struct Steered {
     pub change: super::Change,
 }
 
+/// The run ended in an error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Steps done before it.
+    pub step: u64,
+    /// What, why, and what to do next.
+    pub error: String,
+}
+
 /// The run is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
@@ -106,4 +122,30 @@ pub struct Finished {
     pub tokens: u64,
     /// The most memory the process ever held.
     pub peak_rss_bytes: Option<u64>,
+}
+
+/// JSON has no infinity and no NaN, and writes them as null: they are read as NaN.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_that_are_no_numbers_are_read_again() {
+        let step = Step {
+            phase: "a".into(),
+            step: 1,
+            loss: f64::INFINITY,
+            learning_rate: 0.1,
+            gradient_norm: f64::NAN,
+            tokens_per_second: 1.0,
+            seconds: 1.0,
+        };
+        let json = serde_json::to_string(&Event::Step(step)).unwrap();
+        let Event::Step(read) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
+        assert!(read.loss.is_nan() && read.gradient_norm.is_nan() && read.learning_rate == 0.1);
+    }
 }

@@ -75,12 +75,26 @@ impl fmt::Display for Group {
 }
 
 /// Layers that a selector names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Layers {
     All,
     One(Layer),
     /// Blocks first to last, both included.
     Blocks(usize, usize),
+}
+
+impl TryFrom<String> for Selector {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Selector> for String {
+    fn from(selector: Selector) -> Self {
+        selector.text
+    }
 }
 
 impl From<Group> for Selector {
@@ -97,6 +111,7 @@ impl From<Layer> for Selector {
 
 /// Names groups: `all`, `embedding`, `block.3`, `block.0-3`, `norm`, `head`, each optionally with `/kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Selector {
     text: String,
     layers: Layers,

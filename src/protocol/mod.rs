@@ -13,7 +13,7 @@ mod step;
 
 pub use command::{Change, Command, GRAMMAR, Rate};
 pub use corpus::*;
-pub use event::{CheckpointSaved, Evaluation, Event, Finished, Notice, PhaseStarted, Steered, Step};
+pub use event::{CheckpointSaved, Evaluation, Event, Failed, Finished, Notice, PhaseStarted, Steered, Step};
 pub use group::{Group, Kind, Layer, Selector};
 pub use layers::{GroupFacts, GroupReport, GroupReports};
 pub use message::{Answer, Ask, Message, Request, VERSION, Welcome};

@@ -157,8 +157,11 @@ fn best(all: &[(PathBuf, State)]) -> Option<&(PathBuf, State)> {
 /// The checkpoints of a run, by step.
 pub fn list(run: &Path) -> Result<Vec<(PathBuf, State)>> {
     let folder = run.join("checkpoints");
-    let mut found: Vec<(PathBuf, State)> = std::fs::read_dir(&folder)
-        .what(|| format!("cannot read {}", folder.display()))?
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.what(|| format!("cannot read {}", folder.display()))?,
+    };
+    let mut found: Vec<(PathBuf, State)> = entries
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
         .filter_map(|entry| state(&entry.path()).map(|state| (entry.path(), state)))

@@ -6,7 +6,7 @@ use crate::protocol::Event;
 use crate::{Context, Error, Result};
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -115,12 +115,20 @@ impl RunFolder {
             (event, metrics) => {
                 let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let entry = Entry { time: since_1970.as_millis() as u64, event };
-                let written = write_line(&mut self.journal, &entry).and_then(|()| self.journal.sync_data());
+                let written = append_line(&mut self.journal, &entry);
                 let flushed = metrics.as_mut().map_or(Ok(()), Metrics::flush);
                 written.what(|| unrecorded(&self.path)).and(flushed)
             }
         }
     }
+}
+
+/// Appends a line and has it on the disk, or leaves the file as it was.
+fn append_line(journal: &mut File, value: &impl Serialize) -> std::io::Result<()> {
+    let before = journal.metadata()?.len();
+    write_line(journal, value).and_then(|()| journal.sync_data()).inspect_err(|_| {
+        let _ = journal.set_len(before);
+    })
 }
 
 fn write_line(to: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
@@ -129,8 +137,34 @@ fn write_line(to: &mut impl Write, value: &impl Serialize) -> std::io::Result<()
     to.write_all(&line)
 }
 
+/// Opens a file to append lines to it. A last line that a crash tore is cut off: nothing may be written behind it.
 fn append_to(path: &Path) -> Result<File> {
-    OpenOptions::new().create(true).append(true).open(path).what(|| format!("cannot write {}", path.display()))
+    let open = || {
+        let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+        let whole = end_of_last_line(&file)?;
+        if whole < file.metadata()?.len() {
+            file.set_len(whole)?;
+        }
+        Ok(file)
+    };
+    open().map_err(|error: std::io::Error| Error::new(format!("cannot write {}", path.display())).because(error))
+}
+
+/// Where the last whole line ends.
+fn end_of_last_line(mut file: &File) -> std::io::Result<u64> {
+    let mut end = file.metadata()?.len();
+    let mut block = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(4096);
+        block.clear();
+        file.seek(SeekFrom::Start(start))?;
+        file.take(end - start).read_to_end(&mut block)?;
+        if let Some(place) = block.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(start + place as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
 }
 
 /// Makes the folder of a new run; where the name is taken, one with a number if that is allowed.
@@ -158,4 +192,25 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
     Error::new(format!("cannot make the folder {}", path.display()))
         .because(error)
         .next("give a folder that you may write to with --home or FROSTLINE_HOME")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_crash_tore_is_cut_before_more_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        for (before, after) in [("", ""), ("{}\n", "{}\n"), ("{}\n{\"a", "{}\n"), ("{\"a", "")] {
+            std::fs::write(&path, before).unwrap();
+            let mut file = append_to(&path).unwrap();
+            append_line(&mut file, &1).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{after}1\n"));
+        }
+        let long = format!("{{}}\n{}", "x".repeat(10_000));
+        std::fs::write(&path, long).unwrap();
+        append_to(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n");
+    }
 }

@@ -28,6 +28,8 @@ pub struct Overview {
     pub learning_rate: Option<f64>,
     /// Whether every phase is done.
     pub is_finished: bool,
+    /// Why it ended, where that was an error and nothing came after it.
+    pub failure: Option<String>,
     /// When something was last recorded, seconds since 1970.
     pub changed: u64,
 }
@@ -57,6 +59,7 @@ pub fn of(folder: &Path) -> Option<Overview> {
         step: last.as_ref().map_or(0, |step| step.step),
         loss: last.as_ref().map(|step| step.loss),
         learning_rate: last.map(|step| step.learning_rate),
+        failure: records::failure(&journal),
         is_finished: journal.iter().any(|event| matches!(event, Event::Finished(_))),
         changed: ["metrics.jsonl", "journal.jsonl", "plan.toml"]
             .iter()

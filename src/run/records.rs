@@ -23,7 +23,7 @@ const LONGEST_LINE: usize = 1 << 20;
 /// cannot be read is an error that names the line. Files that are not there yet are empty.
 pub fn read(run: &Path) -> Result<Records> {
     let mut records = Records::default();
-    let journal = lines(&run.join("journal.jsonl"))?;
+    let journal = journal(run)?;
     let mut evaluations = Vec::new();
     for event in lines(&run.join("metrics.jsonl"))? {
         match event {
@@ -33,6 +33,19 @@ pub fn read(run: &Path) -> Result<Records> {
     }
     records.events = merged(journal, evaluations);
     Ok(records)
+}
+
+/// The journal alone.
+pub fn journal(run: &Path) -> Result<Vec<Event>> {
+    lines(&run.join("journal.jsonl"))
+}
+
+/// Why a run ended, where the last that happened is an error.
+pub fn failure(events: &[Event]) -> Option<String> {
+    match events.last() {
+        Some(Event::Failed(failed)) => Some(failed.error.clone()),
+        _ => None,
+    }
 }
 
 /// A journal's line has a time too.
@@ -92,7 +105,8 @@ fn rank(event: &Event, phases: &HashMap<String, usize>) -> (u64, usize, u8) {
         Event::Evaluation(evaluation) => (evaluation.step, place(&evaluation.phase), 3),
         Event::Checkpoint(saved) => (saved.step, place(&saved.phase), 4),
         Event::Steered(steered) => (steered.step, place(&steered.phase), 5),
-        Event::Finished(_) => (u64::MAX, usize::MAX, 6),
+        Event::Failed(failed) => (failed.step, usize::MAX, 6),
+        Event::Finished(_) => (u64::MAX, usize::MAX, 7),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a person changed in a running phase: what trains, and how fast.
 
+use super::plan::PhasePlan;
 use crate::model::group::check_selectors;
 use crate::model::{Group, Selector};
-use crate::protocol::{Command, GroupState, Layer, Rate};
+use crate::protocol::{Command, Event, GroupState, Layer, Rate};
 use crate::{Error, Result};
 
 /// Everything that can be changed by hand, as it is at one moment.
@@ -171,6 +172,22 @@ fn checked(rate: f64) -> Result<f64> {
 
 fn list(selectors: &[Selector]) -> String {
     selectors.iter().map(Selector::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// How a phase was steered in the end, from the commands that were recorded.
+pub fn from_records(groups: Vec<Group>, phase: &PhasePlan, events: &[Event]) -> Steering {
+    let frozen: Vec<Selector> = phase.frozen.iter().filter_map(|text| text.parse().ok()).collect();
+    let mut steering = Steering::new(groups, &frozen, phase.optimizer.learning_rate);
+    let begun = events.iter().rposition(|event| matches!(event, Event::Phase(begun) if begun.phase == phase.name));
+    for event in &events[begun.unwrap_or(0)..] {
+        if let Event::Steered(steered) = event
+            && let Ok(command) = steered.change.command.parse()
+            && let Ok(Some(proposal)) = steering.propose(&command)
+        {
+            steering.take(proposal);
+        }
+    }
+    steering
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{Reply, Weights};
 use crate::Result;
 use crate::corpus::tokenizer::Tokenizer;
+use crate::model::Decoder;
 use crate::protocol::{Lane, LaneEnd, LaneStarted, SampleAnswer, SampleAsk, SampleSettings, SampledToken};
 use crate::sample::{Ended, Generator, Sampling, Task, Writer, Written};
 use std::sync::Arc;
@@ -31,9 +32,14 @@ pub struct Writing {
 impl Writing {
     /// Gets the weights and the prompt's tokens; nothing is read yet.
     pub fn open(lane: usize, ask: &SampleAsk, weights: &dyn Weights) -> Result<Self> {
+        // The tokenizer first: before the run has one it has no weights either, and to ask for those may take long.
+        let own = |get: fn(&dyn Weights) -> Result<(Arc<Decoder>, String)>| {
+            let tokenizer = weights.tokenizer()?;
+            get(weights).map(|(decoder, text)| (decoder, tokenizer, text))
+        };
         let (decoder, tokenizer, description) = match &ask.lanes[lane] {
-            Lane::Base => weights.base().and_then(|(decoder, text)| Ok((decoder, weights.tokenizer()?, text)))?,
-            Lane::Live => weights.live().and_then(|(decoder, text)| Ok((decoder, weights.tokenizer()?, text)))?,
+            Lane::Base => own(|weights| weights.base())?,
+            Lane::Live => own(|weights| weights.live())?,
             Lane::Checkpoint(name) => weights.checkpoint(name)?,
         };
         let settings = &ask.settings;

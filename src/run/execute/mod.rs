@@ -4,7 +4,7 @@ mod phase;
 mod prepare;
 
 pub use phase::PhaseRun;
-pub use prepare::{Preparations, check_plan};
+pub use prepare::{Preparations, check_names, check_plan};
 
 use super::checkpoint::{self, State as CheckpointState};
 use super::data::PhaseData;
@@ -15,7 +15,7 @@ use super::plan::Plan;
 use crate::corpus::progress::Progress;
 use crate::error::Kind;
 use crate::model::{Decoder, folder};
-use crate::protocol::{CheckpointSaved, Event, Finished, State};
+use crate::protocol::{CheckpointSaved, Event, Failed, Finished, State};
 use crate::{Error, Result};
 use candle_core::{DType, Device};
 use prepare::{Prepared, Start};
@@ -34,6 +34,9 @@ pub trait Observer {
 
     /// What the run is doing now.
     fn state(&mut self, _state: State) {}
+
+    /// A phase is about to begin; its first evaluation comes next.
+    fn phase_begins(&mut self, _phase: &PhaseRun) {}
 
     /// Whether the weights that a phase starts from are kept in memory, to measure drift and to answer beside the live
     /// ones.
@@ -79,9 +82,12 @@ pub fn execute(request: &Request, observer: &mut dyn Observer) -> Result<Finishe
 }
 
 /// The same in a folder that was made before, by someone who wants to show what is being prepared.
-pub fn execute_in(folder: RunFolder, request: &Request, observer: &mut dyn Observer) -> Result<Finished> {
+pub fn execute_in(mut folder: RunFolder, request: &Request, observer: &mut dyn Observer) -> Result<Finished> {
     let started = Instant::now();
-    let prepared = Prepared::new(request)?;
+    let prepared = Prepared::new(request).inspect_err(|error| {
+        // Whether that can be written or not, the error is what there is to say.
+        let _ = failed(error, 0).map(|event| folder.record(&event));
+    })?;
     carry_out(request, prepared, folder, observer, started)
 }
 
@@ -110,7 +116,9 @@ fn carry_out(
         saved: None,
     };
     for index in 0..phases.len() {
-        run.phase(index, &phases)?;
+        run.phase(index, &phases).inspect_err(|error| {
+            let _ = failed(error, run.step).map(|event| run.emit(event));
+        })?;
     }
     let finished = Finished {
         run: run.folder.name.clone(),
@@ -207,6 +215,11 @@ impl Run<'_> {
         self.saved = Some((step, path.clone()));
         Ok(path)
     }
+}
+
+/// The event of an error; an interruption is none.
+fn failed(error: &Error, step: u64) -> Option<Event> {
+    (error.kind != Kind::Interrupted).then(|| Event::Failed(Failed { step, error: error.to_string() }))
 }
 
 fn interrupted(step: u64, saved: Option<&PathBuf>) -> Error {

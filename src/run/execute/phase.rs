@@ -40,6 +40,8 @@ pub struct PhaseRun<'r, 'a> {
     is_paused: bool,
     /// The rate of the last step.
     learning_rate: f64,
+    /// The step at which everything was measured last.
+    evaluated: Option<u64>,
 }
 
 /// What is measured in a phase: its own held-out data first, then what its ancestors left behind.
@@ -94,6 +96,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             first_step: run.step + 1,
             is_paused: false,
             learning_rate: 0.0,
+            evaluated: None,
             data,
             run,
         })
@@ -102,6 +105,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     /// Goes through all steps; returns the checkpoint at the end.
     pub(super) fn carry_out(&mut self) -> Result<PathBuf> {
         self.announce()?;
+        self.begins();
         self.evaluate(true)?;
         loop {
             self.state(if self.is_paused { State::Paused } else { State::Training });
@@ -118,12 +122,19 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
                 return self.interrupt();
             }
             let loss = if evaluation_due { self.evaluate(false)? } else { None };
-            if checkpoint_due {
-                let saved = self.save(loss)?;
-                if last {
-                    return Ok(saved);
-                }
+            match if checkpoint_due { Some(self.save(loss)) } else { None } {
+                Some(saved) if last => return saved,
+                // One that comes in between is not worth the run: what was learned is in memory still.
+                Some(Err(error)) => drop(self.notice(format!("no checkpoint at step {}: {error}", self.run.step))),
+                _ => {}
             }
+        }
+    }
+
+    fn begins(&mut self) {
+        if let Some(observer) = self.run.observer.take() {
+            observer.phase_begins(self);
+            self.run.observer = Some(observer);
         }
     }
 
@@ -157,6 +168,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             (None, Command::Pause) => self.pause(true, command)?,
             (None, Command::Continue) => self.pause(false, command)?,
             (None, Command::Checkpoint) => format!("saved {}", self.save(None)?.display()),
+            (None, _) if self.evaluated == Some(self.run.step) => "measured already".into(),
             (None, _) => match self.evaluate(false)? {
                 Some(loss) => format!("held-out loss {loss:.4}"),
                 None => "measured".into(),
@@ -322,6 +334,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             let base = self.watch.base.get(&name).copied();
             self.report(name, measure, base.map(|base| loss - base))?;
         }
+        self.evaluated = Some(self.run.step);
         Ok(own_loss)
     }
 

@@ -1,6 +1,7 @@
 //! What is known before the first step, and refused where it does not fit.
 
 use super::super::data::{self, PhaseData};
+use super::super::home::Home;
 use super::super::plan::{PhasePlan, Plan};
 use super::super::{checkpoint, tokenizer};
 use super::Request;
@@ -61,6 +62,21 @@ fn preset_config(plan: &Plan, vocabulary: usize) -> Result<Config> {
     config.tied = plan.model.tied.unwrap_or(true);
     config.validate()?;
     Ok(config)
+}
+
+/// Refuses a plan that names a corpus or a checkpoint that is not there: quick, and before anything is prepared.
+pub fn check_names(plan: &Plan, home: &Home) -> Result<()> {
+    if let Some(name) = &plan.model.from {
+        folder::check(&checkpoint::resolve(name, home)?)?;
+    }
+    for phase in &plan.phases {
+        let sources = phase.corpus.iter().map(|corpus| &corpus.path).chain(&phase.probes);
+        for path in sources.filter(|path| !path.starts_with("world:")) {
+            data::open_source(path, phase.skip_broken, home)
+                .map_err(|error| error.within(format!("the phase {} cannot start", phase.name)))?;
+        }
+    }
+    Ok(())
 }
 
 /// Rows must fit the model's context, and what a phase freezes must be in the model.
