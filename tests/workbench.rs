@@ -12,7 +12,8 @@ const LONG: Duration = Duration::from_secs(90);
 
 /// The program in a terminal of its own.
 struct Terminal {
-    master: Box<dyn MasterPty + Send>,
+    /// Kept, so that the terminal stays.
+    _master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
     child: Box<dyn Child + Send + Sync>,
@@ -42,7 +43,7 @@ impl Terminal {
             }
         });
         let writer = pair.master.take_writer().unwrap();
-        Self { master: pair.master, writer, screen, child }
+        Self { _master: pair.master, writer, screen, child }
     }
 
     fn text(&self) -> String {
@@ -114,7 +115,7 @@ fn from_the_welcome_to_a_frozen_layer_and_two_lanes_and_back_again() {
     // Freeze what the cursor is on, and see that it is so.
     terminal.keys("3");
     terminal.until("space freeze");
-    terminal.keys("j ");
+    terminal.keys(" ");
     terminal.until("after step");
     let status = &bench.json(&["status", "first-run", "--json"])[0];
     assert!(status["groups"].as_array().unwrap().iter().any(|group| group["trainable"] == false), "{status}");

@@ -138,7 +138,7 @@ fn what_it_reads(app: &App) -> String {
 
 fn freeze(app: &App) -> String {
     format!(
-        "Every row is a layer, the input at the bottom; filled cells train. Go to block 0 with the arrows and press {}: it \
+        "Every row is a layer, the input at the bottom; filled cells train. The cursor begins on block 0: press {} and it \
          freezes (❄) between two steps, while everything above goes on learning.",
         app.key_of("layers.toggle"),
     )

@@ -30,8 +30,8 @@ pub use selectors::{in_words, selectors_for};
 pub use steer::{Prospect, chosen_groups, layer_name, prospect};
 pub use view::View;
 
-use super::App;
-use crate::protocol::Answer;
+use super::{App, Mirror};
+use crate::protocol::{Answer, Group, Layer};
 use std::cell::Cell;
 
 /// The state of the pane.
@@ -40,6 +40,8 @@ pub struct Layers {
     pub cursor: Place,
     /// Where a selection began.
     pub anchor: Option<Place>,
+    /// Whether the cursor was put where one begins.
+    has_begun: bool,
     press: Option<mouse::Press>,
     pending: pending::Pending,
     changes: changes::Changes,
@@ -55,6 +57,7 @@ impl Default for Layers {
         Self {
             lens: Lens::default(),
             cursor: Place::FIRST,
+            has_begun: false,
             anchor: None,
             press: None,
             pending: pending::Pending::default(),
@@ -81,6 +84,19 @@ impl Layers {
     pub fn reports_seen(&self) -> u64 {
         self.reports.0
     }
+    /// When the model is there, the cursor goes to its lowest block: what one freezes first.
+    fn begin(&mut self, mirror: &Mirror) {
+        if self.has_begun || mirror.facts.is_empty() {
+            return;
+        }
+        self.has_begun = true;
+        let groups: Vec<Group> = mirror.facts.iter().map(|fact| fact.group).collect();
+        let lowest = Grid::of(&groups).layers.iter().rposition(|layer| matches!(layer, Layer::Block(_)));
+        if self.cursor == Place::FIRST && lowest.is_some() {
+            self.cursor = Place { row: lowest, column: None };
+        }
+    }
+
     /// Lines to go with a page key.
     fn page(&self) -> usize {
         self.last_lines.get().saturating_sub(1).max(1)
@@ -105,6 +121,7 @@ pub fn refresh(app: &mut App) {
         layers.pending.clear();
     }
     layers.changes.take_in(mirror);
+    layers.begin(mirror);
     let (count, last) = &mut layers.reports;
     match mirror.reports.back().map(|report| report.step) {
         None => (*count, *last) = (0, None),

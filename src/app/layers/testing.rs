@@ -113,5 +113,6 @@ pub fn app(blocks: usize, has_head: bool, trains: impl Fn(Group) -> bool) -> App
     for step in (40..=1240).step_by(40) {
         app.message(Message::Groups(reports(&groups, step, &trains)));
     }
+    app.layers.cursor = crate::app::layers::Place::FIRST;
     app
 }

@@ -147,6 +147,18 @@ fn before_the_model_is_there_nothing_can_be_asked() {
 }
 
 #[test]
+fn the_cursor_begins_on_the_lowest_block() {
+    let groups = super::testing::groups(3, false);
+    let mut app = App::new();
+    app.focus = Pane::Layers;
+    app.message(Message::Facts(super::testing::facts(&groups)));
+    app.message(Message::Status(Box::new(super::testing::status(&groups, 7, &|_| true))));
+    press(&mut app, "space");
+    let asked: Vec<Ask> = app.take_requests().into_iter().map(|request| request.ask).collect();
+    assert_eq!(asked, [Ask::Steer("freeze block.0".parse().unwrap())]);
+}
+
+#[test]
 fn a_prospect_says_what_the_toggle_would_save() {
     let mut app = app(4, true, |_| true);
     presses(&mut app, "end left v up up up");
