@@ -129,7 +129,7 @@ fn from_the_welcome_to_a_frozen_layer_and_two_lanes_and_back_again() {
     terminal
         .until_true("two ends", |text| text.matches("tokens ──").count() >= 2 || text.matches("complete").count() >= 2);
     // Leave; training goes on; come back, and see the whole history.
-    terminal.keys("\x1bq");
+    terminal.keys("q");
     assert!(terminal.ended().success());
     let before = bench.json(&["status", "first-run", "--json"])[0]["step"].as_u64().unwrap();
     let mut terminal = Terminal::open(&bench, &["attach", "first-run"]);
