@@ -66,6 +66,32 @@ fn rooms_import_only_from_rooms_below_them() {
     assert!(wrong.is_empty(), "imports that lead upwards:\n{}", wrong.join("\n"));
 }
 
+/// Rooms that reach the engine through its words alone, what else of the crate they may name, and packages that they may
+/// not.
+const SCREEN: [(&str, &[&str], &[&str]); 2] = [
+    ("app", &["protocol", "app"], &["ratatui", "crossterm", "candle_core", "candle_nn", "tokenizers", "tokio"]),
+    ("tui", &["protocol", "app", "tui"], &["candle_core", "candle_nn", "tokenizers", "tokio"]),
+];
+
+#[test]
+fn the_screen_knows_no_engine_and_its_meaning_no_terminal() {
+    let mut wrong = Vec::new();
+    for (room, rooms, forbidden) in SCREEN {
+        let files = rust_files(&root().join("src").join(room));
+        assert!(files.len() > 10, "where is {room}?");
+        for path in files {
+            for statement in statements(&std::fs::read_to_string(&path).unwrap()) {
+                let names_room = named_rooms(&statement).into_iter().any(|named| !rooms.contains(&ROOMS[named]));
+                let names_package = forbidden.iter().any(|package| statement.contains(&format!("{package}::")));
+                if names_room || names_package {
+                    wrong.push(format!("{}: {statement}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the screen reaches past the protocol:\n{}", wrong.join("\n"));
+}
+
 /// The lines of a source, with imports that go over several lines joined into one.
 fn statements(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();

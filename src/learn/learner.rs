@@ -58,13 +58,6 @@ impl Learner {
         &self.optimizer
     }
 
-    /// Changes what trains; moments of what freezes are kept as they are.
-    pub fn set_frozen(&mut self, frozen: &[Selector]) -> Result<()> {
-        self.thaw = checked_thaw(&self.decoder, frozen)?;
-        self.audit_due = true;
-        Ok(())
-    }
-
     /// Trains the groups that `trains` says; moments of the others are kept as they are. Nothing left to train is an
     /// error, and changes nothing.
     pub fn set_trainable(&mut self, trains: impl Fn(Group) -> bool) -> Result<()> {
