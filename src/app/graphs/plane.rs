@@ -49,15 +49,14 @@ impl Graphs {
     fn point(&self, step: u64, phase: usize, task: Option<usize>) -> Option<Point> {
         let suites = || self.history.suites.iter();
         let retention = mean(suites().filter_map(|suite| measured(&suite.retention, step, phase)))?;
+        // What is retained and what is probed is no task of this phase.
+        let own = suites().filter(|suite| measured(&suite.retention, step, phase).is_none());
         let learned = match task {
             Some(task) => {
-                let of_task = suites().filter(|suite| suite.task == Some(task));
+                let of_task = own.filter(|suite| suite.task == Some(task));
                 mean(of_task.filter_map(|suite| measured(&suite.value, step, phase)))
             }
-            None => {
-                let own = suites().filter(|suite| measured(&suite.retention, step, phase).is_none());
-                mean(own.filter_map(|suite| measured(&suite.loss, step, phase)))
-            }
+            None => mean(own.filter_map(|suite| measured(&suite.loss, step, phase))),
         };
         let marks = &self.history.marks;
         let from = marks.partition_point(|mark| mark.step < step);

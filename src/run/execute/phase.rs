@@ -328,7 +328,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             let suite = self.watch.retained[place].get();
             let (name, measure) = (suite.name.clone(), suite.measure(&self.learner.decoder, &tokenizer)?);
             let loss = measure.score.loss();
-            if first {
+            // New weights know nothing that could be forgotten.
+            if first && self.base.is_some() {
                 self.watch.base.insert(name.clone(), loss);
             }
             let base = self.watch.base.get(&name).copied();
