@@ -7,9 +7,15 @@ use super::{App, Effect, Gesture, Key, Pane, Pointer, Scope, Spot, action, corpu
 /// What work even while something lies over the screen or text is typed, when their key holds control.
 const ALWAYS: [&str; 2] = ["detach", "suspend"];
 
+/// How long it takes to read a refusal.
+const READ: std::time::Duration = std::time::Duration::from_secs(1);
+
 impl App {
     /// A key; `false` says that it is text for the prompt's editor.
     pub fn key(&mut self, key: Key) -> bool {
+        // A refusal that was read goes with the next key.
+        let now = self.now;
+        self.toast.take_if(|toast| toast.is_refusal && now > toast.since + READ);
         let handled = self.dispatch(key);
         self.settle();
         handled

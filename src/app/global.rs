@@ -94,9 +94,9 @@ pub const EXPLANATIONS: &[Explanation] = &[
         key: "lineage",
         title: "run and phases",
         what: "A run is one model's life. Its phases are the stages of that life: pretraining on plain text, then \
-               fine-tuning on a task. It is one model all along: a phase starts from the checkpoint that an earlier one \
-               ended in, called its base (θ*), or from new weights. The line at the top names the phases in order, the \
-               current one strong.",
+               fine-tuning on a task. A phase starts from the checkpoint that an earlier one ended in, called its base \
+               (θ*), or from new weights; several can start from the same one. The line at the top has the phases that \
+               the current one stands on, and itself, after ▸, and those that stand beside them after ·.",
         formula: "",
         normal: "Phases follow each other by themselves; each leaves a checkpoint.",
         source: "",
@@ -108,7 +108,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
                within the phase, graphs count through the whole run. Whatever is asked of a run takes effect between two \
                steps.",
         formula: "w ← w − η · (m̂ / (√v̂ + ε) + λ w)",
-        normal: "A small model on a laptop makes tens of steps a second, a large one takes seconds for one.",
+        normal: "A small model on a laptop makes a few to tens of steps a second, a large one takes seconds for one.",
         source: "AdamW: Loshchilov and Hutter, Decoupled Weight Decay Regularization, arXiv:1711.05101",
     },
     Explanation {

@@ -26,7 +26,7 @@ const PARTS: &[Part] = &[
     Part { title: "freeze a block", text: freeze, is_done: |app| frozen(app) > 0 },
     Part { title: "what that does", text: after_freezing, is_done: |app| app.focus == Pane::Prompt },
     Part { title: "ask it", text: ask_it, is_done: has_sampled },
-    Part { title: "two lanes", text: two_lanes, is_done: |app| phase_index(app) > 0 },
+    Part { title: "two lanes", text: two_lanes, is_done: is_tuning },
     Part { title: "stage two: fine-tuning", text: fine_tuning, is_done: |app| last_retention(app).is_some() },
     Part { title: "what it kept", text: what_it_kept, is_done: |_| false },
 ];
@@ -76,8 +76,9 @@ fn status(app: &App) -> Option<&Status> {
     app.mirror.status.as_ref()
 }
 
-fn phase_index(app: &App) -> usize {
-    status(app).and_then(|status| status.phase.as_ref()).map_or(0, |phase| phase.index)
+/// Whether the phase started from what an earlier one learned.
+fn is_tuning(app: &App) -> bool {
+    status(app).and_then(|status| status.phase.as_ref()).is_some_and(|phase| phase.base.is_some())
 }
 
 fn frozen(app: &App) -> usize {
@@ -88,10 +89,17 @@ fn has_sampled(app: &App) -> bool {
     app.guide.is_some_and(|guide| guide.has_sampled)
 }
 
-/// The newest measure of what an earlier phase knew.
+/// The newest measure of what the base knew, once the phase that started from it has learned something.
 fn last_retention(app: &App) -> Option<&Evaluation> {
+    let phase = status(app)?.phase.as_ref().filter(|phase| phase.base.is_some())?;
     app.mirror.events.iter().rev().find_map(|event| match event {
-        Event::Evaluation(evaluation) if evaluation.retention.is_some() => Some(evaluation),
+        Event::Evaluation(evaluation)
+            if evaluation.retention.is_some()
+                && evaluation.phase == phase.name
+                && evaluation.step >= phase.first_step =>
+        {
+            Some(evaluation)
+        }
         _ => None,
     })
 }
@@ -159,7 +167,7 @@ fn after_freezing(app: &App) -> String {
 
 fn ask_it(app: &App) -> String {
     format!(
-        "Press {} and write how a story begins, such as: Mira went to the. Then send it with enter. Training goes on \
+        "Press {} and write how a story begins, such as: The miller of Dunmarrow. Then send it with enter. Training goes on \
          meanwhile.",
         app.key_of("prompt.edit"),
     )

@@ -164,6 +164,7 @@ pub fn welcome() -> Welcome {
         path: "/runs/owl".into(),
         plan: "name = \"owl\"\nseed = 7\n".into(),
         phases: ["pretrain", "sentiment", "preference"].map(String::from).to_vec(),
+        parents: vec![None, Some(0), Some(1)],
         sources: vec![("world:stories".into(), "pretrain".into()), ("world:sentiment".into(), "sentiment".into())],
         device: "cpu, 2 threads".into(),
         process: 4242,

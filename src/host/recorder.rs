@@ -18,6 +18,9 @@ pub const RING: usize = 1 << 16;
 /// How often the ring is looked into.
 const PERIOD: Duration = Duration::from_millis(40);
 
+/// Steps that a run's pace is the mean of, about.
+const PACE_STEPS: u32 = 200;
+
 /// What the ring carries: of fixed size.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
@@ -74,7 +77,9 @@ pub struct Tally {
 struct Rates {
     quiet: Option<f64>,
     sampling: Option<f64>,
+    /// Of all steps since what trains changed, the newest counting most.
     step_seconds: Option<f64>,
+    steps: u32,
 }
 
 impl Recorder {
@@ -126,7 +131,7 @@ impl Recorder {
         status.sampling_cost = self.state.rates.cost();
         let left =
             self.state.phase.as_ref().map(|phase| (phase.first_step + phase.steps).saturating_sub(newest.step + 1));
-        status.seconds_left = left.zip(status.step_seconds).map(|(steps, seconds)| steps as f64 * seconds);
+        status.seconds_left = left.zip(status.step_seconds).map(|(steps, seconds)| calm(steps as f64 * seconds));
         history.set_status(status);
     }
 
@@ -245,6 +250,11 @@ impl Recorder {
     }
 }
 
+/// A time that does not jump about while it is read.
+fn calm(seconds: f64) -> f64 {
+    if seconds > 60.0 { (seconds / 5.0).round() * 5.0 } else { seconds }
+}
+
 /// A single-precision figure as the shortest decimal that means it.
 fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(value as f64)
@@ -277,7 +287,9 @@ impl Rates {
         }
         if let Some(phase) = phase {
             let seconds = (phase.context * phase.batch) as f64 / rate;
-            self.step_seconds = smooth(self.step_seconds, seconds);
+            self.steps = (self.steps + 1).min(PACE_STEPS);
+            let before = self.step_seconds.unwrap_or(seconds);
+            self.step_seconds = Some(before + (seconds - before) / f64::from(self.steps));
         }
     }
 

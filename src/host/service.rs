@@ -146,6 +146,7 @@ fn welcome(work: &Work, plan: &Plan, name: &str) -> Welcome {
         path: work.run.display().to_string(),
         plan: plan.to_toml().unwrap_or_default(),
         phases: plan.phases.iter().map(|phase| phase.name.clone()).collect(),
+        parents: (0..plan.phases.len()).map(|index| plan.parent(index)).collect(),
         sources: listed,
         device: work.device_name.clone(),
         process: std::process::id(),

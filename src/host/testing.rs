@@ -9,6 +9,7 @@ pub fn welcome() -> Welcome {
         path: "/r".into(),
         plan: String::new(),
         phases: vec!["a".into()],
+        parents: vec![None],
         sources: Vec::new(),
         device: "cpu".into(),
         process: 1,

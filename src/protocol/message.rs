@@ -67,6 +67,8 @@ pub struct Welcome {
     pub plan: String,
     /// The names of its phases, in order.
     pub phases: Vec<String>,
+    /// The place of the phase that each starts from; `None` for the run's first weights.
+    pub parents: Vec<Option<usize>>,
     /// Sources of text in the plan: name as written there, and the phase that reads it.
     pub sources: Vec<(String, String)>,
     pub device: String,

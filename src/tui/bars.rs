@@ -95,12 +95,24 @@ fn lineage(app: &App, area: Rect, canvas: &mut Canvas) -> u16 {
     let all: u16 = welcome.phases.iter().map(|name| columns(name) + 3).sum();
     let sees_all = used + columns(&welcome.run) + all <= room;
     used += put(canvas.buffer, skip(area, used), &fit(&welcome.run, room.saturating_sub(used)), theme.header);
-    for (index, name) in welcome.phases.iter().enumerate().filter(|(index, _)| sees_all || Some(*index) == now) {
+    let line = ancestry(&welcome.parents, now.unwrap_or(0));
+    let beside = (0..welcome.phases.len()).filter(|index| !line.contains(index));
+    let order = line.iter().copied().chain(beside).filter(|index| sees_all || Some(*index) == now);
+    for (index, name) in order.filter_map(|index| Some((index, welcome.phases.get(index)?))) {
         let style = if Some(index) == now { theme.title } else { theme.dim };
-        used += put(canvas.buffer, skip(area, used), " ▸ ", theme.dim);
+        let sign = if line.contains(&index) { " ▸ " } else { " · " };
+        used += put(canvas.buffer, skip(area, used), sign, theme.dim);
         used += put(canvas.buffer, skip(area, used), &fit(name, area.width.saturating_sub(used + 10)), style);
     }
     used
+}
+
+/// The phases that one stands on, the first first, and itself; the others stand beside them.
+fn ancestry(parents: &[Option<usize>], phase: usize) -> Vec<usize> {
+    let parent = |place: &usize| parents.get(*place).copied().flatten().filter(|parent| parent < place);
+    let mut line: Vec<usize> = std::iter::successors(Some(phase), parent).collect();
+    line.reverse();
+    line
 }
 
 fn run_progress(status: &Status, area: Rect, canvas: &mut Canvas) {

@@ -207,6 +207,7 @@ fn found(app: &mut App, backwards: bool, hit: Option<SearchHit>) {
         let (side, other) = if backwards { ("above", "n searches down") } else { ("below", "N searches up") };
         return app.refuse(format!("no match {side}: {other}"));
     };
+    app.say("found · n for the next, N for the one before");
     let offset = hit.offset;
     app.corpus.search.hit = Some(hit);
     app.corpus.token = None;

@@ -54,8 +54,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         key: "lengths",
         title: "Lengths of rows",
-        what: "How many tokens rows have, of a sample that is spread evenly over the source. Bars are counts of rows up \
-               to each length. The lengths tell which context a phase needs: of examples, what is longer is cut; of \
+        what: "How many tokens rows have, of a sample that is spread evenly over the source. Each bar counts the rows \
+               longer than the bar before and up to its own length. The lengths tell which context a phase needs: of examples, what is longer is cut; of \
                running text, a window takes in several short rows and parts of long ones.",
         formula: "",
         normal: "The context should hold nearly all examples. A few rows that are very much longer than the others are \

@@ -51,6 +51,7 @@ pub(crate) fn welcome() -> Message {
         path: "/runs/tinyworld".into(),
         plan: String::new(),
         phases: vec!["pretrain".into(), "sentiment".into()],
+        parents: vec![None, Some(0)],
         sources: ["world:stories", "world:facts", "world:sentiment"]
             .map(|name| (name.into(), "pretrain".into()))
             .into(),

@@ -128,12 +128,17 @@ impl Graphs {
 
     /// The suite of the phase's own text: measured last, with nothing to be compared with.
     fn own_suite(&self, step: u64) -> Option<&Suite> {
+        let phase = self.history.phases.iter().rposition(|phase| phase.first_step <= step.max(1));
         let own = |suite: &&Suite| {
-            let last = |steps: &[u64]| steps.partition_point(|other| *other <= step).checked_sub(1).map(|at| steps[at]);
-            last(&suite.loss.steps).is_some() && last(&suite.loss.steps) != last(&suite.retention.steps)
+            let last = |steps: &[u64]| steps.partition_point(|other| *other <= step).checked_sub(1);
+            let measured = last(&suite.loss.steps);
+            let at = |steps: &[u64]| last(steps).and_then(|at| steps.get(at).copied());
+            let in_phase = measured.and_then(|at| suite.loss.phases.get(at).copied()) == phase;
+            measured.is_some() && in_phase && at(&suite.loss.steps) != at(&suite.retention.steps)
         };
+        // Where several are own, the first of them is the phase's: the others are probes or further sources.
         let suites = self.history.suites.iter();
-        suites.filter(own).rev().max_by_key(|suite| latest_step(suite, step)).or_else(|| self.history.suites.first())
+        suites.filter(own).rev().max_by_key(|suite| latest_step(suite, step))
     }
 
     /// The mean over what is retained, as of a step.

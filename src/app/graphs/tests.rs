@@ -239,6 +239,7 @@ fn a_phase_told_after_its_steps_starts_the_average_over_and_a_new_run_everything
         path: "runs/other".into(),
         plan: String::new(),
         phases: Vec::new(),
+        parents: Vec::new(),
         sources: Vec::new(),
         device: "cpu".into(),
         process: 1,

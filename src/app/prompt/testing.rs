@@ -51,6 +51,7 @@ pub fn attached() -> App {
             path: "/runs/owl".into(),
             plan: String::new(),
             phases: vec!["pretrain".into(), "sentiment".into()],
+            parents: vec![None, Some(0)],
             sources: Vec::new(),
             device: "cpu".into(),
             process: 1,

@@ -43,8 +43,11 @@ impl Pattern {
     /// Errors: a pattern that cannot be read, with a mark below where, or one that takes too much memory.
     pub fn new(pattern: &str) -> Result<Pattern> {
         let refused = |why: &dyn std::fmt::Display| {
+            // The last line of a long explanation says it.
+            let why = why.to_string();
+            let last = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
             Error::new(format!("\"{pattern}\" is no pattern to search for"))
-                .because(why)
+                .because(last)
                 .next("write a regular expression; a backslash before . * + ? ( ) [ ] { } | ^ $ makes it plain text")
         };
         let ignores_case = !pattern.chars().any(char::is_uppercase);

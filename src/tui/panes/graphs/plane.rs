@@ -158,7 +158,8 @@ fn chosen<'a>(app: &App, plane: &'a Plane) -> Option<&'a Point> {
 pub fn reading(app: &App) -> Vec<String> {
     let Some(plane) = app.graphs.plane() else { return Vec::new() };
     let Some(point) = chosen(app, &plane) else { return Vec::new() };
-    let mut parts = vec![format!("{} {:.3}", plane.task, point.task), format!("retention {:+.3}", point.retention)];
+    let task = format!("{} {:.3}", plane.task, point.task);
+    let mut parts = vec![format!("measured at {}", point.step), task, format!("retention {:+.3}", point.retention)];
     parts.extend(point.is_front.then(|| "on the front".to_string()));
     parts.extend(point.is_saved.then(|| "saved".to_string()));
     parts
