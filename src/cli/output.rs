@@ -1,24 +1,17 @@
 //! Text that goes to a terminal or a script.
 
-use crate::{Context, Result};
+use crate::{Context, Result, tui};
 use comfy_table::{LineStyle, Table, TableStyle};
 use serde::Serialize;
 use std::io::Write;
 
+pub use crate::tui::text::{bytes, count, number};
+
 /// Text with control characters shown instead of obeyed: what comes from a file or a model never steers the terminal.
 /// Line breaks and tabs stay.
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            '\0'..='\x1f' => char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}'),
-            '\x7f' => '\u{2421}',
-            '\u{80}'..='\u{9f}' => '\u{fffd}',
-            // Marks that reorder what stands around them.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' => '\u{fffd}',
-            _ => c,
-        })
-        .collect()
+    let show = |c| if matches!(c, '\n' | '\t') { c } else { tui::text::printable(c) };
+    text.chars().map(show).collect()
 }
 
 /// Writes text to standard output. A reader that went away is no failure: nobody is left to tell.
@@ -65,41 +58,6 @@ pub fn note(line: &str) {
 pub fn write_json(value: &impl Serialize) -> Result<()> {
     let line = serde_json::to_string(value).what(|| "cannot write the result as JSON".into())?;
     write(&(line + "\n"))
-}
-
-/// Three significant digits, without an exponent where that can be: 0.00312, 12.3, 1230.
-pub fn number(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return if value == 0.0 { "0".into() } else { "–".into() };
-    }
-    let magnitude = value.abs().log10().floor() as i32;
-    match magnitude {
-        -4..=2 => format!("{value:.*}", (2 - magnitude) as usize),
-        3..=6 => format!("{value:.0}"),
-        _ => format!("{value:.2e}"),
-    }
-}
-
-/// 12 400, 1.02M, 3.4G.
-pub fn count(value: u64) -> String {
-    match value {
-        0..10_000 => value.to_string(),
-        10_000..1_000_000 => format!("{:.1}k", value as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.2}M", value as f64 / 1e6),
-        _ => format!("{:.2}G", value as f64 / 1e9),
-    }
-}
-
-/// Bytes in binary units: 512 B, 1.5 MiB.
-pub fn bytes(value: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut scaled = value as f64;
-    let mut unit = 0;
-    while scaled >= 1024.0 && unit + 1 < UNITS.len() {
-        scaled /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{value} B") } else { format!("{scaled:.1} {}", UNITS[unit]) }
 }
 
 /// 4.2 s, 3m05s, 2h07m.

@@ -154,26 +154,8 @@ fn welcome(work: &Work, plan: &Plan, name: &str) -> Welcome {
 }
 
 fn first_status(name: &str, begun: bool, events: &[Event]) -> Status {
-    let state = match begun {
-        false => State::Preparing(Preparation { what: "starting".into(), progress: None }),
-        true => end_state(events),
-    };
-    Status {
-        run: name.to_string(),
-        state,
-        phase: None,
-        step: 0,
-        learning_rate: 0.0,
-        rate_factor: 1.0,
-        groups: Vec::new(),
-        pending: Vec::new(),
-        seconds_left: None,
-        step_seconds: None,
-        resident_bytes: None,
-        sampling: 0,
-        sampling_cost: None,
-        clients: 0,
-    }
+    let starting = || State::Preparing(Preparation { what: "starting".into(), progress: None });
+    Status::new(name, if begun { end_state(events) } else { starting() })
 }
 
 /// Where a run stands that nobody trains.

@@ -17,20 +17,5 @@ pub fn welcome() -> Welcome {
 }
 
 pub fn status() -> Status {
-    Status {
-        run: "r".into(),
-        state: State::Training,
-        phase: None,
-        step: 0,
-        learning_rate: 0.0,
-        rate_factor: 1.0,
-        groups: Vec::new(),
-        pending: Vec::new(),
-        seconds_left: None,
-        step_seconds: None,
-        resident_bytes: None,
-        sampling: 0,
-        sampling_cost: None,
-        clients: 0,
-    }
+    Status::new("r", State::Training)
 }

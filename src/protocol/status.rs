@@ -114,3 +114,25 @@ pub struct Status {
     pub sampling_cost: Option<f64>,
     pub clients: u32,
 }
+
+impl Status {
+    /// Of a run of which nothing more is known.
+    pub fn new(run: &str, state: State) -> Self {
+        Self {
+            run: run.to_string(),
+            state,
+            phase: None,
+            step: 0,
+            learning_rate: 0.0,
+            rate_factor: 1.0,
+            groups: Vec::new(),
+            pending: Vec::new(),
+            seconds_left: None,
+            step_seconds: None,
+            resident_bytes: None,
+            sampling: 0,
+            sampling_cost: None,
+            clients: 0,
+        }
+    }
+}
