@@ -152,7 +152,7 @@ fn the_cursor_begins_on_the_lowest_block() {
     let mut app = App::new();
     app.focus = Pane::Layers;
     app.message(Message::Facts(super::testing::facts(&groups)));
-    app.message(Message::Status(Box::new(super::testing::status(&groups, 7, &|_| true))));
+    app.message(Message::Status(Box::new(super::testing::status(&groups, 7, |_| true))));
     press(&mut app, "space");
     let asked: Vec<Ask> = app.take_requests().into_iter().map(|request| request.ask).collect();
     assert_eq!(asked, [Ask::Steer("freeze block.0".parse().unwrap())]);

@@ -29,11 +29,14 @@ pub struct Writing {
     sent: Option<Instant>,
 }
 
+/// Gets weights, with words for what they are.
+type Getter = fn(&dyn Weights) -> Result<(Arc<Decoder>, String)>;
+
 impl Writing {
     /// Gets the weights and the prompt's tokens; nothing is read yet.
     pub fn open(lane: usize, ask: &SampleAsk, weights: &dyn Weights) -> Result<Self> {
         // The tokenizer first: before the run has one it has no weights either, and to ask for those may take long.
-        let own = |get: fn(&dyn Weights) -> Result<(Arc<Decoder>, String)>| {
+        let own = |get: Getter| {
             let tokenizer = weights.tokenizer()?;
             get(weights).map(|(decoder, text)| (decoder, tokenizer, text))
         };
