@@ -167,7 +167,8 @@ fn a_lost_or_killed_client_leaves_the_host_training() {
     while step() < before + 3 {
         assert!(since.elapsed() < LONG);
     }
-    assert_eq!(bench.json(&["status", "small", "--json"])[0]["state"], "training");
+    let state = bench.json(&["status", "small", "--json"])[0]["state"].as_str().unwrap().to_string();
+    assert!(["training", "evaluating", "saving"].contains(&state.as_str()), "{state}");
 }
 
 #[test]
