@@ -2,7 +2,7 @@
 
 use super::group::{Group, Layer, Selector, check_selectors};
 use crate::Result;
-use crate::ops::Slot;
+use crate::ops::{Precision, Slot};
 use candle_core::Tensor;
 use std::ops::{Index, IndexMut};
 
@@ -25,6 +25,8 @@ pub struct Parameter {
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     list: Vec<Parameter>,
+    /// The arithmetic of the products that they take part in.
+    pub precision: Precision,
 }
 
 impl Parameters {

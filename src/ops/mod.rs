@@ -16,6 +16,7 @@ pub mod cross_entropy;
 pub mod embedding;
 pub mod linear;
 pub mod norm;
+mod precision;
 pub mod reduce;
 pub mod rotary;
 mod storage;
@@ -23,6 +24,7 @@ mod storage;
 #[cfg(test)]
 pub(crate) mod check;
 
+pub use precision::Precision;
 pub use storage::{add_in_place, add_to_slot};
 
 /// The gradient of one parameter while it is being gathered: empty until something contributes.
