@@ -2,13 +2,15 @@
 //! memory at once, and gradients are made while a chunk's logits are at hand.
 
 pub use super::cpu::cross_entropy::RowLoss;
-use super::cpu::matmul::{Matrix, Product, Write, multiply};
-use super::storage::{on_cpu_f32, with_mut, with_slices};
-use super::{Slot, add_to_slot, cpu};
-use candle_core::{D, DType, Result, Tensor, bail};
+use super::cpu::linear::{Weight, add_weight_gradient, weight_gradient};
+use super::cpu::matmul::{Matrix, Operand, Product, multiply};
+use super::storage::{is_operand, on_cpu_f32, with_mut, with_operand, with_slices};
+use super::{Precision, Slot, add_to_slot, cpu};
+use candle_core::{D, DType, Device, Result, Tensor, bail};
 
-/// Logits that a chunk may hold: 16 MiB of f32, in rows from 16 to 512.
-const CHUNK_ELEMENTS: usize = 1 << 22;
+/// Logits that a chunk may hold: 64 MiB of f32, in rows from 16 to 512. Small chunks would go through the gradient of
+/// the head's weight again and again.
+const CHUNK_ELEMENTS: usize = 1 << 24;
 
 /// Rows of a chunk: as many as may be, in chunks of equal size.
 fn chunk_rows(rows: usize, vocabulary: usize) -> usize {
@@ -27,14 +29,14 @@ fn check_targets(targets: &[u32], rows: usize, vocabulary: usize) -> Result<()> 
 }
 
 /// Losses of rows of hidden states `x` (n, width) against `targets` (n), with the head's `weight` (vocabulary, width).
-pub fn losses(x: &Tensor, weight: &Tensor, targets: &[u32]) -> Result<Vec<RowLoss>> {
+pub fn losses(x: &Tensor, weight: &Tensor, targets: &[u32], precision: Precision) -> Result<Vec<RowLoss>> {
     let (rows, vocabulary) = (x.dim(0)?, weight.dim(0)?);
     check_targets(targets, rows, vocabulary)?;
     let mut all = Vec::with_capacity(rows);
     let chunk = chunk_rows(rows, vocabulary);
     for start in (0..rows).step_by(chunk) {
         let count = chunk.min(rows - start);
-        let logits = super::linear::forward(&x.narrow(0, start, count)?, weight, None, None)?;
+        let logits = super::linear::forward(&x.narrow(0, start, count)?, weight, None, None, precision)?;
         all.extend(losses_of_logits(&logits, &targets[start..start + count])?);
     }
     Ok(all)
@@ -73,13 +75,20 @@ pub fn losses_and_gradients(
     weight: &Tensor,
     targets: &[u32],
     scale: f64,
+    precision: Precision,
     slot: Option<&mut Slot>,
 ) -> Result<(Vec<RowLoss>, Tensor)> {
     check_targets(targets, x.dim(0)?, weight.dim(0)?)?;
-    match on_cpu_f32(&[x, weight]) {
-        true => fused(x, weight, targets, scale, slot),
-        false => plain(x, weight, targets, scale, slot),
+    if !on_cpu_f32(&[x]) || !is_operand(weight) {
+        return plain(x, &weight.to_dtype(x.dtype())?, targets, scale, slot);
     }
+    let (width_out, width_in) = weight.dims2()?;
+    let fused = |matrix: Operand| {
+        let head = Head { weight: Weight { matrix, width_in, width_out, precision }, scale: scale as f32 };
+        with_slices([x], |[x]| head.run(x, targets, slot))?
+    };
+    let (rows, dx) = with_operand(weight, fused)??;
+    Ok((rows, Tensor::from_vec(dx, x.shape(), x.device())?))
 }
 
 fn plain(
@@ -99,72 +108,56 @@ fn plain(
     Ok((rows, gradient.matmul(weight)?))
 }
 
-fn fused(
-    x: &Tensor,
-    weight: &Tensor,
-    targets: &[u32],
-    scale: f64,
-    slot: Option<&mut Slot>,
-) -> Result<(Vec<RowLoss>, Tensor)> {
-    let (vocabulary, width) = weight.dims2()?;
-    let mut dx = vec![0.0; x.elem_count()];
-    let mut rows = Vec::with_capacity(targets.len());
-    let mut chunks = |dw: Option<&mut [f32]>, write: Write| {
-        with_slices([x, weight], |[x, w]| {
-            let head = Head { weight: w, vocabulary, width, scale: scale as f32 };
-            head.run(x, targets, &mut dx, dw, write, &mut rows);
-        })
-    };
-    match slot {
-        None => chunks(None, Write::Replace)?,
-        Some(Some(sum)) => {
-            let mut outcome = Ok(());
-            with_mut(sum, |sum| outcome = chunks(Some(sum), Write::Add))?;
-            outcome?;
-        }
-        Some(empty) => {
-            let mut dw = vec![0.0; vocabulary * width];
-            chunks(Some(&mut dw), Write::Add)?;
-            *empty = Some(Tensor::from_vec(dw, (vocabulary, width), x.device())?);
-        }
-    }
-    Ok((rows, Tensor::from_vec(dx, x.shape(), x.device())?))
-}
-
 /// The head's weight and the factor of the loss.
 struct Head<'a> {
-    weight: &'a [f32],
-    vocabulary: usize,
-    width: usize,
+    weight: Weight<'a>,
     scale: f32,
 }
 
 impl Head<'_> {
-    fn run(
-        &self,
-        x: &[f32],
-        targets: &[u32],
-        dx: &mut [f32],
-        mut dw: Option<&mut [f32]>,
-        write: Write,
-        rows: &mut Vec<RowLoss>,
-    ) {
-        let (vocabulary, width) = (self.vocabulary, self.width);
+    /// The losses and the gradient for `x`; the weight's is added to `slot`.
+    fn run(&self, x: &[f32], targets: &[u32], mut slot: Option<&mut Slot>) -> Result<(Vec<RowLoss>, Vec<f32>)> {
+        let Weight { matrix, width_in: width, width_out: vocabulary, precision } = self.weight;
         let chunk = chunk_rows(targets.len(), vocabulary);
-        let mut logits = vec![0.0; chunk.min(targets.len()) * vocabulary];
-        let weight = Matrix::new(self.weight, width);
-        let by_chunk = targets.chunks(chunk).zip(x.chunks(chunk * width).zip(dx.chunks_mut(chunk * width)));
-        for (targets, (x, dx)) in by_chunk {
-            let count = targets.len();
-            let logits = &mut logits[..count * vocabulary];
-            let x = Matrix::new(x, width);
-            let size = (count, vocabulary, width);
-            multiply(logits, vocabulary, x, weight.transposed(), Product::new(size));
-            rows.extend(cpu::cross_entropy::losses_and_gradient(logits, vocabulary, targets, self.scale));
-            let gradient = Matrix::new(logits, vocabulary);
-            multiply(dx, width, gradient, weight, Product::new((count, width, vocabulary)));
-            if let Some(dw) = dw.as_deref_mut() {
-                multiply(dw, width, gradient.transposed(), x, Product::new((vocabulary, width, count)).write(write));
+        let (mut rows, mut dx) = (Vec::with_capacity(targets.len()), Vec::with_capacity(x.len()));
+        let mut logits = Vec::new();
+        for (targets, x) in targets.chunks(chunk).zip(x.chunks(chunk * width)) {
+            self.logits(x, targets.len(), &mut logits);
+            rows.extend(cpu::cross_entropy::losses_and_gradient(&mut logits, vocabulary, targets, self.scale));
+            let size = (targets.len(), width, vocabulary);
+            let product = Product::new(size).operands(precision);
+            dx.extend(cpu::matmul::product(Matrix::new(&logits, vocabulary), matrix, product));
+            if let Some(slot) = slot.as_deref_mut() {
+                self.add_gradient(&logits, x, slot)?;
+            }
+        }
+        Ok((rows, dx))
+    }
+
+    /// The logits of some rows, in memory that is used again.
+    fn logits(&self, x: &[f32], rows: usize, logits: &mut Vec<f32>) {
+        let Weight { matrix, width_in: width, width_out: vocabulary, precision } = self.weight;
+        let product = Product::new((rows, vocabulary, width)).operands(precision);
+        let (x, weight) = (Matrix::new(x, width), matrix.transposed());
+        match logits.len() < rows * vocabulary {
+            true => *logits = cpu::matmul::product(x, weight, product),
+            false => {
+                logits.truncate(rows * vocabulary);
+                multiply(logits, vocabulary, x, weight, product);
+            }
+        }
+    }
+
+    /// `gradient` is that at the logits of the rows `x`.
+    fn add_gradient(&self, gradient: &[f32], x: &[f32], slot: &mut Slot) -> Result<()> {
+        let Weight { width_in: width, width_out: vocabulary, precision, .. } = self.weight;
+        let widths = (width, vocabulary);
+        match slot {
+            Some(sum) => with_mut(sum, |sum| add_weight_gradient(gradient, x, sum, widths, precision)),
+            None => {
+                let first = weight_gradient(gradient, x, widths, precision);
+                *slot = Some(Tensor::from_vec(first, (vocabulary, width), &Device::Cpu)?);
+                Ok(())
             }
         }
     }
@@ -186,7 +179,7 @@ mod tests {
 
     fn gradients(x: &Tensor, weight: &Tensor, targets: &[u32]) -> (Vec<RowLoss>, Tensor, Tensor) {
         let mut slot = None;
-        let (rows, dx) = losses_and_gradients(x, weight, targets, SCALE, Some(&mut slot)).unwrap();
+        let (rows, dx) = losses_and_gradients(x, weight, targets, SCALE, Precision::F32, Some(&mut slot)).unwrap();
         (rows, dx, slot.unwrap())
     }
 
@@ -214,7 +207,7 @@ mod tests {
             let (rows, dx, dw) = gradients(&single(&x), &single(&w), &targets);
             assert_close(&dx, &want_dx, 1e-5);
             assert_close(&dw, &want_dw, 1e-5);
-            let alone = losses(&single(&x), &single(&w), &targets).unwrap();
+            let alone = losses(&single(&x), &single(&w), &targets, Precision::F32).unwrap();
             for ((got, want), alone) in rows.iter().zip(&want_rows).zip(&alone) {
                 assert!((got.loss - want.loss).abs() < 1e-5 && (alone.loss - want.loss).abs() < 1e-5);
                 assert_eq!((got.hit, alone.hit), (want.hit, want.hit));
@@ -227,11 +220,11 @@ mod tests {
         let (x, w) = (single(&random((3, 4), 1)), single(&random((5, 4), 2)));
         let mut slot = None;
         for _ in 0..2 {
-            losses_and_gradients(&x, &w, &[0, 1, 2], SCALE, Some(&mut slot)).unwrap();
+            losses_and_gradients(&x, &w, &[0, 1, 2], SCALE, Precision::F32, Some(&mut slot)).unwrap();
         }
         let (_, _, once) = gradients(&x, &w, &[0, 1, 2]);
         assert_close(&slot.unwrap(), &(once * 2.0).unwrap(), 1e-6);
-        assert!(losses(&x, &w, &[0, 1, 5]).is_err());
-        assert!(losses(&x, &w, &[0, 1]).is_err());
+        assert!(losses(&x, &w, &[0, 1, 5], Precision::F32).is_err());
+        assert!(losses(&x, &w, &[0, 1], Precision::F32).is_err());
     }
 }

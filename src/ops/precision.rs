@@ -15,6 +15,11 @@ pub enum Precision {
 impl Precision {
     pub const ALL: [Self; 2] = [Self::F32, Self::Bf16];
 
+    /// Whether this machine's processor has instructions for it; elsewhere products are f32.
+    pub fn is_supported(self) -> bool {
+        self == Self::F32 || super::cpu::has_bf16()
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",

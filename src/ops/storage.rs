@@ -1,6 +1,7 @@
 //! The bridge between candle tensors and plain slices.
 
 use super::Slot;
+use super::cpu::matmul::{Matrix, Operand};
 use candle_core::{CpuStorage, DType, InplaceOp1, InplaceOp2, Layout, Result, Storage, Tensor, bail};
 use std::cell::RefCell;
 
@@ -27,6 +28,27 @@ pub(super) fn with_slices<const N: usize, R>(tensors: [&Tensor; N], work: impl F
         };
     }
     Ok(work(slices))
+}
+
+/// Whether a weight can be the operand of a kernel's product: contiguous f32, bf16 or f16 on the CPU.
+pub(super) fn is_operand(weight: &Tensor) -> bool {
+    let known = matches!(weight.dtype(), DType::F32 | DType::BF16 | DType::F16);
+    known && weight.device().is_cpu() && weight.is_contiguous()
+}
+
+/// Calls `work` with a matrix (rows, columns) as it is stored; it must satisfy [`is_operand`].
+pub(super) fn with_operand<R>(weight: &Tensor, work: impl FnOnce(Operand) -> R) -> Result<R> {
+    let (storage, layout) = weight.storage_and_layout();
+    let columns = weight.dim(1)?;
+    let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets()) else {
+        bail!("a CPU kernel was given a tensor that is not contiguous on the CPU");
+    };
+    match storage {
+        CpuStorage::F32(data) => Ok(work(Operand::F32(Matrix::new(&data[start..end], columns)))),
+        CpuStorage::BF16(data) => Ok(work(Operand::Bf16(Matrix::new(&data[start..end], columns)))),
+        CpuStorage::F16(data) => Ok(work(Operand::F16(Matrix::new(&data[start..end], columns)))),
+        _ => bail!("a kernel cannot multiply with {:?}", weight.dtype()),
+    }
 }
 
 /// The elements of an optional tensor, copied; biases and the like.

@@ -84,14 +84,14 @@ impl Attention {
         gradients: &mut Gradients,
         further: bool,
     ) -> Result<Option<Tensor>> {
-        self.output.backward_parameters(&kept.attended.output, gradient, gradients)?;
+        self.output.backward_parameters(p, &kept.attended.output, gradient, gradients)?;
         if !further && !self.packed.trains(gradients) {
             return Ok(None);
         }
         let d_attended = self.output.backward_input(p, gradient)?;
         let d_packed = attention::backward(&kept.packed, &kept.attended, &d_attended, self.heads, places.layout)?;
         let d_packed = self.rotate(d_packed, places.angles, places.positions, Turn::Back)?;
-        self.packed.backward_parameters(&kept.input, &d_packed, gradients)?;
+        self.packed.backward_parameters(p, &kept.input, &d_packed, gradients)?;
         further.then(|| self.packed.backward_input(p, &d_packed)).transpose()
     }
 

@@ -25,12 +25,12 @@ impl Head {
 
     /// `hidden` (n, width) → logits (n, vocabulary).
     pub fn logits(&self, p: &Parameters, hidden: &Tensor) -> Result<Tensor> {
-        Ok(ops::linear::forward(hidden, &p[self.weight].value, None, None)?)
+        Ok(ops::linear::forward(hidden, &p[self.weight].value, None, None, p.precision)?)
     }
 
     /// Loss of each row against its target, without the logits of all rows in memory.
     pub fn losses(&self, p: &Parameters, hidden: &Tensor, targets: &[u32]) -> Result<Vec<RowLoss>> {
-        Ok(cross_entropy::losses(hidden, &p[self.weight].value, targets)?)
+        Ok(cross_entropy::losses(hidden, &p[self.weight].value, targets, p.precision)?)
     }
 
     /// The losses, and the gradient of `scale` · (their sum) for `hidden`; the head's own is filled where it trains.
@@ -43,6 +43,6 @@ impl Head {
         gradients: &mut Gradients,
     ) -> Result<(Vec<RowLoss>, Tensor)> {
         let slot = gradients.slot(self.weight);
-        Ok(cross_entropy::losses_and_gradients(hidden, &p[self.weight].value, targets, scale, slot)?)
+        Ok(cross_entropy::losses_and_gradients(hidden, &p[self.weight].value, targets, scale, p.precision, slot)?)
     }
 }

@@ -33,7 +33,7 @@ impl Linear {
     /// `x` (n, in) → (n, out), plus `residual` where given.
     pub fn forward(&self, parameters: &Parameters, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         let bias = self.bias.map(|id| &parameters[id].value);
-        Ok(ops::linear::forward(x, &parameters[self.weight].value, bias, residual)?)
+        Ok(ops::linear::forward(x, &parameters[self.weight].value, bias, residual, parameters.precision)?)
     }
 
     /// Whether any of its parameters trains.
@@ -42,9 +42,16 @@ impl Linear {
     }
 
     /// Fills the gradients of the parameters that train.
-    pub fn backward_parameters(&self, x: &Tensor, gradient: &Tensor, gradients: &mut Gradients) -> Result<()> {
+    pub fn backward_parameters(
+        &self,
+        parameters: &Parameters,
+        x: &Tensor,
+        gradient: &Tensor,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        let precision = parameters.precision;
         if let Some(slot) = gradients.slot(self.weight) {
-            ops::linear::backward_weight(gradient, x, slot)?;
+            ops::linear::backward_weight(gradient, x, precision, slot)?;
         }
         if let Some(slot) = self.bias.and_then(|id| gradients.slot(id)) {
             ops::linear::backward_bias(gradient, slot)?;
@@ -54,6 +61,6 @@ impl Linear {
 
     /// The gradient for the input, (n, in).
     pub fn backward_input(&self, parameters: &Parameters, gradient: &Tensor) -> Result<Tensor> {
-        Ok(ops::linear::backward_input(gradient, &parameters[self.weight].value)?)
+        Ok(ops::linear::backward_input(gradient, &parameters[self.weight].value, parameters.precision)?)
     }
 }

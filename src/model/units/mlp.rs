@@ -63,7 +63,7 @@ impl Mlp {
         gradients: &mut Gradients,
         further: bool,
     ) -> Result<Option<Tensor>> {
-        self.down.backward_parameters(&kept.activated, gradient, gradients)?;
+        self.down.backward_parameters(p, &kept.activated, gradient, gradients)?;
         if !further && !self.up.trains(gradients) {
             return Ok(None);
         }
@@ -72,7 +72,7 @@ impl Mlp {
             Family::Llama => ops::activation::swiglu_backward(&kept.up, &d_activated)?,
             Family::Gpt2 => ops::activation::gelu_backward(&kept.up, &d_activated)?,
         };
-        self.up.backward_parameters(&kept.input, &d_up, gradients)?;
+        self.up.backward_parameters(p, &kept.input, &d_up, gradients)?;
         further.then(|| self.up.backward_input(p, &d_up)).transpose()
     }
 }

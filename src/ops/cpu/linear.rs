@@ -1,61 +1,58 @@
 //! y = x Wᵀ (+ bias) (+ residual) over rows, and its gradients.
 
-use super::matmul::{Matrix, Product, Write, multiply};
+use super::super::Precision;
+use super::matmul::{Matrix, Operand, Product, Write, multiply, product};
 use super::{simd, vector};
 use rayon::prelude::*;
 
 /// Rows that one task handles outside the matrix product.
 const ROWS: usize = 64;
 
-/// `x` is n×`width_in`, `weight` is `width_out`×`width_in`; returns n×`width_out`.
-pub fn forward(
-    x: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    residual: Option<&[f32]>,
-    (width_in, width_out): (usize, usize),
-) -> Vec<f32> {
-    let rows = x.len() / width_in;
-    let mut y = vec![0.0; rows * width_out];
-    let write = if prefill(&mut y, bias, residual, width_out) { Write::Add } else { Write::Replace };
-    let weight = Matrix::new(weight, width_in).transposed();
-    multiply(
-        &mut y,
-        width_out,
-        Matrix::new(x, width_in),
-        weight,
-        Product::new((rows, width_out, width_in)).write(write),
-    );
-    y
+/// A weight, `width_out`×`width_in`, and how it is multiplied with.
+#[derive(Clone, Copy)]
+pub struct Weight<'a> {
+    pub matrix: Operand<'a>,
+    pub width_in: usize,
+    pub width_out: usize,
+    pub precision: Precision,
 }
 
-/// Writes what the product is added to; false where there is nothing.
-fn prefill(y: &mut [f32], bias: Option<&[f32]>, residual: Option<&[f32]>, width: usize) -> bool {
-    if let Some(residual) = residual {
-        y.par_chunks_mut(width * ROWS).zip(residual.par_chunks(width * ROWS)).for_each(|(y, r)| y.copy_from_slice(r));
-    }
-    if let Some(bias) = bias {
-        y.par_chunks_mut(width * ROWS)
-            .for_each(|rows| simd(|| rows.chunks_exact_mut(width).for_each(|row| vector::add_assign(row, bias))));
-    }
-    bias.is_some() || residual.is_some()
+/// `x` is n×`width_in`; `bias`, `width_out`, and `residual`, n×`width_out`, are added. Returns n×`width_out`.
+pub fn forward(x: &[f32], weight: Weight, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
+    let Weight { matrix, width_in, width_out, precision } = weight;
+    let size = (x.len() / width_in, width_out, width_in);
+    let what = Product::new(size).plus(bias, residual).operands(precision);
+    product(Matrix::new(x, width_in), matrix.transposed(), what)
 }
 
 /// The gradient for the input: n×`width_in`.
-pub fn backward_input(gradient: &[f32], weight: &[f32], (width_in, width_out): (usize, usize)) -> Vec<f32> {
-    let rows = gradient.len() / width_out;
-    let mut out = vec![0.0; rows * width_in];
-    let (g, w) = (Matrix::new(gradient, width_out), Matrix::new(weight, width_in));
-    multiply(&mut out, width_in, g, w, Product::new((rows, width_in, width_out)));
-    out
+pub fn backward_input(gradient: &[f32], weight: Weight) -> Vec<f32> {
+    let Weight { matrix, width_in, width_out, precision } = weight;
+    let size = (gradient.len() / width_out, width_in, width_out);
+    product(Matrix::new(gradient, width_out), matrix, Product::new(size).operands(precision))
 }
 
-/// Writes or adds the gradient of the weight, `width_out`×`width_in`, into `out`.
-pub fn backward_weight(gradient: &[f32], x: &[f32], out: &mut [f32], write: Write, widths: (usize, usize)) {
-    let (width_in, width_out) = widths;
-    let rows = gradient.len() / width_out;
+/// Adds the gradient of the weight, `width_out`×`width_in`, to `out`.
+pub fn add_weight_gradient(gradient: &[f32], x: &[f32], out: &mut [f32], widths: (usize, usize), precision: Precision) {
+    let (g, x, what) = weight_product(gradient, x, widths, precision);
+    multiply(out, widths.0, g, x, what.write(Write::Add));
+}
+
+/// The gradient of the weight, `width_out`×`width_in`.
+pub fn weight_gradient(gradient: &[f32], x: &[f32], widths: (usize, usize), precision: Precision) -> Vec<f32> {
+    let (g, x, what) = weight_product(gradient, x, widths, precision);
+    product(g, x, what)
+}
+
+fn weight_product<'a>(
+    gradient: &'a [f32],
+    x: &'a [f32],
+    (width_in, width_out): (usize, usize),
+    precision: Precision,
+) -> (Matrix<'a>, Matrix<'a>, Product<'static>) {
+    let size = (width_out, width_in, gradient.len() / width_out);
     let (g, x) = (Matrix::new(gradient, width_out).transposed(), Matrix::new(x, width_in));
-    multiply(out, width_in, g, x, Product::new((width_out, width_in, rows)).write(write));
+    (g, x, Product::new(size).operands(precision))
 }
 
 /// Adds the sum over rows of `gradient` into `out`.

@@ -1,18 +1,33 @@
-//! Matrix products over slices, by the `gemm` crate (AVX-512, AVX2 or NEON, picked at run time).
+//! Matrix products over slices: our own kernels where the processor has AVX-512, the `gemm` crate (AVX2, NEON, picked at
+//! run time) elsewhere.
 
+use super::super::Precision;
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
 use gemm::Parallelism;
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use rayon::prelude::*;
 
-/// A read-only matrix inside a slice: element (i, j) stands at `i * row_stride + j * column_stride`.
-#[derive(Clone, Copy)]
-pub struct Matrix<'a> {
-    data: &'a [f32],
-    row_stride: usize,
-    column_stride: usize,
+/// A read-only matrix inside a slice: element (i, j) stands at `i * row_stride + j * column_stride`, one of which is 1.
+#[derive(Debug)]
+pub struct Matrix<'a, E = f32> {
+    data: &'a [E],
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<E> Clone for Matrix<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Matrix<'_, E> {}
+
+impl<'a, E> Matrix<'a, E> {
     /// Rows of consecutive elements, `row_stride` apart.
-    pub fn new(data: &'a [f32], row_stride: usize) -> Self {
+    pub fn new(data: &'a [E], row_stride: usize) -> Self {
         Self { data, row_stride, column_stride: 1 }
     }
 
@@ -23,13 +38,66 @@ impl<'a> Matrix<'a> {
     fn holds(&self, rows: usize, columns: usize) -> bool {
         rows == 0 || columns == 0 || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.data.len()
     }
+
+    pub(super) fn start(&self) -> *const E {
+        self.data.as_ptr()
+    }
+
+    /// Where an element stands; it may be none of the matrix.
+    pub(super) fn at(&self, row: usize, column: usize) -> *const E {
+        self.start().wrapping_add(row * self.row_stride + column * self.column_stride)
+    }
+}
+
+/// The right operand of a product, as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Operand<'a> {
+    F32(Matrix<'a>),
+    Bf16(Matrix<'a, bf16>),
+    F16(Matrix<'a, f16>),
+}
+
+impl<'a> From<Matrix<'a>> for Operand<'a> {
+    fn from(matrix: Matrix<'a>) -> Self {
+        Self::F32(matrix)
+    }
+}
+
+impl Operand<'_> {
+    pub fn transposed(self) -> Self {
+        match self {
+            Self::F32(matrix) => Self::F32(matrix.transposed()),
+            Self::Bf16(matrix) => Self::Bf16(matrix.transposed()),
+            Self::F16(matrix) => Self::F16(matrix.transposed()),
+        }
+    }
+
+    fn holds(&self, rows: usize, columns: usize) -> bool {
+        match self {
+            Self::F32(matrix) => matrix.holds(rows, columns),
+            Self::Bf16(matrix) => matrix.holds(rows, columns),
+            Self::F16(matrix) => matrix.holds(rows, columns),
+        }
+    }
 }
 
 /// The matrix that a product is written to: rows of consecutive elements, `stride` apart, from `pointer` on.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Target {
     pub pointer: *mut f32,
     pub stride: usize,
+}
+
+// SAFETY: a target is only a place; whoever writes there says why nobody else does.
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+impl Target {
+    /// The first element of a row.
+    fn row(self, row: usize) -> *mut f32 {
+        self.pointer.wrapping_add(row * self.stride)
+    }
 }
 
 /// What a product does to the target's old content.
@@ -51,17 +119,30 @@ pub type Size = (usize, usize, usize);
 
 /// What is computed, apart from the operands.
 #[derive(Clone, Copy, Debug)]
-pub struct Product {
-    size: Size,
-    scale: f32,
-    write: Write,
-    threads: Threads,
+pub struct Product<'a> {
+    pub(super) size: Size,
+    pub(super) scale: f32,
+    pub(super) write: Write,
+    pub(super) threads: Threads,
+    pub(super) precision: Precision,
+    /// Added to every row, n.
+    pub(super) bias: Option<&'a [f32]>,
+    /// Added where the target is replaced, m·n.
+    pub(super) residual: Option<&'a [f32]>,
 }
 
-impl Product {
-    /// c = a b on all threads.
+impl<'a> Product<'a> {
+    /// c = a b in f32 on all threads.
     pub fn new(size: Size) -> Self {
-        Self { size, scale: 1.0, write: Write::Replace, threads: Threads::All }
+        Self {
+            size,
+            scale: 1.0,
+            write: Write::Replace,
+            threads: Threads::All,
+            precision: Precision::F32,
+            bias: None,
+            residual: None,
+        }
     }
 
     /// Multiplies the product by `scale`.
@@ -69,8 +150,18 @@ impl Product {
         Self { scale, ..self }
     }
 
+    /// c = a b + bias + residual; `bias` has n elements, `residual` m rows of n.
+    pub fn plus(self, bias: Option<&'a [f32]>, residual: Option<&'a [f32]>) -> Self {
+        Self { bias, residual, ..self }
+    }
+
     pub fn write(self, write: Write) -> Self {
         Self { write, ..self }
+    }
+
+    /// Rounds the operands to this where the processor can.
+    pub fn operands(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Runs inside the calling thread.
@@ -80,26 +171,74 @@ impl Product {
 }
 
 /// c = a b or c += a b, where the rows of `c` are `stride` apart.
-pub fn multiply(c: &mut [f32], stride: usize, a: Matrix, b: Matrix, product: Product) {
+pub fn multiply<'a>(c: &mut [f32], stride: usize, a: Matrix, b: impl Into<Operand<'a>>, product: Product) {
     let (m, n, _) = product.size;
     assert!(Matrix::new(c, stride).holds(m, n) && (m < 2 || stride >= n), "the target of a product is too small");
     // SAFETY: the assertion above says that every element of the target lies inside `c`, which is borrowed mutably.
     unsafe { multiply_into(Target { pointer: c.as_mut_ptr(), stride }, a, b, product) }
 }
 
+/// The product a b (+ bias + residual) in new memory, m·n.
+pub fn product<'a>(a: Matrix, b: impl Into<Operand<'a>>, product: Product) -> Vec<f32> {
+    let (m, n, _) = product.size;
+    let mut c = Vec::with_capacity(m * n);
+    // SAFETY: there is room for m rows of n; a product that replaces writes each of its elements and reads none.
+    unsafe {
+        multiply_into(Target { pointer: c.as_mut_ptr(), stride: n }, a, b, product.write(Write::Replace));
+        c.set_len(m * n);
+    }
+    c
+}
+
 /// [`multiply`] into memory of which other threads may be writing other elements.
 ///
 /// # Safety
-/// The m×n elements of `c` must be valid for writes (and for reads with [`Write::Add`]), and nobody else may touch
+/// The m×n elements of `c` must be valid for writes (and hold numbers with [`Write::Add`]), and nobody else may touch
 /// them during the call.
-pub unsafe fn multiply_into(c: Target, a: Matrix, b: Matrix, product: Product) {
-    let Product { size: (m, n, k), scale, write, threads } = product;
+pub unsafe fn multiply_into<'a>(c: Target, a: Matrix, b: impl Into<Operand<'a>>, product: Product) {
+    let (b, (m, n, k)) = (b.into(), product.size);
     assert!(a.holds(m, k) && b.holds(k, n), "an operand of a product is too small");
+    assert!(product.bias.is_none_or(|bias| bias.len() >= n), "the bias of a product is too short");
+    assert!(product.residual.is_none_or(|residual| residual.len() >= m * n), "the residual of a product is too small");
+    #[cfg(target_arch = "x86_64")]
+    if avx512::is_available() {
+        let can_round = product.precision == Precision::F32 || avx512::has_bf16();
+        let product = if can_round { product } else { product.operands(Precision::F32) };
+        // SAFETY: the processor was asked, the operands were checked, the target is vouched for by the caller.
+        return unsafe { avx512::multiply(c, a, b, product) };
+    }
+    let wide = widened(b);
+    let b = match (&b, &wide) {
+        (Operand::F32(b), _) => *b,
+        (Operand::Bf16(Matrix { row_stride, column_stride, .. }), data)
+        | (Operand::F16(Matrix { row_stride, column_stride, .. }), data) => {
+            Matrix { data, row_stride: *row_stride, column_stride: *column_stride }
+        }
+    };
+    // SAFETY: as above.
+    unsafe { by_crate(c, a, b, product) };
+}
+
+/// A half-precision operand in f32; nothing where it is f32 already.
+fn widened(b: Operand) -> Vec<f32> {
+    match b {
+        Operand::F32(_) => Vec::new(),
+        Operand::Bf16(b) => b.data.to_f32_vec(),
+        Operand::F16(b) => b.data.to_f32_vec(),
+    }
+}
+
+/// # Safety
+/// As for [`multiply_into`], with operands that were checked.
+unsafe fn by_crate(c: Target, a: Matrix, b: Matrix, product: Product) {
+    let Product { size: (m, n, k), scale, write, threads, .. } = product;
+    // SAFETY: handed on to the caller.
+    let is_prefilled = unsafe { prefill(c, product) };
     let parallelism = match threads {
         Threads::All => Parallelism::Rayon(0),
         Threads::One => Parallelism::None,
     };
-    // SAFETY: the operands were checked above, the target by the caller.
+    // SAFETY: handed on to the caller.
     unsafe {
         gemm::gemm(
             m,
@@ -108,7 +247,7 @@ pub unsafe fn multiply_into(c: Target, a: Matrix, b: Matrix, product: Product) {
             c.pointer,
             1,
             c.stride as isize,
-            write == Write::Add,
+            write == Write::Add || is_prefilled,
             a.data.as_ptr(),
             a.column_stride as isize,
             a.row_stride as isize,
@@ -125,30 +264,134 @@ pub unsafe fn multiply_into(c: Target, a: Matrix, b: Matrix, product: Product) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn agrees_with_the_definition_on_edge_shapes() {
-        for (m, n, k) in [(1, 1, 1), (1, 7, 3), (5, 1, 33), (17, 19, 23), (64, 48, 0)] {
-            let a: Vec<f32> = (0..m * k).map(|i| (i % 7) as f32 - 3.0).collect();
-            let b: Vec<f32> = (0..k * n).map(|i| (i % 5) as f32 - 2.0).collect();
-            let stride = n + 2;
-            let mut c = vec![1.0; m * stride];
-            multiply(
-                &mut c,
-                stride,
-                Matrix::new(&a, k),
-                Matrix::new(&b, k).transposed(),
-                Product::new((m, n, k)).scaled(0.5).write(Write::Add),
-            );
-            for i in 0..m {
-                for j in 0..stride {
-                    let product: f32 = (0..k).map(|p| a[i * k + p] * if j < n { b[j * k + p] } else { 0.0 }).sum();
-                    assert_eq!(c[i * stride + j], 1.0 + 0.5 * product, "{m}x{n}x{k} at {i},{j}");
-                }
+/// Writes what the product is added to; false where there is nothing.
+///
+/// # Safety
+/// As for [`multiply_into`].
+unsafe fn prefill(c: Target, product: Product) -> bool {
+    let Product { size: (m, n, _), write, bias, residual, .. } = product;
+    if bias.is_none() && residual.is_none() {
+        return false;
+    }
+    (0..m).into_par_iter().with_min_len(16).for_each(|row| {
+        let c = c.row(row);
+        for column in 0..n {
+            // SAFETY: elements of the target, each row of them in one thread alone.
+            unsafe {
+                let old = match write {
+                    Write::Add => c.add(column).read(),
+                    Write::Replace => residual.map_or(0.0, |residual| residual[row * n + column]),
+                };
+                c.add(column).write(old + bias.map_or(0.0, |bias| bias[column]));
             }
         }
+    });
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::check;
+    use super::*;
+
+    fn values(count: usize, seed: u64) -> Vec<f32> {
+        check::values(&check::random(count, seed)).into_iter().map(|x| x as f32).collect()
+    }
+
+    /// The product by its definition, in f64.
+    fn defined(a: &Matrix, b: &Matrix, (m, n, k): Size) -> Vec<f64> {
+        let at = |x: &Matrix, i: usize, j: usize| x.data[i * x.row_stride + j * x.column_stride] as f64;
+        let element = |index: usize| (0..k).map(|p| at(a, index / n, p) * at(b, p, index % n)).sum();
+        (0..m * n).map(element).collect()
+    }
+
+    const SIZES: [Size; 9] = [
+        (1, 1, 1),
+        (1, 7, 3),
+        (5, 1, 33),
+        (17, 19, 23),
+        (64, 48, 0),
+        (13, 33, 1030),
+        (200, 400, 40),
+        (12, 32, 2100),
+        (97, 385, 513),
+    ];
+
+    /// Every layout of the operands, rounded to bfloat16 or not, within a tolerance relative to √k.
+    #[test]
+    fn agrees_with_the_definition_on_edge_shapes() {
+        for ((m, n, k), layout) in SIZES.into_iter().flat_map(|size| (0..4).map(move |layout| (size, layout))) {
+            let (a, b) = (values(m * k, 1), values(k * n, 2));
+            let a = if layout & 1 == 0 { Matrix::new(&a, k) } else { Matrix::new(&a, m).transposed() };
+            let b = if layout & 2 == 0 { Matrix::new(&b, n) } else { Matrix::new(&b, k).transposed() };
+            let (bias, residual, stride) = (values(n, 3), values(m * n, 4), n + 2);
+            let want = defined(&a, &b, (m, n, k));
+            for (precision, tolerance) in [(Precision::F32, 1e-6), (Precision::Bf16, 1e-2)] {
+                let product = Product::new((m, n, k)).scaled(0.5).operands(precision);
+                let mut added = vec![1.0; m * stride];
+                multiply(&mut added, stride, a, b, product.write(Write::Add));
+                let whole = super::product(a, b, product.plus(Some(&bias), Some(&residual)));
+                for (index, want) in want.iter().enumerate() {
+                    let (i, j) = (index / n, index % n);
+                    let near =
+                        |got: f32, want: f64| (got as f64 - want).abs() <= tolerance * (k as f64).sqrt().max(1.0);
+                    assert!(near(added[i * stride + j], 1.0 + 0.5 * want), "{m}x{n}x{k} layout {layout} at {i},{j}");
+                    let base = (bias[j] + residual[index]) as f64;
+                    assert!(near(whole[index], base + 0.5 * want), "{m}x{n}x{k} layout {layout} at {i},{j}");
+                }
+                assert!(added.chunks(stride).all(|row| row[n..] == [1.0; 2]), "something was written between rows");
+            }
+        }
+    }
+
+    #[test]
+    fn half_precision_operands_are_what_they_stand_for() {
+        let (m, n, k) = (30, 45, 70);
+        let (a, b) = (values(m * k, 1), values(k * n, 2));
+        let bf16: Vec<bf16> = b.iter().map(|&x| bf16::from_f32(x)).collect();
+        let f16: Vec<f16> = b.iter().map(|&x| f16::from_f32(x)).collect();
+        let of = |b: Operand| product(Matrix::new(&a, k), b.transposed(), Product::new((m, n, k)));
+        let (wide_bf16, wide_f16): (Vec<f32>, Vec<f32>) =
+            (bf16.iter().map(|x| x.to_f32()).collect(), f16.iter().map(|x| x.to_f32()).collect());
+        assert_eq!(of(Operand::Bf16(Matrix::new(&bf16, k))), of(Matrix::new(&wide_bf16, k).into()));
+        assert_eq!(of(Operand::F16(Matrix::new(&f16, k))), of(Matrix::new(&wide_f16, k).into()));
+    }
+
+    /// On the processors that our own kernels are for.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_row_depends_neither_on_the_rows_beside_it_nor_on_the_threads() {
+        if !avx512::is_available() {
+            return;
+        }
+        let (m, n, k) = (250, 800, 700);
+        let (a, b) = (values(m * k, 1), values(k * n, 2));
+        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        for precision in Precision::ALL {
+            let of = |rows: std::ops::Range<usize>| {
+                let size = (rows.len(), n, k);
+                let product = Product::new(size).operands(precision);
+                super::product(Matrix::new(&a[rows.start * k..], k), Matrix::new(&b, n), product)
+            };
+            let whole = pool(1).install(|| of(0..m));
+            assert_eq!(pool(3).install(|| of(0..m)), whole);
+            for rows in [0..1, 7..8, 13..40, 99..250] {
+                assert_eq!(of(rows.clone()), whole[rows.start * n..rows.end * n], "{rows:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_crate_and_our_own_kernels_agree() {
+        let (m, n, k) = (70, 90, 110);
+        let (a, b) = (values(m * k, 1), values(k * n, 2));
+        let (bias, residual) = (values(n, 3), values(m * n, 4));
+        let product = Product::new((m, n, k)).plus(Some(&bias), Some(&residual));
+        let (a, b) = (Matrix::new(&a, k), Matrix::new(&b, n));
+        let ours = super::product(a, b, product);
+        let mut theirs = vec![0.0; m * n];
+        // SAFETY: `theirs` has m rows of n.
+        unsafe { by_crate(Target { pointer: theirs.as_mut_ptr(), stride: n }, a, b, product) };
+        assert!(ours.iter().zip(&theirs).all(|(x, y)| (x - y).abs() < 1e-4));
     }
 }

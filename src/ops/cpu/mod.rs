@@ -6,6 +6,8 @@
 pub mod activation;
 pub mod adamw;
 pub mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub mod cross_entropy;
 pub mod linear;
 pub mod matmul;
@@ -14,3 +16,11 @@ pub mod rotary;
 pub mod vector;
 
 pub use vector::simd;
+
+/// Whether products can round their operands to bfloat16 here.
+pub fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return avx512::has_bf16();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}

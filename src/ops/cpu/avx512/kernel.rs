@@ -1,0 +1,131 @@
+//! The innermost loop: a tile of the result in registers.
+
+use super::super::matmul::{Product, Target, Write};
+use super::pack::A_STRIDE;
+use super::words::Words;
+use std::arch::x86_64::*;
+
+/// Rows and columns of a tile: 24 registers of sums, two of b, one of a.
+pub const ROWS: usize = 12;
+pub const COLUMNS: usize = 32;
+
+/// What a tile's sums are added to, and where they go.
+#[derive(Clone, Copy)]
+pub struct Base {
+    target: Target,
+    scale: f32,
+    /// For each column; null where there is nothing to add.
+    bias: *const f32,
+    /// The tile's first element in a matrix that is added, and the distance of its rows; null where there is none.
+    addend: (*const f32, usize),
+}
+
+impl Base {
+    /// Of the tile at (`row`, `column`), in the block of k that begins at `start`: later blocks add to the first.
+    #[inline(always)]
+    pub fn new(c: Target, product: &Product, row: usize, column: usize, start: usize) -> Self {
+        let pointer = c.pointer.wrapping_add(row * c.stride + column);
+        let target = Target { pointer, ..c };
+        let own = (pointer.cast_const(), c.stride);
+        let (bias, addend) = match start > 0 {
+            true => (std::ptr::null(), own),
+            false => {
+                let bias = product.bias.map_or(std::ptr::null(), |bias| bias[column..].as_ptr());
+                let residual = product.residual.map(|r| (r[row * product.size.1 + column..].as_ptr(), product.size.1));
+                let replaced = residual.unwrap_or((std::ptr::null(), 0));
+                (bias, if product.write == Write::Add { own } else { replaced })
+            }
+        };
+        Self { target, scale: product.scale, bias, addend }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Tile {
+    /// Rows and columns that are inside the result.
+    pub size: (usize, usize),
+    pub base: Base,
+}
+
+type Sums = [[__m512; 2]; ROWS];
+
+/// Multiplies a packed panel of a, row by row where `BY_ROWS` holds, with one of b.
+///
+/// # Safety
+/// The processor must have what `W` needs; the panels must hold `words` words for each row and column; the tile's
+/// elements must be valid.
+#[inline(always)]
+pub unsafe fn run<W: Words, const BY_ROWS: bool>(words: usize, a: *const f32, b: *const f32, tile: Tile) {
+    // SAFETY: handed on to the caller.
+    unsafe {
+        let sums = sum::<W, BY_ROWS>(words, a, b);
+        match tile.size == (ROWS, COLUMNS) {
+            true => write(&sums, tile.base),
+            false => write_part(&sums, tile),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn sum<W: Words, const BY_ROWS: bool>(words: usize, mut a: *const f32, mut b: *const f32) -> Sums {
+    let (row_step, word_step) = if BY_ROWS { (A_STRIDE, 1) } else { (1, 16) };
+    // SAFETY: handed on to the caller: `words` steps stay inside both panels.
+    unsafe {
+        let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+        for _ in 0..words {
+            let (left, right) = (_mm512_load_ps(b), _mm512_load_ps(b.add(16)));
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let a = _mm512_set1_ps(*a.add(row * row_step));
+                sums[0] = W::multiply_add(a, left, sums[0]);
+                sums[1] = W::multiply_add(a, right, sums[1]);
+            }
+            a = a.add(word_step);
+            b = b.add(COLUMNS);
+        }
+        sums
+    }
+}
+
+/// Of a whole tile.
+#[inline(always)]
+unsafe fn write(sums: &Sums, base: Base) {
+    let Base { target, scale, bias, addend: (addend, stride) } = base;
+    // SAFETY: handed on to the caller.
+    unsafe {
+        let scale = _mm512_set1_ps(scale);
+        for (row, sums) in sums.iter().enumerate() {
+            for (half, &sum) in sums.iter().enumerate() {
+                let mut value = _mm512_mul_ps(sum, scale);
+                if !bias.is_null() {
+                    value = _mm512_add_ps(value, _mm512_loadu_ps(bias.add(half * 16)));
+                }
+                if !addend.is_null() {
+                    value = _mm512_add_ps(value, _mm512_loadu_ps(addend.add(row * stride + half * 16)));
+                }
+                _mm512_storeu_ps(target.pointer.add(row * target.stride + half * 16), value);
+            }
+        }
+    }
+}
+
+/// Of a tile at the edge: the same sums in the same order, element by element.
+#[inline(never)]
+unsafe fn write_part(sums: &Sums, tile: Tile) {
+    let Base { target, scale, bias, addend: (addend, stride) } = tile.base;
+    // SAFETY: sixteen f32 are the memory of a register; the rest is handed on to the caller.
+    unsafe {
+        let sums: &[[f32; COLUMNS]; ROWS] = &*std::ptr::from_ref(sums).cast();
+        for (row, sums) in sums.iter().enumerate().take(tile.size.0) {
+            for (column, &sum) in sums.iter().enumerate().take(tile.size.1) {
+                let mut value = sum * scale;
+                if !bias.is_null() {
+                    value += *bias.add(column);
+                }
+                if !addend.is_null() {
+                    value += *addend.add(row * stride + column);
+                }
+                *target.pointer.add(row * target.stride + column) = value;
+            }
+        }
+    }
+}
