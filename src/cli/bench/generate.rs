@@ -14,9 +14,9 @@ use candle_core::{DType, Tensor};
 use serde::Serialize;
 use std::time::Instant;
 
-/// Times reading prompts in one pass, and then writing tokens one after the other, greedily, in all rows side by side.
+/// Time reading a prompt and writing tokens after it, with a key-value cache
 ///
-/// Weights and prompts are random; no token ends an answer. Everything is done once before the clock starts and then
+/// Prompts are read in one pass, and then tokens written one after the other, greedily, in all rows side by side. Weights and prompts are random; no token ends an answer. Everything is done once before the clock starts and then
 /// --repeats times, of which the medians are taken.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -149,7 +149,7 @@ fn likeliest(logits: &Tensor) -> Result<Vec<u32>> {
 
 fn print(manner: &Manner, report: &Report) -> Result<()> {
     let title = format!(
-        "{}\n{} parameters; {} rows, products in {}, {} threads",
+        "{}\n{} parameters; batch {}, products in {}, threads {}",
         report.shape.describe(),
         count(report.parameters as u64),
         report.batch,

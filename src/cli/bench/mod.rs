@@ -19,17 +19,15 @@ pub struct Arguments {
     what: What,
 }
 
+// What each does stands at its arguments.
 #[derive(Subcommand)]
 enum What {
-    /// Time training steps of a model with random weights on random tokens
     Step(step::Arguments),
-    /// Time reading a prompt and writing tokens after it, with random weights and a key-value cache
     Generate(generate::Arguments),
-    /// Time turning text into tokens on disk
     Prepare(prepare::Arguments),
 }
 
-/// What every bench is given.
+// What every bench is given. No doc comment: it would stand in the help of each bench.
 #[derive(Args)]
 struct Manner {
     /// Threads to compute with [default: one for each core]

@@ -22,10 +22,10 @@ use std::time::Instant;
 const HELD_OUT: f64 = 0.01;
 const SEED: u64 = 1;
 
-/// Times what a run does with a corpus before its first step: dividing it, training a tokenizer where none is given,
-/// and writing tokens to disk.
+/// Time turning text into tokens on disk
 ///
-/// tokens_per_second and megabytes_per_second (10⁶ bytes of text) are of the last: reading the files, tokenising,
+/// This is what a run does with a corpus before its first step: looking through it, dividing it, training a tokenizer
+/// where none is given, and writing tokens. tokens_per_second and megabytes_per_second (10⁶ bytes of text) are of the last: reading the files, tokenising,
 /// writing the shards and mapping them. The shards are thrown away afterwards.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -170,7 +170,7 @@ fn write_stories(path: &Path, size: u64, home: &Home) -> Result<()> {
 
 fn print(manner: &Manner, report: &Report) -> Result<()> {
     let title = format!(
-        "{}\n{} of text become {} tokens of {} bytes, with a vocabulary of {} and {} threads",
+        "{}\n{} of text become {} tokens of {} bytes, vocabulary {}, threads {}",
         report.path,
         bytes(report.text_bytes),
         count(report.tokens),

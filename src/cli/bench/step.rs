@@ -20,10 +20,10 @@ use std::time::Instant;
 const WARM_UP_STEPS: usize = 2;
 const LEARNING_RATE: f64 = 3e-4;
 
-/// Times forward pass, backward pass and AdamW's update, as a run does them.
+/// Time training steps of a model with random weights on random tokens
 ///
-/// Weights and tokens are random, and the tokens are the same in every step. After two steps that do not count, the
-/// median of --steps is taken. The learning rate is 3e-4, the betas 0.9 and 0.95, the decay 0.1 on matrices.
+/// A step is forward pass, backward pass and AdamW's update, as a run does them. The tokens are the same in every step.
+/// After two steps that do not count, the median of --steps is taken. The learning rate is 3e-4, the betas 0.9 and 0.95, the decay 0.1 on matrices.
 ///
 /// gflops is by the usual formula: tokens · (6 · scalars of matrices + 12 · layers · width · context) / seconds / 1e9,
 /// where the matrices are all parameters but learned positions (and but the embedding of an untied model, which is only
@@ -188,7 +188,7 @@ fn print(manner: &Manner, report: &Report) -> Result<()> {
         false => format!("{} train", count(report.trainable as u64)),
     };
     let title = format!(
-        "{}\n{} parameters, {trains}; {} rows a step, products in {}, {} threads",
+        "{}\n{} parameters, {trains}; batch {}, products in {}, threads {}",
         report.shape.describe(),
         count(report.parameters as u64),
         report.batch,
