@@ -72,7 +72,7 @@ impl Shape {
                 })?;
                 preset.config(self.vocabulary, self.context.unwrap_or(preset.context))
             }
-            None => self.from_flags()?,
+            None => self.described()?,
         };
         config.tied = !self.untied;
         config.validate()?;
@@ -83,7 +83,7 @@ impl Shape {
         }
     }
 
-    fn from_flags(&self) -> Result<Config> {
+    fn described(&self) -> Result<Config> {
         let (heads, width) = (self.heads, self.width);
         let key_value = self.kv_heads.unwrap_or(heads);
         let is_gpt2 = matches!(self.family, FamilyName::Gpt2);
@@ -175,7 +175,7 @@ mod tests {
             ("--family llama --heads 6 --kv-heads 4", "4 key-value heads"),
             ("--preset gpt2-124", "gpt2-124m"),
             ("--preset gpt2-124m --layers 3", "--layers"),
-            ("--width 16777216 --heads 1", "too large"),
+            ("--width 4194304 --heads 1", "too large"),
             ("--width 18446744073709551614 --heads 1", "width"),
         ] {
             let error = config(flags).err().unwrap_or_else(|| panic!("{flags} is taken")).to_string();
