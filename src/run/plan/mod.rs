@@ -1,14 +1,16 @@
 //! A plan: what a run is to do, validated before anything is done.
 
 mod for_corpus;
+mod overrides;
 mod presets;
 mod read;
 mod section;
 
 pub use for_corpus::for_corpus;
+pub use overrides::Overrides;
 pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
-pub use read::{Overrides, load};
+pub use read::load;
 
 use crate::learn::Schedule;
 use crate::ops::Precision;
