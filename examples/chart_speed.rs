@@ -97,6 +97,7 @@ fn events(steps: u64) -> Vec<Event> {
             steps: steps / 4,
             parameters: 0,
             trainable: 0,
+            precision: "f32".into(),
             data: String::new(),
         })
     };

@@ -308,3 +308,79 @@ fn text_of_a_model_or_a_file_never_steers_the_terminal() {
         assert!(output.status.success() && !output.stdout.contains(&0x1b), "{checkpoint}");
     }
 }
+
+#[test]
+fn a_phase_says_the_precision_of_its_products() {
+    let bench = Bench::new();
+    let set = ["--set", "precision=bf16", "--set", "phase.pretrain.precision=f32", "--steps", "2"];
+    let events = bench.json(&[&["train", "plan.toml", "--json"][..], &set].concat());
+    let phases: Vec<&Value> = events.iter().filter_map(|event| event.get("phase")).collect();
+    assert_eq!(phases[0]["precision"], "f32");
+    // A machine without such products computes in f32, and says so.
+    let used = phases[1]["precision"].as_str().unwrap();
+    let notices = events.iter().filter_map(|event| event.get("notice"));
+    let told = notices.filter(|notice| notice["text"].as_str().unwrap().contains("bf16")).count();
+    assert_eq!((used, told), if used == "bf16" { ("bf16", 0) } else { ("f32", 1) });
+    let plan = std::fs::read_to_string(bench.run_folder("small").join("plan.toml")).unwrap();
+    let written: Vec<&str> = plan.lines().filter(|line| line.starts_with("precision")).collect();
+    assert_eq!(written, ["precision = \"f32\"", "precision = \"bf16\""]);
+    let run = &bench.json(&["inspect", "small", "--json"])[0];
+    assert_eq!(
+        (&run["checkpoints"][0]["precision"], &run["checkpoints"][1]["precision"]),
+        (&"f32".into(), &used.into())
+    );
+    bench.refused(&["train", "plan.toml", "--set", "precision=bf61"], 1, &["precision", "bf16"]);
+}
+
+/// A model that takes no time.
+const TINY: [&str; 10] = ["--layers", "2", "--heads", "2", "--width", "32", "--context", "32", "--vocabulary", "300"];
+
+fn measured(bench: &Bench, what: &str, flags: &[&str]) -> Value {
+    bench.json(&[&["bench", what, "--json", "--threads", "1"], flags].concat()).remove(0)
+}
+
+#[test]
+fn benches_measure_steps() {
+    let bench = Bench::new();
+    let step =
+        |flags: &[&str]| measured(&bench, "step", &[&TINY[..], &["--batch", "4", "--steps", "3"], flags].concat());
+    let full = step(&[]);
+    for figure in ["tokens_per_second", "step_seconds", "peak_rss_bytes", "gflops"] {
+        assert!(full[figure].as_f64().unwrap() > 0.0, "{figure}: {full}");
+    }
+    let tokens = full["tokens_per_second"].as_f64().unwrap() * full["step_seconds"].as_f64().unwrap();
+    assert!((tokens - 128.0).abs() < 1e-6, "{tokens}");
+    assert_eq!(
+        (&full["parameters"], &full["trainable"], &full["threads"]),
+        (&36_096.into(), &36_096.into(), &1.into())
+    );
+    // The same tokens again and again are learned.
+    assert!(full["loss_last"].as_f64().unwrap() < full["loss_first"].as_f64().unwrap());
+    let frozen = step(&["--frozen-blocks", "1"]);
+    assert_eq!(frozen["loss_first"], full["loss_first"]);
+    assert!(frozen["trainable"].as_u64() < full["trainable"].as_u64());
+    let divided = step(&["--accumulate", "2", "--clip", "1.0"]);
+    assert_eq!(divided["accumulate"], 2);
+    assert!((divided["loss_first"].as_f64().unwrap() - full["loss_first"].as_f64().unwrap()).abs() < 1e-4);
+    bench.refused(&["bench", "step", "--heads", "7"], 2, &["7 heads"]);
+    bench.refused(&["bench", "step", "--clip", "0"], 2, &["--clip"]);
+    bench.refused(&["bench", "step", "--preset", "gpt3"], 2, &["gpt2-124m"]);
+}
+
+#[test]
+fn benches_measure_generation_and_preparing() {
+    let bench = Bench::new();
+    let flags = ["--family", "llama", "--kv-heads", "1", "--batch", "3", "--prompt-tokens", "20", "--new-tokens", "12"];
+    let written = measured(&bench, "generate", &[&TINY[..], &flags].concat());
+    for figure in ["tokens_per_second", "prefill_tokens_per_second", "decode_tokens_per_second", "step_seconds"] {
+        assert!(written[figure].as_f64().unwrap() > 0.0, "{figure}: {written}");
+    }
+    bench.refused(&["bench", "generate", "--new-tokens", "300"], 2, &["--context 428"]);
+
+    let first = measured(&bench, "prepare", &["--megabytes", "1", "--vocabulary", "400", "--save", "kept"]);
+    assert_eq!((first["vocabulary"].as_u64(), first["tokenizer_seconds"].is_number()), (Some(400), true));
+    let again = measured(&bench, "prepare", &["kept/text.txt", "--tokenizer", "kept"]);
+    assert_eq!((&again["tokens"], &again["tokenizer_seconds"]), (&first["tokens"], &Value::Null));
+    assert_eq!(again["text_bytes"].as_u64(), Some(std::fs::metadata(bench.path("kept/text.txt")).unwrap().len()));
+    bench.refused(&["bench", "prepare", "nowhere"], 1, &["nowhere"]);
+}

@@ -1,24 +1,27 @@
-"""The peer of `examples/prepare.rs`: how fast `tokenizers` encodes the same text with `encode_batch`.
+"""Tokenising with Python's tokenizers, timed: the peer of `frostline bench prepare`.
 
-    pip install tokenizers
-    python benches/peers/encode_batch.py TOKENIZER.json TEXT [MEGABYTES]
-
-Reads the first MEGABYTES (default 200) of TEXT, cuts them into documents of about 16 KiB at line ends, as Frostline
-does, and times `encode_batch` and `encode_batch_fast` over batches of 256 documents on all cores.
+Reads the text, cuts it into documents of about 16 KiB at line ends, as Frostline does, and encodes batches of 256
+documents on all cores. Prints one JSON object: {"tokens_per_second", "megabytes_per_second", "tokens", "text_bytes",
+"prepare_seconds", "peak_rss_bytes"}.
 """
 
+from __future__ import annotations
+
+import argparse
+import json
 import resource
 import sys
 import time
+from collections.abc import Iterator
 
-from tokenizers import Tokenizer, __version__
+from tokenizers import Tokenizer
 
 DOCUMENT_BYTES = 16 << 10
 BATCH = 256
 
 
-def documents(path, limit):
-    """Stretches of whole lines of about 16 KiB each."""
+def documents(path: str, limit: float) -> Iterator[str]:
+    """Stretches of whole lines of about 16 KiB each, up to so many bytes."""
     read = 0
     with open(path, encoding="utf-8", errors="replace") as file:
         while read < limit and (lines := file.readlines(DOCUMENT_BYTES)):
@@ -27,21 +30,38 @@ def documents(path, limit):
             yield text
 
 
-def main():
-    tokenizer = Tokenizer.from_file(sys.argv[1])
-    limit = int(float(sys.argv[3] if len(sys.argv) > 3 else 200) * 1e6)
-    texts = list(documents(sys.argv[2], limit))
-    megabytes = sum(len(text.encode()) for text in texts) / 1e6
-    print(f"tokenizers {__version__}, {len(texts)} documents, {megabytes:.0f} MB")
-    for encode in (tokenizer.encode_batch, tokenizer.encode_batch_fast):
-        start, tokens = time.perf_counter(), 0
-        for first in range(0, len(texts), BATCH):
-            encodings = encode(texts[first : first + BATCH], add_special_tokens=False)
-            tokens += sum(len(encoding.ids) for encoding in encodings)
-        seconds = time.perf_counter() - start
-        print(f"{encode.__name__}: {seconds:.2f} s, {megabytes / seconds:.1f} MB/s, {tokens} tokens")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory {peak:.0f} MB")
+def peak_rss_bytes() -> int:
+    """The most memory this process has held; Linux counts it in KiB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
-main()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tokenizer", help="a tokenizer.json")
+    parser.add_argument("text", help="a file of text")
+    parser.add_argument("--megabytes", type=float, default=float("inf"), help="read no more than this")
+    parser.add_argument("--fast", action="store_true", help="encode_batch_fast, which keeps no offsets")
+    given = parser.parse_args()
+    tokenizer = Tokenizer.from_file(given.tokenizer)
+    encode = tokenizer.encode_batch_fast if given.fast else tokenizer.encode_batch
+    texts = list(documents(given.text, given.megabytes * 1e6))
+    size = sum(len(text.encode()) for text in texts)
+    start, tokens = time.perf_counter(), 0
+    for first in range(0, len(texts), BATCH):
+        encodings = encode(texts[first : first + BATCH], add_special_tokens=False)
+        tokens += sum(len(encoding.ids) for encoding in encodings)
+    seconds = time.perf_counter() - start
+    result = {
+        "tokens_per_second": tokens / seconds,
+        "megabytes_per_second": size / 1e6 / seconds,
+        "tokens": tokens,
+        "text_bytes": size,
+        "prepare_seconds": seconds,
+        "peak_rss_bytes": peak_rss_bytes(),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

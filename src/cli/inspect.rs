@@ -114,7 +114,8 @@ fn render(report: &CheckpointReport) -> String {
     );
     if let Some(state) = &report.state {
         let loss = state.loss.map_or(String::new(), |loss| format!(", held-out loss {}", number(loss)));
-        text += &format!("run {}, phase {}, step {}{loss}\n", state.run, state.phase, state.step);
+        let checkpoint::State { run, phase, step, precision, .. } = state;
+        text += &format!("run {run}, phase {phase}, step {step}, trained with products in {precision}{loss}\n");
     }
     format!("{text}\n{}\n", output::lay_out(table, 2))
 }
@@ -132,10 +133,11 @@ fn inspect_run(folder: PathBuf, json: bool) -> Result<()> {
 }
 
 fn render_run(folder: &Path, checkpoints: &[(PathBuf, checkpoint::State)]) -> String {
-    let mut table = output::table(["step", "phase", "held-out loss", "checkpoint"]);
+    let mut table = output::table(["step", "phase", "products", "held-out loss", "checkpoint"]);
     for (path, state) in checkpoints {
         let loss = state.loss.map_or("–".into(), number);
-        table.add_row([state.step.to_string(), state.phase.clone(), loss, path.display().to_string()]);
+        let (step, products) = (state.step.to_string(), state.precision.to_string());
+        table.add_row([step, state.phase.clone(), products, loss, path.display().to_string()]);
     }
     format!("run {}\n\n{}\n", folder.display(), output::lay_out(table, 2))
 }

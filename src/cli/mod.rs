@@ -1,5 +1,6 @@
 //! The command line: arguments, progress on a terminal, JSON for scripts, exit codes.
 
+mod bench;
 mod corpus;
 mod eval;
 mod host;
@@ -59,6 +60,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Say what a corpus is
     Corpus(corpus::Arguments),
+    /// Measure how fast this machine trains, generates and prepares text
+    Bench(bench::Arguments),
     /// Train a run and serve its clients, without a screen
     Host(host::Arguments),
     /// Open the workbench on a run
@@ -107,6 +110,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Sample(sample)) => sample::run(sample, &place),
         Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
         Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
+        Some(Command::Bench(bench)) => bench::run(bench, &place),
         Some(Command::Host(host)) => host::run(host, &place),
         Some(Command::Attach(attach)) => workbench::attach(attach, &place),
         Some(Command::Ls(list)) => remote::list(list, &place),

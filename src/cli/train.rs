@@ -93,7 +93,8 @@ impl Screen {
             true => format!("{} parameters", count(phase.parameters)),
             false => format!("{} of {} parameters train", count(phase.trainable), count(phase.parameters)),
         };
-        output::note(&format!("{} · {} steps · {trains} · {}", phase.phase, phase.steps, phase.data));
+        let PhaseStarted { phase: name, steps, precision, data, .. } = phase;
+        output::note(&format!("{name} · {steps} steps · {trains} · products in {precision} · {data}"));
         let bar = ProgressBar::new(phase.steps);
         bar.set_style(style("  {bar:16} {pos}/{len}  {msg}  {eta} left"));
         self.bar = Some(bar);

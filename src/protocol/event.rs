@@ -27,6 +27,9 @@ pub struct PhaseStarted {
     /// Scalars in the model, and how many of them train.
     pub parameters: u64,
     pub trainable: u64,
+    /// What the operands of matrix products are rounded to: `f32` or `bf16`.
+    #[serde(default = "single")]
+    pub precision: String,
     /// What it learns from, for people.
     pub data: String,
 }
@@ -122,6 +125,11 @@ pub struct Finished {
     pub tokens: u64,
     /// The most memory the process ever held.
     pub peak_rss_bytes: Option<u64>,
+}
+
+/// The precision of runs that were recorded before there was a choice.
+fn single() -> String {
+    "f32".into()
 }
 
 /// JSON has no infinity and no NaN, and writes them as null: they are read as NaN.

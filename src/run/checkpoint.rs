@@ -3,6 +3,7 @@
 use super::home::Home;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::{Config, Decoder, folder};
+use crate::ops::Precision;
 use crate::{Context, Error, Result};
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub struct State {
     pub loss: Option<f64>,
     /// The checkpoint that the phase started from.
     pub base: Option<String>,
+    /// Of the matrix products that it was trained with.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// Reads a checkpoint's model and tokenizer, and makes sure that they belong together.

@@ -1,5 +1,6 @@
 //! The device a model lives on.
 
+use crate::ops::Precision;
 use crate::{Error, Result};
 use candle_core::Device;
 
@@ -40,6 +41,20 @@ fn first_line(error: &candle_core::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_string()
 }
 
+/// The precision in which matrix products are computed where `wanted` is asked for, and what a person should know of
+/// it: what the device cannot do is done in f32, so that a plan travels.
+pub fn products(device: &Device, wanted: Precision) -> (Precision, Option<String>) {
+    possible(wanted, wanted == Precision::F32 || (device.is_cpu() && wanted.is_supported()))
+}
+
+fn possible(wanted: Precision, is_supported: bool) -> (Precision, Option<String>) {
+    let other = Precision::F32;
+    match is_supported {
+        true => (wanted, None),
+        false => (other, Some(format!("there are no instructions for {wanted} products here: they are in {other}"))),
+    }
+}
+
 /// Waits until everything that was asked of the device is done, so that times are true.
 pub fn synchronize(device: &Device) -> Result<()> {
     Ok(device.synchronize()?)
@@ -48,6 +63,16 @@ pub fn synchronize(device: &Device) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn products_that_cannot_be_are_in_f32_and_a_person_is_told() {
+        let (bf16, f32) = (Precision::Bf16, Precision::F32);
+        assert_eq!(possible(bf16, true), (bf16, None));
+        let (used, notice) = possible(bf16, false);
+        assert!(used == f32 && notice.is_some_and(|text| text.contains("bf16") && text.contains("f32")));
+        assert_eq!(products(&Device::Cpu, f32), (f32, None));
+        assert_eq!(products(&Device::Cpu, bf16).1.is_none(), bf16.is_supported());
+    }
 
     #[test]
     fn a_device_that_is_not_there_is_an_error() {

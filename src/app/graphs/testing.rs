@@ -53,6 +53,7 @@ pub fn phase(name: &str, first_step: u64, steps: u64) -> Event {
         steps,
         parameters: 3_400_000,
         trainable: 2_100_000,
+        precision: "f32".into(),
         data: "stories".into(),
     })
 }

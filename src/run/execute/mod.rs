@@ -206,8 +206,8 @@ impl Run<'_> {
         if let Some((_, path)) = self.saved.as_ref().filter(|(step, _)| *step == self.step) {
             return Ok(path.clone());
         }
-        let (run, step) = (self.folder.name.clone(), self.step);
-        let state = CheckpointState { run, phase: phase.to_string(), step, loss, base };
+        let (run, step, precision) = (self.folder.name.clone(), self.step, decoder.parameters.precision);
+        let state = CheckpointState { run, phase: phase.to_string(), step, loss, base, precision };
         let path = checkpoint::save(&self.folder.path, decoder, &self.prepared.preparations.tokenizer, &state)
             .map_err(|error| error.next("make room there; checkpoints written before are whole"))?;
         let saved = CheckpointSaved { phase: phase.to_string(), step, path: path.display().to_string() };

@@ -72,12 +72,13 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         run: &'r mut Run<'a>,
         index: usize,
         phases: &[Arc<PhaseData>],
-        decoder: Decoder,
+        mut decoder: Decoder,
         base: Option<String>,
     ) -> Result<Self> {
         let plan: &'a Plan = run.request.plan;
         let (phase, data) = (&plan.phases[index], phases[index].clone());
         let frozen = selectors(phase)?;
+        decoder.parameters.precision = device::products(run.request.device, phase.precision).0;
         let keeps_base = run.observer.as_ref().is_some_and(|observer| observer.keeps_base());
         let base_weights = keeps_base.then(|| decoder.deep_copy().map(Arc::new)).transpose()?;
         let groups = decoder.parameters.groups();
@@ -273,11 +274,13 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             steps: self.steps,
             parameters: parameters.count() as u64,
             trainable: self.learner.thaw().count(parameters) as u64,
+            precision: parameters.precision.to_string(),
             data: self.data.batches.describe(),
         };
         self.run.emit(Event::Phase(started))?;
+        let about_products = device::products(self.run.request.device, self.plan.precision).1;
         let data = self.data.clone();
-        data.notices.iter().try_for_each(|text| self.notice(text.clone()))
+        about_products.iter().chain(&data.notices).try_for_each(|text| self.notice(text.clone()))
     }
 
     fn notice(&mut self, text: String) -> Result<()> {

@@ -1,16 +1,19 @@
 //! A plan: what a run is to do, validated before anything is done.
 
 mod for_corpus;
+mod overrides;
 mod presets;
 mod read;
 mod section;
 
 pub use for_corpus::for_corpus;
+pub use overrides::Overrides;
 pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
-pub use read::{Overrides, load};
+pub use read::load;
 
 use crate::learn::Schedule;
+use crate::ops::Precision;
 use serde::Serialize;
 
 /// A run, from the tokenizer to the last phase. Serialises to the TOML that it can be read from again.
@@ -110,6 +113,8 @@ pub struct PhasePlan {
     pub accumulate: usize,
     /// Tokens of a row.
     pub context: usize,
+    /// Of matrix products, in training and in the evaluations on its way; one at the plan's top is for all phases.
+    pub precision: Precision,
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,

@@ -1,23 +1,15 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
+use super::overrides::{Overrides, assign};
 use super::section::{Section, nearest};
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
 use crate::learn::Schedule;
 use crate::model::{Selector, preset};
+use crate::ops::Precision;
 use crate::{Context, Error, Result};
 use std::path::Path;
 use toml::{Table, Value};
-
-/// What the command line changes of a plan.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    /// `KEY=VALUE`, such as `phase.pretrain.steps=100`; the value is TOML, or text where it is not.
-    pub set: Vec<String>,
-    /// Steps of every phase.
-    pub steps: Option<u64>,
-    pub seed: Option<u64>,
-}
 
 /// Reads the plan at a path, or the preset of that name, and validates it.
 pub fn load(name: &str, overrides: &Overrides) -> Result<Plan> {
@@ -60,42 +52,8 @@ pub(super) fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Pla
     Ok(plan)
 }
 
-/// Puts `a.b.c=value` into the table; a phase is named by its name or its number.
-fn assign(table: &mut Table, assignment: &str) -> Result<()> {
-    let usage = |why: String| {
-        Error::usage(format!("--set {assignment} cannot be used"))
-            .because(why)
-            .next("write KEY=VALUE, such as seed=3 or phase.NAME.optimizer.learning_rate=1e-4")
-    };
-    let (key, text) = assignment.split_once('=').ok_or_else(|| usage("it has no =".into()))?;
-    let value = format!("value = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
-    let value = value.unwrap_or_else(|| Value::String(text.to_string()));
-    let (path, last) = key.rsplit_once('.').map_or((None, key), |(path, last)| (Some(path), last));
-    let mut place = table;
-    let mut parts = path.into_iter().flat_map(|path| path.split('.'));
-    while let Some(part) = parts.next() {
-        let entry = place.entry(part).or_insert_with(|| Value::Table(Table::new()));
-        place = match entry {
-            Value::Table(inner) => inner,
-            Value::Array(list) => {
-                let wanted = parts.next().ok_or_else(|| usage(format!("say which {part}")))?;
-                phase_called(list, wanted).ok_or_else(|| usage(format!("there is no {part} \"{wanted}\"")))?
-            }
-            _ => return Err(usage(format!("{part} is no table"))),
-        };
-    }
-    place.insert(last.to_string(), value);
-    Ok(())
-}
-
-fn phase_called<'a>(list: &'a mut [Value], wanted: &str) -> Option<&'a mut Table> {
-    let named = |value: &Value| value.get("name").and_then(Value::as_str) == Some(wanted);
-    let index = list.iter().position(named).or_else(|| wanted.parse().ok())?;
-    list.get_mut(index)?.as_table_mut()
-}
-
 fn read_plan(file: &str, table: &Table) -> Result<Plan> {
-    let top = Section::new(file, String::new(), table, &["name", "seed", "tokenizer", "model", "phase"])?;
+    let top = Section::new(file, String::new(), table, &["name", "seed", "precision", "tokenizer", "model", "phase"])?;
     let name = top.text("name")?.ok_or_else(|| top.missing("name"))?;
     if !is_plain_name(&name) {
         return Err(top.refuse("name", format!("\"{name}\" cannot name a folder")).next(NAME_ADVICE));
@@ -110,12 +68,13 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
     if tokenizer.is_none() && model.from.is_none() {
         return Err(top.missing("tokenizer").next("write [tokenizer] with vocabulary = 4096, or a path"));
     }
+    let precision = read_precision(&top)?.unwrap_or_default();
     let mut phases = Vec::new();
     for (index, value) in top.values("phase").into_iter().enumerate() {
         let Value::Table(table) = value else {
             return Err(top.refuse("phase", "each phase is a table").next("write [[phase]]"));
         };
-        let phase = read_phase(file, index, table)?;
+        let phase = read_phase(file, index, table, precision)?;
         check_lineage(&top, &phase, &phases)?;
         check_probes(&top, &phase, &phases)?;
         phases.push(phase);
@@ -206,7 +165,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 20] = [
+const PHASE_KEYS: [&str; 21] = [
     "name",
     "objective",
     "from",
@@ -222,6 +181,7 @@ const PHASE_KEYS: [&str; 20] = [
     "batch",
     "accumulate",
     "context",
+    "precision",
     "frozen",
     "optimizer",
     "schedule",
@@ -229,7 +189,8 @@ const PHASE_KEYS: [&str; 20] = [
     "checkpoint_every",
 ];
 
-fn read_phase(file: &str, index: usize, table: &Table) -> Result<PhasePlan> {
+/// `precision` is the one of phases that name none.
+fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> Result<PhasePlan> {
     let called = table.get("name").and_then(Value::as_str).map_or(index.to_string(), str::to_string);
     let section = Section::new(file, format!("phase.{called}"), table, &PHASE_KEYS)?;
     let name = section.text("name")?.ok_or_else(|| section.missing("name"))?;
@@ -272,12 +233,18 @@ fn read_phase(file: &str, index: usize, table: &Table) -> Result<PhasePlan> {
         batch,
         accumulate,
         context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
+        precision: read_precision(&section)?.unwrap_or(precision),
         frozen,
         optimizer: read_optimizer(&section)?,
         schedule: read_schedule(&section)?,
         evaluation: read_evaluation(&section)?,
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
     })
+}
+
+fn read_precision(section: &Section) -> Result<Option<Precision>> {
+    let chosen = section.choice("precision", &Precision::ALL.map(Precision::name))?;
+    Ok(chosen.and_then(|name| name.parse().ok()))
 }
 
 fn read_length(section: &Section) -> Result<(Option<u64>, Option<f64>)> {
@@ -408,88 +375,5 @@ impl Plan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALL: &str = r#"
-        name = "small"
-        tokenizer = { vocabulary = 300 }
-        model = { preset = "llama-1m" }
-        [[phase]]
-        name = "pretrain"
-        objective = "clm"
-        corpus = "a.txt"
-        steps = 10
-        optimizer = { learning_rate = 1e-3 }
-        [[phase]]
-        name = "tune"
-        objective = "sft"
-        corpus = ["b.jsonl"]
-        epochs = 2
-        frozen = ["embedding", "block.0-1"]
-        optimizer = { learning_rate = 1e-4 }
-        schedule = { kind = "cosine", warmup = 5 }
-    "#;
-
-    fn parse_with(text: &str, set: &[&str]) -> Result<Plan> {
-        parse("small.toml", text, &Overrides { set: set.iter().map(|s| s.to_string()).collect(), ..Default::default() })
-    }
-
-    #[test]
-    fn a_plan_written_down_reads_back_the_same() {
-        let plan = parse_with(SMALL, &[]).unwrap();
-        assert_eq!(parse_with(&plan.to_toml().unwrap(), &[]).unwrap(), plan);
-        assert_eq!((plan.phases[1].batch, plan.phases[1].held_out), (16, 0.02));
-        for (name, _, text) in PRESETS {
-            let plan = parse(name, text, &Overrides::default()).unwrap();
-            assert_eq!(parse_with(&plan.to_toml().unwrap(), &[]).unwrap(), plan, "{name}");
-        }
-    }
-
-    #[test]
-    fn the_command_line_overrides() {
-        let plan =
-            parse_with(SMALL, &["phase.tune.optimizer.learning_rate=0.5", "model.preset=gpt2-1m", "phase.0.steps=3"]);
-        let plan = plan.unwrap();
-        assert_eq!(plan.phases[1].optimizer.learning_rate, 0.5);
-        assert_eq!(plan.model.preset.as_deref(), Some("gpt2-1m"));
-        assert_eq!(plan.phases[0].steps, Some(3));
-        let all = parse("x", SMALL, &Overrides { steps: Some(7), seed: Some(5), ..Default::default() }).unwrap();
-        assert_eq!((all.seed, all.phases[1].steps, all.phases[1].epochs), (5, Some(7), None));
-        assert_eq!(parse_with(SMALL, &["phase.other.steps=3"]).unwrap_err().exit_code(), 2);
-    }
-
-    #[test]
-    fn errors_name_the_key_the_file_and_the_nearest_valid_one() {
-        let cases: [(&str, &str, &[&str]); 12] = [
-            ("steps = 10", "stpes = 10", &["phase.pretrain.stpes", "`steps`", "small.toml"]),
-            ("warmup = 5", "warmpu = 5", &["phase.tune.schedule.warmpu", "`warmup`"]),
-            ("warmup = 5", "cut = 0.1", &["phase.tune.schedule.cut", "cosine"]),
-            ("\"cosine\"", "\"cosin\"", &["phase.tune.schedule.kind", "\"cosine\""]),
-            ("\"llama-1m\"", "\"lama-1m\"", &["model.preset", "\"llama-1m\""]),
-            ("steps = 10", "steps = -1", &["phase.pretrain.steps", "-1 is impossible"]),
-            ("steps = 10", "steps = 10\nepochs = 1", &["phase.pretrain.epochs", "not both"]),
-            ("steps = 10", "steps = \"ten\"", &["phase.pretrain.steps", "whole number"]),
-            ("block.0-1", "block.x", &["phase.tune.frozen", "block.x"]),
-            ("steps = 10", "steps = 10\nprompt = \"a\"", &["phase.pretrain.prompt", "sft"]),
-            ("epochs = 2", "epochs = 2\nfrom = \"pretrian\"", &["phase.tune.from", "\"pretrain\""]),
-            ("name = \"small\"", "name = \"../x\"", &["name", "folder"]),
-        ];
-        for (from, to, parts) in cases {
-            let error = parse_with(&SMALL.replacen(from, to, 1), &[]).unwrap_err().to_string();
-            for part in parts {
-                assert!(error.contains(part), "{to}: \"{part}\" is not in: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn lineage_follows_from() {
-        let text = format!(
-            "{SMALL}\n[[phase]]\nname = \"fresh\"\nobjective = \"clm\"\ncorpus = \"a\"\nsteps = 1\nfrom = \"scratch\"\noptimizer = {{ learning_rate = 1.0 }}\n[[phase]]\nname = \"branch\"\nobjective = \"clm\"\ncorpus = \"a\"\nsteps = 1\nfrom = \"tune\"\noptimizer = {{ learning_rate = 1.0 }}"
-        );
-        let plan = parse_with(&text, &[]).unwrap();
-        assert_eq!((plan.parent(0), plan.parent(1), plan.parent(2), plan.parent(3)), (None, Some(0), None, Some(1)));
-        assert_eq!(plan.ancestors(3), [1, 0]);
-    }
-}
+#[path = "read_tests.rs"]
+mod tests;
