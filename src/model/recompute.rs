@@ -1,14 +1,17 @@
 //! Memory for time: what the backward pass computes again instead of keeping it.
 
+use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
 
 /// What a pass computes again on its way back (gradient checkpointing, Chen et al. 2016, arXiv 1604.06174). Neither
 /// changes a bit of what is learned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Recompute {
     /// Every block keeps what its backward pass needs.
     #[default]
+    #[serde(rename = "none")]
     Nothing,
     /// Every block but the last keeps its input alone, and goes forward again before it goes back. The last block comes
     /// first on the way back: to compute it again would save nothing at the moment at which most is held.

@@ -14,6 +14,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use rows::scalar_bytes;
 pub use store::Budget;
 
 use crate::Result;
@@ -42,9 +43,11 @@ pub struct PrefixReport {
     /// Rows kept, and their bytes.
     pub rows: u64,
     pub bytes: Budget,
-    /// Rows that were kept already when they came, and those that were not, from the first on that was.
+    /// Rows that were kept already when they came, and those that were not.
     pub hits: u64,
     pub misses: u64,
+    /// The share of the former in recent batches.
+    pub served: f64,
 }
 
 /// The hidden states of rows at the frost line.
@@ -66,7 +69,11 @@ struct Kept {
     takes_more: bool,
     hits: u64,
     misses: u64,
+    served: f64,
 }
+
+/// How much the newest batch counts in the share of recent ones.
+const NEWEST: f64 = 0.25;
 
 /// What hidden states follow from, apart from the row. The optimizer changes weights in place, but none that lies below
 /// the frost line; whoever puts other weights there makes other tensors.
@@ -96,7 +103,8 @@ impl PrefixCache {
     pub fn report(&self) -> Option<PrefixReport> {
         let kept = self.kept.as_ref()?;
         let (layer, rows) = (kept.origin.layer, kept.places.len() as u64);
-        Some(PrefixReport { layer, rows, bytes: kept.store.bytes(), hits: kept.hits, misses: kept.misses })
+        let (bytes, served) = (kept.store.bytes(), kept.served);
+        Some(PrefixReport { layer, rows, bytes, hits: kept.hits, misses: kept.misses, served })
     }
 
     /// What there is to tell since the last time.
@@ -132,7 +140,8 @@ impl PrefixCache {
             self.notices.push(kept.begins(decoder.blocks_below(layer)));
         }
         if !missing.is_empty() {
-            let fresh = decoder.prefix(&Picked::new(input, &missing).input(), layer)?.flatten_all()?.to_vec1::<f32>()?;
+            let fresh =
+                decoder.prefix(&Picked::new(input, &missing).input(), layer)?.flatten_all()?.to_vec1::<f32>()?;
             let mut bytes = Vec::with_capacity(row_bytes);
             for (row, values) in missing.into_iter().zip(fresh.chunks_exact(row_scalars)) {
                 bytes.clear();
@@ -148,7 +157,7 @@ impl PrefixCache {
 
 impl Kept {
     fn new(origin: Origin, store: Store) -> Self {
-        Self { origin, places: HashMap::new(), store, takes_more: true, hits: 0, misses: 0 }
+        Self { origin, places: HashMap::new(), store, takes_more: true, hits: 0, misses: 0, served: 0.0 }
     }
 
     fn row(&self, key: u128) -> Option<&[u8]> {
@@ -158,10 +167,11 @@ impl Kept {
     /// Counts what a batch found; says whether it was the first to find anything.
     fn count(&mut self, rows: usize, missing: usize) -> bool {
         let is_first = self.hits == 0 && missing < rows;
-        if is_first || self.hits > 0 {
-            self.hits += (rows - missing) as u64;
-            self.misses += missing as u64;
-        }
+        let (found, missing) = ((rows - missing) as u64, missing as u64);
+        (self.hits, self.misses) = (self.hits + found, self.misses + missing);
+        let share = found as f64 / rows as f64;
+        // A cache that is full after its first epoch is so from one batch to the next: nothing of that epoch counts.
+        self.served = if self.served == 0.0 { share } else { self.served + NEWEST * (share - self.served) };
         is_first
     }
 
@@ -192,7 +202,10 @@ impl Kept {
 
     fn begins(&self, blocks: usize) -> String {
         let which = if blocks == 1 { "block 0".to_string() } else { format!("blocks 0 to {}", blocks - 1) };
-        format!("rows come again: what the frozen {which} made of them is kept ({}), and not computed again", self.size())
+        format!(
+            "rows come again: what the frozen {which} made of them is kept ({}), and not computed again",
+            self.size()
+        )
     }
 
     fn size(&self) -> String {

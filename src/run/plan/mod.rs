@@ -1,16 +1,19 @@
 //! A plan: what a run is to do, validated before anything is done.
 
 mod for_corpus;
+mod keep;
 mod presets;
 mod read;
 mod section;
 
 pub use for_corpus::for_corpus;
+pub use keep::PrefixCachePlan;
 pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
 pub use read::{Overrides, load};
 
 use crate::learn::Schedule;
+use crate::model::Recompute;
 use serde::Serialize;
 
 /// A run, from the tokenizer to the last phase. Serialises to the TOML that it can be read from again.
@@ -113,6 +116,10 @@ pub struct PhasePlan {
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
+    /// What the backward pass computes again instead of keeping it, for less memory: `blocks`, or `none`.
+    pub recompute: Recompute,
+    /// What frozen layers make of rows that come again.
+    pub prefix_cache: PrefixCachePlan,
     pub optimizer: OptimizerPlan,
     pub schedule: Schedule,
     pub evaluation: EvaluationPlan,

@@ -1,6 +1,7 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
+use super::keep::{read_prefix_cache, read_recompute};
 use super::section::{Section, nearest};
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
 use crate::learn::Schedule;
@@ -206,7 +207,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 20] = [
+const PHASE_KEYS: [&str; 22] = [
     "name",
     "objective",
     "from",
@@ -223,6 +224,8 @@ const PHASE_KEYS: [&str; 20] = [
     "accumulate",
     "context",
     "frozen",
+    "recompute",
+    "prefix_cache",
     "optimizer",
     "schedule",
     "evaluation",
@@ -273,6 +276,8 @@ fn read_phase(file: &str, index: usize, table: &Table) -> Result<PhasePlan> {
         accumulate,
         context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
         frozen,
+        recompute: read_recompute(&section)?,
+        prefix_cache: read_prefix_cache(&section)?,
         optimizer: read_optimizer(&section)?,
         schedule: read_schedule(&section)?,
         evaluation: read_evaluation(&section)?,
