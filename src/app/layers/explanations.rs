@@ -22,7 +22,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         key: "trainable parameters",
         title: "trainable parameters and step",
-        what: "How many of the model's scalars train, and what a step costs beside one in which everything trains. The prediction counts floating-point operations, with the prefix cache as full as it can get; once at least ten steps have run on either side of a change, the medians of their times stand beside it. Memory is gradients, both moments and kept activations.",
+        what: "How many of the model's scalars train, and what a step costs beside one in which everything trains. The prediction counts floating-point operations, ahead of a change with the prefix cache as full as it can get; once at least ten steps have run on either side of a change, the medians of their times stand beside it. Memory is gradients, both moments and kept activations.",
         formula: "predicted = operations with the change / without it; measured = median step time after / before",
         normal: "Measured and predicted differ by a few percent. In very small models what does not depend on the groups, such as reading batches, weighs more, and less is saved than predicted.",
         source: "",

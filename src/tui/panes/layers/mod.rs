@@ -11,7 +11,7 @@ mod tests;
 use super::Canvas;
 use crate::app::App;
 use crate::app::layers::{View, chosen_groups, prospect};
-use crate::protocol::State;
+use crate::protocol::{PrefixState, State};
 use crate::tui::text;
 use crate::tui::widgets::{columns, put, put_right, row, skip};
 use cells::Cells;
