@@ -93,18 +93,20 @@ fn nothing_changes_by_a_bit_whatever_is_kept_or_computed_again() {
     for name in ["llama-1m", "gpt2-1m"] {
         let (plain, none, _) = train(name, &Way::default(), &from_block(2));
         assert_eq!(none, None);
-        for (memory, disk) in [(100, 0), (2, 2), (0, 100), (3, 0), (0, 0)] {
-            for recompute in Recompute::ALL {
-                let way = Way { prefix: Some(room(memory, disk, &folder)), recompute, parts: 1 };
-                let (outcome, report, notices) = train(name, &way, &from_block(2));
-                assert_eq!(outcome, plain, "{name} {memory} {disk} {recompute}");
-                let (report, distinct) = (report.unwrap(), packed().rows_per_epoch());
-                assert_eq!(report.rows, distinct.min(memory + disk), "{name}");
-                assert_eq!(report.hits > 0, memory + disk > 0);
-                assert_eq!(notices.iter().any(|told| told.contains("full")), memory + disk < distinct, "{notices:?}");
-                assert_eq!(notices.iter().any(|told| told.contains("blocks 0 to 1")), memory + disk > 0);
-            }
+        for ((memory, disk), recompute) in
+            [(100, 0), (2, 2), (0, 100), (0, 0)].into_iter().zip(Recompute::ALL.into_iter().cycle())
+        {
+            let way = Way { prefix: Some(room(memory, disk, &folder)), recompute, parts: 1 };
+            let (outcome, report, notices) = train(name, &way, &from_block(2));
+            assert_eq!(outcome, plain, "{name} {memory} {disk} {recompute}");
+            let (report, distinct) = (report.unwrap(), packed().rows_per_epoch());
+            assert_eq!(report.rows, distinct.min(memory + disk), "{name}");
+            assert_eq!(report.hits > 0, memory + disk > 0);
+            assert_eq!(notices.iter().any(|told| told.contains("full")), memory + disk < distinct, "{notices:?}");
+            assert_eq!(notices.iter().any(|told| told.contains("blocks 0 to 1")), memory + disk > 0);
         }
+        let way = Way { recompute: Recompute::Blocks, ..Way::default() };
+        assert_eq!(train(name, &way, &|_, _| true).0, train(name, &Way::default(), &|_, _| true).0, "{name}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
