@@ -76,7 +76,7 @@ fn draw_grid(app: &App, view: &View, area: Rect, canvas: &mut Canvas) {
     draw_side_heads(&places, &sides, canvas);
     for (line, y) in lines.iter().skip(top).zip(places.rows.y..places.rows.bottom()) {
         match line {
-            Line::Frost => draw_frost_line(&view, &places, y, canvas),
+            Line::Frost => draw_frost_line(view, &places, y, canvas),
             Line::Row(row) => {
                 cells.draw_row(*row, y, canvas);
                 draw_sides(view, &places, &sides, &told, (*row, y), canvas);
