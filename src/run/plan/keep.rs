@@ -9,8 +9,8 @@ use serde::Serialize;
 
 /// Bytes of the unit that plans write budgets in.
 const MEGABYTE: u64 = 1_000_000;
-/// Megabytes of memory where the plan says nothing. Freezing is mostly meant to save, so it may save time too, as long
-/// as that takes less memory than the gradients and moments that freezing gave back in all but the smallest models.
+/// Megabytes of memory where the plan says nothing: on, since it changes no result and saves time; modest, since whoever
+/// freezes may want to save memory; and nothing on the disk that nobody asked for.
 const MEMORY: u64 = 256;
 
 /// What frozen layers make of examples is kept for the next epoch. It changes nothing where no block is frozen from the
