@@ -3,7 +3,9 @@
 
 use super::history::Shared;
 use super::orders::Reply;
-use crate::protocol::{Answer, Event, GroupFacts, GroupReports, GroupState, Notice, Phase, State, StepRecord};
+use crate::protocol::{
+    Answer, Event, GroupFacts, GroupReports, GroupState, Notice, Phase, PrefixState, State, StepRecord,
+};
 use crate::run::folder::Metrics;
 use crate::run::memory;
 use ringbuf::HeapCons;
@@ -40,6 +42,7 @@ pub enum Note {
     Phase(Phase, Vec<GroupFacts>),
     Groups(Vec<GroupState>, f64),
     Reports(GroupReports),
+    Prefix(Option<PrefixState>),
     /// A command was carried out: everything that came of it was noted before.
     Answer(Reply, Answer),
     /// The recorder writes the metrics from now on.
@@ -146,7 +149,7 @@ impl Recorder {
             Note::Phase(phase, facts) => {
                 self.state.rates = Rates::default();
                 self.state.phase = Some(phase.clone());
-                self.change(|status| (status.phase, status.seconds_left) = (Some(phase), None));
+                self.change(|status| (status.phase, status.seconds_left, status.prefix) = (Some(phase), None, None));
                 self.shared.lock().set_facts(facts);
             }
             Note::Groups(groups, factor) => self.groups(groups, factor),
@@ -158,6 +161,7 @@ impl Recorder {
                 reply.answer(answer);
             }
             Note::Reports(reports) => self.shared.lock().report(reports),
+            Note::Prefix(prefix) => self.change(|status| status.prefix = prefix),
         }
     }
 

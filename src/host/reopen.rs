@@ -89,6 +89,8 @@ impl Reopened {
             objective: plan.objective.name().into(),
             context: plan.context as u64,
             batch: plan.batch as u64,
+            // Nothing trains any longer.
+            prefix_share: 0.0,
         };
         self.service.change_status(|status| (status.phase, status.learning_rate) = (Some(phase), rate));
     }
@@ -97,7 +99,7 @@ impl Reopened {
     fn show_groups(&self, phase: &str, live: &Decoder) {
         let Some(phase) = self.plan.phases.iter().find(|own| own.name == phase) else { return };
         let rows = phase.batch.div_ceil(phase.accumulate.max(1)) as u64;
-        let facts = cost::facts(&live.config, &live.parameters, rows, phase.context as u64);
+        let facts = cost::facts(&live.config, &live.parameters, phase.recompute, rows, phase.context as u64);
         let steering = steering::from_records(live.parameters.groups(), phase, &self.shared.lock().events);
         self.shared.lock().set_facts(facts);
         let factor = steering.settings().rate_factor;

@@ -102,6 +102,7 @@ impl Trainer {
         }
         let started = Instant::now();
         self.note(Note::Reports(phase.measure()?));
+        self.note(Note::Prefix(phase.prefix()));
         self.state.measured_at = Some((Instant::now(), started.elapsed()));
         self.state.measured_step = phase.step();
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::objective;
 use super::optimizer::{AdamW, AdamWSettings, squares};
+use super::prefix::{PrefixCache, PrefixSettings};
 use crate::corpus::batches::Batch;
 use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Thaw};
 use crate::{Error, Result};
@@ -17,6 +18,8 @@ pub struct StepReport {
     pub tokens: u64,
     /// Parameters that train but got no gradient, or nothing but zeros: only looked for at the first step and after what trains changed.
     pub missing: Vec<String>,
+    /// What a person should know.
+    pub notices: Vec<String>,
 }
 
 /// A model with what its training needs.
@@ -24,6 +27,7 @@ pub struct StepReport {
 pub struct Learner {
     pub decoder: Decoder,
     thaw: Thaw,
+    prefix: Option<PrefixCache>,
     optimizer: AdamW,
     /// What the learning rate is multiplied by, for each parameter in the fixed order.
     multipliers: Vec<f64>,
@@ -47,7 +51,7 @@ impl Learner {
         let thaw = checked_thaw(&decoder, frozen)?;
         let optimizer = AdamW::new(settings, &decoder.parameters);
         let multipliers = vec![1.0; decoder.parameters.len()];
-        Ok(Self { decoder, thaw, optimizer, multipliers, last: None, audit_due: true })
+        Ok(Self { decoder, thaw, prefix: None, optimizer, multipliers, last: None, audit_due: true })
     }
 
     pub fn thaw(&self) -> &Thaw {
@@ -56,6 +60,15 @@ impl Learner {
 
     pub fn optimizer(&self) -> &AdamW {
         &self.optimizer
+    }
+
+    /// Keeps what the frozen layers make of rows that come again; `None` keeps nothing.
+    pub fn cache_prefix(&mut self, settings: Option<PrefixSettings>) {
+        self.prefix = settings.map(PrefixCache::new);
+    }
+
+    pub fn prefix(&self) -> Option<&PrefixCache> {
+        self.prefix.as_ref()
     }
 
     /// Trains the groups that `trains` says; moments of the others are kept as they are. Nothing left to train is an
@@ -87,7 +100,8 @@ impl Learner {
         let mut loss = 0.0;
         for batch in batches {
             let scale = 1.0 / learned as f64;
-            loss += objective::accumulate(&self.decoder, batch, &self.thaw, scale, &mut gradients)? * scale;
+            let (decoder, thaw, prefix) = (&self.decoder, &self.thaw, self.prefix.as_mut());
+            loss += objective::accumulate(decoder, batch, thaw, prefix, scale, &mut gradients)? * scale;
         }
         let squares = squares(&gradients, self.decoder.parameters.len())?;
         let norm = squares.iter().sum::<f64>().sqrt();
@@ -106,7 +120,8 @@ impl Learner {
         let trained = (0..squares.len()).map(|index| gradients.trains(ParameterId(index))).collect();
         self.last = Some(LastStep { squares, rates, trained });
         let tokens = batches.iter().map(|batch| batch.inputs.len() as u64).sum();
-        Ok(StepReport { loss, gradient_norm: norm, tokens, missing })
+        let notices = self.prefix.as_mut().map(PrefixCache::take_notices).unwrap_or_default();
+        Ok(StepReport { loss, gradient_norm: norm, tokens, missing, notices })
     }
 
     /// The gradient audit: parameters that train and got nothing, or nothing but zeros.

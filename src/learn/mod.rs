@@ -5,9 +5,11 @@ pub mod learner;
 mod measure;
 pub mod objective;
 pub mod optimizer;
+pub mod prefix;
 pub mod schedule;
 
 pub use evaluation::{ExampleScore, TextScore};
 pub use learner::{Learner, StepReport};
 pub use optimizer::{AdamW, AdamWSettings};
+pub use prefix::{PrefixCache, PrefixReport, PrefixSettings};
 pub use schedule::Schedule;

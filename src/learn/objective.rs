@@ -1,6 +1,7 @@
 //! The language-model objective: cross-entropy where a position has a target. Causal pretraining learns every
 //! position, supervised fine-tuning only those of the completion.
 
+use super::prefix::PrefixCache;
 use crate::Result;
 use crate::corpus::batches::{Batch, IGNORE};
 use crate::model::{Decoder, Gradients, Input, Thaw};
@@ -42,11 +43,22 @@ pub fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
 }
 
 /// Goes forward and backward: adds the gradients of `scale` · (the sum of the losses), and returns that sum
-/// (unscaled, nats).
-pub fn accumulate(decoder: &Decoder, batch: &Batch, thaw: &Thaw, scale: f64, gradients: &mut Gradients) -> Result<f64> {
+/// (unscaled, nats). What is frozen below is taken from `prefix` where it has it.
+pub fn accumulate(
+    decoder: &Decoder,
+    batch: &Batch,
+    thaw: &Thaw,
+    prefix: Option<&mut PrefixCache>,
+    scale: f64,
+    gradients: &mut Gradients,
+) -> Result<f64> {
     let (positions, targets) = learned(batch);
     let input = input(batch);
-    let pass = decoder.forward(&input, Some(thaw))?;
+    let hidden = prefix.map(|prefix| prefix.hidden(decoder, thaw, &input)).transpose()?.flatten();
+    let pass = match hidden {
+        Some((layer, hidden)) => decoder.forward_from(layer, hidden, &input, Some(thaw))?,
+        None => decoder.forward(&input, Some(thaw))?,
+    };
     let picked = pick(&pass.hidden, &positions)?;
     let (rows, d_picked) = decoder.losses_and_gradients(&picked, &targets, scale, gradients)?;
     let d_hidden = match positions.len() == batch.targets.len() {

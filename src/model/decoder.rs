@@ -5,6 +5,7 @@ use super::config::Config;
 use super::group::Layer;
 use super::initialize::{Initializer, Start};
 use super::parameters::{Gradients, Parameters, Thaw};
+use super::recompute::Recompute;
 use super::units::{Block, BlockKept, Builder, Embedding, Head, Norm, Places, Source};
 use crate::ops::attention::Layout;
 use crate::ops::cross_entropy::RowLoss;
@@ -17,6 +18,8 @@ use candle_core::{DType, Device, Tensor};
 pub struct Decoder {
     pub config: Config,
     pub parameters: Parameters,
+    /// What a pass that goes backward keeps.
+    pub recompute: Recompute,
     embedding: Embedding,
     blocks: Vec<Block>,
     norm: Norm,
@@ -54,7 +57,15 @@ pub struct Pass {
     /// Before it; `None` where nothing was to be kept.
     last: Option<Tensor>,
     /// From the frost line up.
-    blocks: Vec<BlockKept>,
+    blocks: Vec<Held>,
+}
+
+/// What a pass holds of a block until the backward pass comes by.
+#[derive(Debug)]
+enum Held {
+    Kept(Box<BlockKept>),
+    /// The input alone, (rows·columns, width): the rest is computed again.
+    Input(Tensor),
 }
 
 impl Decoder {
@@ -80,7 +91,8 @@ impl Decoder {
             None => None,
         };
         let (parameters, device) = (b.parameters, device.clone());
-        Ok(Self { config, parameters, embedding, blocks, norm, head, angles, dtype, device })
+        let recompute = Recompute::default();
+        Ok(Self { config, parameters, recompute, embedding, blocks, norm, head, angles, dtype, device })
     }
 
     /// A copy that shares no weights with this model.
@@ -99,20 +111,54 @@ impl Decoder {
     /// Reads the rows. With a `thaw`, what the backward pass needs is kept from the frost line up; without one
     /// nothing is.
     pub fn forward(&self, input: &Input, thaw: Option<&Thaw>) -> Result<Pass> {
+        let x = self.prefix(input, Layer::Block(0))?;
+        self.forward_from(Layer::Block(0), x, input, thaw)
+    }
+
+    /// The hidden states that enter `layer`, (rows·columns, width), after everything below it; nothing is kept. Each row
+    /// is what it would be alone.
+    pub fn prefix(&self, input: &Input, layer: Layer) -> Result<Tensor> {
         self.check(input)?;
         let places = input.places(self.angles.as_ref());
-        let keeps = |layer| thaw.is_some_and(|thaw| thaw.reaches(layer));
-        let mut kept = Vec::new();
         let mut x = self.embedding.forward(&self.parameters, input.tokens, input.positions)?;
-        for (index, block) in self.blocks.iter().enumerate() {
-            let (y, block_kept) = block.forward(&self.parameters, x, places)?;
+        for block in self.blocks.iter().take(self.blocks_below(layer)) {
+            x = block.forward(&self.parameters, x, places)?.0;
+        }
+        if layer == Layer::Head { self.norm.forward(&self.parameters, &x) } else { Ok(x) }
+    }
+
+    /// How many blocks lie below `layer`.
+    pub fn blocks_below(&self, layer: Layer) -> usize {
+        match layer {
+            Layer::Embedding => 0,
+            Layer::Block(index) => index.min(self.blocks.len()),
+            Layer::Norm | Layer::Head => self.blocks.len(),
+        }
+    }
+
+    /// Goes on from `x`, the [`Decoder::prefix`] of the same input and layer. A frost line below that layer is an error:
+    /// the backward pass could not come down to it.
+    pub fn forward_from(&self, layer: Layer, x: Tensor, input: &Input, thaw: Option<&Thaw>) -> Result<Pass> {
+        let (first, places) = (self.blocks_below(layer), input.places(self.angles.as_ref()));
+        let keeps = |layer| thaw.is_some_and(|thaw| thaw.reaches(layer));
+        if layer > Layer::Block(0) && thaw.is_some_and(|thaw| thaw.below(layer)) {
+            return Err(Error::new(format!("a pass that begins at {layer} cannot train what lies below")));
+        }
+        if layer == Layer::Head {
+            return Ok(Pass { hidden: x, last: None, blocks: Vec::new() });
+        }
+        let (mut x, mut held) = (x, Vec::new());
+        for (index, block) in self.blocks.iter().enumerate().skip(first) {
+            let input = x.clone();
+            let (y, kept) = block.forward(&self.parameters, x, places)?;
             if keeps(Layer::Block(index)) {
-                kept.push(block_kept);
+                let again = self.recompute.applies(index, self.blocks.len());
+                held.push(if again { Held::Input(input) } else { Held::Kept(Box::new(kept)) });
             }
             x = y;
         }
         let hidden = self.norm.forward(&self.parameters, &x)?;
-        Ok(Pass { hidden, last: keeps(Layer::Norm).then_some(x), blocks: kept })
+        Ok(Pass { hidden, last: keeps(Layer::Norm).then_some(x), blocks: held })
     }
 
     fn check(&self, input: &Input) -> Result<()> {
@@ -145,11 +191,15 @@ impl Decoder {
         let (p, places) = (&self.parameters, input.places(self.angles.as_ref()));
         let Some(last) = pass.last else { return Ok(()) };
         let mut gradient = self.norm.backward(p, &last, d_hidden, None, gradients)?;
-        let mut kept = pass.blocks;
+        let mut held = pass.blocks;
         for (index, block) in self.blocks.iter().enumerate().rev() {
-            let Some(block_kept) = kept.pop() else { return Ok(()) };
+            let kept = match held.pop() {
+                None => return Ok(()),
+                Some(Held::Kept(kept)) => *kept,
+                Some(Held::Input(x)) => block.recompute(p, x, places)?,
+            };
             let below = thaw.below(Layer::Block(index));
-            let below = block.backward(p, block_kept, gradient, places, gradients, below)?;
+            let below = block.backward(p, kept, gradient, places, gradients, below)?;
             let Some(below) = below else { return Ok(()) };
             gradient = below;
         }

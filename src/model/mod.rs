@@ -10,6 +10,7 @@ pub mod group;
 mod initialize;
 pub mod parameters;
 pub mod preset;
+mod recompute;
 pub mod units;
 
 pub use cache::Cache;
@@ -17,3 +18,4 @@ pub use config::{Config, Family};
 pub use decoder::{Decoder, Input, Pass};
 pub use group::{Group, Kind, Layer, Selector};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters, Thaw};
+pub use recompute::Recompute;

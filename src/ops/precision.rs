@@ -28,17 +28,6 @@ impl Precision {
             Self::Bf16 => "bf16",
         }
     }
-
-    /// Whether this CPU has instructions for such products.
-    pub fn is_supported(self) -> bool {
-        match self {
-            Self::F32 => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Bf16 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16"),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Bf16 => false,
-        }
-    }
 }
 
 impl fmt::Display for Precision {

@@ -16,6 +16,9 @@ pub struct GroupFacts {
     pub backward_input: f64,
     /// Of the gradient of its own weights.
     pub backward_weight: f64,
+    /// Of its forward pass when it is computed again on the way back, where the backward pass reaches its layer.
+    #[serde(default)]
+    pub recomputed: f64,
     /// Bytes that a step keeps of it for the backward pass, where the backward pass reaches its layer.
     pub kept_bytes: u64,
     /// Bytes of gradient and moments, where it trains.

@@ -18,5 +18,5 @@ pub use group::{Group, Kind, Layer, Selector};
 pub use layers::{GroupFacts, GroupReport, GroupReports};
 pub use message::{Answer, Ask, Message, Request, VERSION, Welcome};
 pub use prompt::*;
-pub use status::{GroupState, Phase, Preparation, Progress, State, Status};
+pub use status::{GroupState, Phase, PrefixState, Preparation, Progress, State, Status};
 pub use step::{StepRecord, StepRecords};

@@ -75,6 +75,25 @@ pub struct Phase {
     /// Positions of a row, and rows of a step.
     pub context: u64,
     pub batch: u64,
+    /// Which share of the rows the prefix cache has room for, where rows come again; 0 where it is off.
+    #[serde(default)]
+    pub prefix_share: f64,
+}
+
+/// How the prefix cache stands: what frozen layers made of rows, kept for when the rows come again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrefixState {
+    /// Frozen blocks that are skipped.
+    pub blocks: u64,
+    pub rows: u64,
+    /// In memory and in a file.
+    pub bytes: u64,
+    pub disk_bytes: u64,
+    /// Rows that were there when they came, and those that were not, since the frost line moved last.
+    pub hits: u64,
+    pub misses: u64,
+    /// The share of the former in recent batches.
+    pub served: f64,
 }
 
 /// A group as it is trained now.
@@ -100,6 +119,9 @@ pub struct Status {
     pub rate_factor: f64,
     /// In the order of the run's facts about groups; empty until the model is there.
     pub groups: Vec<GroupState>,
+    /// `None` where nothing is kept.
+    #[serde(default)]
+    pub prefix: Option<PrefixState>,
     /// Commands that wait for the end of the step, as they were typed.
     pub pending: Vec<String>,
     /// Until the end of the phase.
@@ -126,6 +148,7 @@ impl Status {
             learning_rate: 0.0,
             rate_factor: 1.0,
             groups: Vec::new(),
+            prefix: None,
             pending: Vec::new(),
             seconds_left: None,
             step_seconds: None,

@@ -63,6 +63,8 @@ struct Seen {
     phase_start: u64,
     groups: Vec<Group>,
     trainable: Vec<bool>,
+    /// The share of rows that came from the prefix cache.
+    served: f64,
 }
 
 impl Changes {
@@ -85,7 +87,9 @@ impl Changes {
         let groups: Vec<Group> = mirror.facts.iter().map(|facts| facts.group).collect();
         let phase = status.phase.as_ref();
         let phase_start = phase.map_or(0, |phase| phase.first_step.saturating_sub(1));
-        let seen = Seen { step: status.step, phase: phase.map(|phase| phase.index), phase_start, groups, trainable };
+        let (step, phase) = (status.step, phase.map(|phase| phase.index));
+        let served = status.prefix.map_or(0.0, |prefix| prefix.served);
+        let seen = Seen { step, phase, phase_start, groups, trainable, served };
         self.measure(&mirror.steps);
         match self.last.take() {
             Some(last) if last.phase == seen.phase && last.groups == seen.groups => {
@@ -142,8 +146,11 @@ fn change(last: &Seen, seen: &Seen, since: u64, mirror: &Mirror) -> Change {
     };
     let parts: Vec<String> =
         [part("froze", changed(false)), part("thawed", changed(true))].into_iter().flatten().collect();
-    let before: Cost = predict(&mirror.facts, &last.trainable);
-    let now: Cost = predict(&mirror.facts, &seen.trainable);
+    let before: Cost = predict(&mirror.facts, &last.trainable, last.served);
+    // Where the line moved the prefix cache begins anew, and what is measured next is measured without it.
+    let cold: Cost = predict(&mirror.facts, &seen.trainable, 0.0);
+    let stays = cold.frost_line == before.frost_line;
+    let now = if stays { predict(&mirror.facts, &seen.trainable, last.served) } else { cold };
     Change {
         what: parts.join(", "),
         between: last.step..=seen.step.max(last.step),

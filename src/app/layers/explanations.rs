@@ -14,15 +14,15 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         key: "frost line",
         title: "frost line",
-        what: "The lowest layer that trains. Below it no gradient is computed and no activations are kept, so freezing from the bottom up saves time and memory. A frozen layer above the frost line saves the gradient of its own weights alone: what trains below still needs the gradient to pass through it.",
-        formula: "step ∝ forward + gradients down to the frost line + gradients of the weights that train",
+        what: "The lowest layer that trains. Below it no gradient is computed and no activations are kept, so freezing from the bottom up saves time and memory. A frozen layer above the frost line saves the gradient of its own weights alone: what trains below still needs the gradient to pass through it. Where examples come again, the prefix cache keeps what the frozen layers below made of them, and from the second epoch on their forward pass is skipped too; when the line moves it begins anew.",
+        formula: "step ∝ forward, from the line up where rows are kept + gradients down to the frost line + gradients of the weights that train",
         normal: "With everything frozen but the head, a step costs little more than a forward pass: a third of a full step.",
         source: "Liu et al. 2021, arXiv 2102.01386: AutoFreeze; Wang et al. 2022, arXiv 2201.06227: Egeria",
     },
     Explanation {
         key: "trainable parameters",
         title: "trainable parameters and step",
-        what: "How many of the model's scalars train, and what a step costs beside one in which everything trains. The prediction counts floating-point operations; once at least ten steps have run on either side of a change, the medians of their times stand beside it. Memory is gradients, both moments and kept activations.",
+        what: "How many of the model's scalars train, and what a step costs beside one in which everything trains. The prediction counts floating-point operations, ahead of a change with the prefix cache as full as it can get; once at least ten steps have run on either side of a change, the medians of their times stand beside it. Memory is gradients, both moments and kept activations.",
         formula: "predicted = operations with the change / without it; measured = median step time after / before",
         normal: "Measured and predicted differ by a few percent. In very small models what does not depend on the groups, such as reading batches, weighs more, and less is saved than predicted.",
         source: "",
@@ -62,7 +62,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         key: "group memory",
         title: "memory of a group",
-        what: "What training a group holds beyond its weights: gradient and the two moments of AdamW where it trains, and activations that the backward pass needs wherever it comes by. It is computed from shapes.",
+        what: "What training a group holds beyond its weights: gradient and the two moments of AdamW where it trains, and activations that the backward pass needs wherever it comes by. With recompute = \"blocks\" in the plan a block keeps its input alone and goes forward again on the way back: all blocks but the last weigh little here, and a step takes up to a third longer. It is computed from shapes.",
         formula: "trains: gradient + 2 moments; at or above the frost line: + kept activations",
         normal: "Large batches and long contexts: activations weigh most. Large vocabularies: embedding and head do.",
         source: "Rajbhandari et al. 2020, arXiv 1910.02054: ZeRO, on what training holds",

@@ -1,9 +1,9 @@
 //! What a choice of trainable groups costs a step, from what each group is known to cost. No clock is read here.
 //!
-//! The forward pass always runs in full. The gradient is carried down to the lowest layer that trains, and within that
+//! The forward pass runs in full, but for rows that the prefix cache has: theirs begins at the frost line. The gradient is carried down to the lowest layer that trains, and within that
 //! layer to the lowest group that trains; it passes through frozen groups above as through any other. The gradient of
-//! weights is computed for groups that train alone. Activations are kept from the frost line up; gradients and moments
-//! are held for groups that train.
+//! weights is computed for groups that train alone. Activations are kept from the frost line up, or computed again there
+//! on the way back; gradients and moments are held for groups that train.
 
 use crate::protocol::{GroupFacts, Kind, Layer};
 
@@ -51,10 +51,11 @@ impl Cost {
     }
 }
 
-/// The cost of a step in which the groups train that `trainable` says, in the order of the facts.
-pub fn predict(facts: &[GroupFacts], trainable: &[bool]) -> Cost {
+/// The cost of a step in which the groups train that `trainable` says, in the order of the facts. `cached` is the share
+/// of rows that come from the prefix cache.
+pub fn predict(facts: &[GroupFacts], trainable: &[bool], cached: f64) -> Cost {
     let mut cost = Cost { frost_line: frost_line(facts, trainable), ..Cost::default() };
-    for (index, (group, facts)) in group_costs(facts, trainable).into_iter().zip(facts).enumerate() {
+    for (index, (group, facts)) in group_costs(facts, trainable, cached).into_iter().zip(facts).enumerate() {
         cost.work += group.work;
         cost.training_bytes = cost.training_bytes.saturating_add(group.training_bytes);
         cost.kept_bytes = cost.kept_bytes.saturating_add(group.kept_bytes);
@@ -66,7 +67,7 @@ pub fn predict(facts: &[GroupFacts], trainable: &[bool]) -> Cost {
 }
 
 /// The same, of each group for itself.
-pub fn group_costs(facts: &[GroupFacts], trainable: &[bool]) -> Vec<GroupCost> {
+pub fn group_costs(facts: &[GroupFacts], trainable: &[bool], cached: f64) -> Vec<GroupCost> {
     let line = frost_line(facts, trainable);
     let depth = depth_in_line(facts, trainable, line);
     facts
@@ -76,8 +77,10 @@ pub fn group_costs(facts: &[GroupFacts], trainable: &[bool]) -> Vec<GroupCost> {
             let trains = trains(trainable, index);
             let carries = carries_gradient(group, line, depth);
             let is_kept = line.is_some_and(|line| line <= group.group.layer);
+            let is_skipped = line.is_some_and(|line| group.group.layer < line);
             GroupCost {
-                work: group.forward
+                work: group.forward * if is_skipped { 1.0 - cached } else { 1.0 }
+                    + if is_kept { group.recomputed } else { 0.0 }
                     + if carries { group.backward_input } else { 0.0 }
                     + if trains { group.backward_weight } else { 0.0 },
                 training_bytes: if trains { group.training_bytes } else { 0 },
@@ -140,6 +143,7 @@ mod tests {
             forward: 1.0,
             backward_input: 2.0,
             backward_weight: 4.0,
+            recomputed: 0.0,
             kept_bytes: 100,
             training_bytes: 1000,
         }
@@ -158,7 +162,7 @@ mod tests {
     fn cost(trains: impl Fn(Group) -> bool) -> Cost {
         let facts = model();
         let trainable: Vec<bool> = facts.iter().map(|facts| trains(facts.group)).collect();
-        predict(&facts, &trainable)
+        predict(&facts, &trainable, 0.0)
     }
 
     #[test]
@@ -210,13 +214,36 @@ mod tests {
         facts.pop();
         facts.push(GroupFacts { backward_weight: 0.0, ..self::facts(Layer::Norm, Kind::Norm) });
         let only_the_norm: Vec<bool> = facts.iter().map(|facts| facts.group.layer == Layer::Norm).collect();
-        assert_eq!(predict(&facts, &only_the_norm).work, 8.0 + 2.0);
+        assert_eq!(predict(&facts, &only_the_norm, 0.0).work, 8.0 + 2.0);
         let upper: Vec<bool> = facts.iter().map(|facts| facts.group.layer == Layer::Block(1)).collect();
-        assert_eq!(predict(&facts, &upper).work, 8.0 + 2.0 + 2.0 * 2.0 + 3.0 * 4.0);
+        assert_eq!(predict(&facts, &upper, 0.0).work, 8.0 + 2.0 + 2.0 * 2.0 + 3.0 * 4.0);
     }
 
     #[test]
     fn fewer_flags_than_facts_mean_frozen() {
-        assert_eq!(predict(&model(), &[]).trainable, 0);
+        assert_eq!(predict(&model(), &[], 0.0).trainable, 0);
+    }
+
+    #[test]
+    fn rows_from_the_cache_skip_the_forward_pass_below_the_line_alone() {
+        let facts = model();
+        let upper: Vec<bool> = facts.iter().map(|facts| facts.group.layer >= Layer::Block(1)).collect();
+        let cold = predict(&facts, &upper, 0.0);
+        // The embedding and the three groups of block 0.
+        assert_eq!(cold.work - predict(&facts, &upper, 1.0).work, 4.0);
+        assert_eq!(cold.work - predict(&facts, &upper, 0.25).work, 1.0);
+        let all = vec![true; facts.len()];
+        assert_eq!(predict(&facts, &all, 1.0), predict(&facts, &all, 0.0), "nothing is frozen");
+        assert_eq!(predict(&facts, &[], 1.0).work, 8.0, "without a frost line nothing is kept");
+    }
+
+    #[test]
+    fn what_is_computed_again_counts_from_the_frost_line_up() {
+        let mut facts = model();
+        facts.iter_mut().filter(|facts| facts.group.kind == Kind::Mlp).for_each(|facts| facts.recomputed = 0.5);
+        let upper: Vec<bool> = facts.iter().map(|facts| facts.group.layer >= Layer::Block(1)).collect();
+        let extra = |trainable: &[bool]| predict(&facts, trainable, 0.0).work - predict(&model(), trainable, 0.0).work;
+        assert_eq!(extra(&upper), 0.5);
+        assert_eq!(extra(&vec![true; facts.len()]), 1.0);
     }
 }

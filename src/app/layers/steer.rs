@@ -31,9 +31,9 @@ pub fn chosen_groups(app: &App, view: &View) -> Vec<usize> {
 pub fn prospect(app: &App, view: &View) -> Option<Prospect> {
     let chosen = chosen_groups(app, view);
     let thaws = toggles_to(view, &chosen)?;
-    let before = super::predict(view.facts, &view.requested());
+    let before = view.cost_with(&view.requested());
     let flags = view.requested_with(&chosen, thaws);
-    let after = super::predict(view.facts, &flags);
+    let after = view.cost_with(&flags);
     Some(Prospect {
         thaws,
         what: in_words(&view.selectors(&chosen), 2),

@@ -34,6 +34,7 @@ pub fn facts(groups: &[Group]) -> Vec<GroupFacts> {
             forward: work,
             backward_input: work,
             backward_weight: work,
+            recomputed: 0.0,
             kept_bytes: if looks_up { 0 } else { 4_000_000 },
             training_bytes: parameters * 12,
         }
@@ -51,6 +52,7 @@ pub fn status(groups: &[Group], step: u64, trains: impl Fn(Group) -> bool) -> St
         objective: "clm".into(),
         context: 256,
         batch: 8,
+        prefix_share: 0.0,
     };
     let state = |group: &Group| GroupState { group: *group, trainable: trains(*group), multiplier: 1.0 };
     Status {
@@ -61,6 +63,7 @@ pub fn status(groups: &[Group], step: u64, trains: impl Fn(Group) -> bool) -> St
         learning_rate: 3e-4,
         rate_factor: 1.0,
         groups: groups.iter().map(state).collect(),
+        prefix: None,
         pending: Vec::new(),
         seconds_left: Some(130.0),
         step_seconds: Some(0.1),

@@ -4,7 +4,7 @@ use super::grid::Grid;
 use super::pending::Wish;
 use super::predict::{Cost, GroupCost, group_costs, predict};
 use crate::app::{App, Mirror};
-use crate::protocol::{Group, GroupFacts, GroupReport, GroupState, Layer, Selector};
+use crate::protocol::{Group, GroupFacts, GroupReport, GroupState, Layer, PrefixState, Selector};
 
 /// Everything by the index of a group among the run's facts.
 pub struct View<'a> {
@@ -20,6 +20,10 @@ pub struct View<'a> {
     pub measured: Option<&'a [GroupReport]>,
     /// Steps done at the newest measurement.
     pub measured_at: Option<u64>,
+    /// How the prefix cache stands, where it keeps anything.
+    pub prefix: Option<PrefixState>,
+    /// The share of rows that it has room for.
+    pub prefix_share: f64,
 }
 
 impl<'a> View<'a> {
@@ -41,6 +45,8 @@ impl<'a> View<'a> {
             wishes: groups.iter().map(|group| app.layers.pending.wish(*group)).collect(),
             measured: latest.map(|report| report.groups.as_slice()),
             measured_at: latest.map(|report| report.step),
+            prefix: status.prefix,
+            prefix_share: status.phase.as_ref().map_or(0.0, |phase| phase.prefix_share),
             groups,
         })
     }
@@ -84,17 +90,27 @@ impl<'a> View<'a> {
 
     /// Of a step as it is now.
     pub fn cost(&self) -> Cost {
-        predict(self.facts, &self.trains)
+        predict(self.facts, &self.trains, self.served())
+    }
+
+    /// Of a step in which these train, once the prefix cache has what it has room for.
+    pub fn cost_with(&self, trains: &[bool]) -> Cost {
+        predict(self.facts, trains, self.prefix_share)
+    }
+
+    /// The share of rows that come from the prefix cache now.
+    fn served(&self) -> f64 {
+        self.prefix.map_or(0.0, |prefix| prefix.served)
     }
 
     /// Of a step in which everything trains.
     pub fn full_cost(&self) -> Cost {
-        predict(self.facts, &vec![true; self.facts.len()])
+        predict(self.facts, &vec![true; self.facts.len()], 0.0)
     }
 
     /// Of each group, as it is now.
     pub fn group_costs(&self) -> Vec<GroupCost> {
-        group_costs(self.facts, &self.trains)
+        group_costs(self.facts, &self.trains, self.served())
     }
 
     /// Scalars of the whole model.

@@ -89,6 +89,10 @@ impl Rows for Mixture {
         (first.rows.rows_per_epoch() as u128 * ONE as u128).div_ceil(first.share.max(1) as u128) as u64
     }
 
+    fn repeats(&self) -> bool {
+        self.parts.iter().all(|part| part.rows.repeats())
+    }
+
     fn push_row(&self, index: u64, batch: &mut Batch) -> Result<()> {
         let (order, within) = self.place(index);
         self.parts[order].rows.push_row(within, batch)

@@ -94,6 +94,9 @@ pub trait Rows: Send + Sync {
     /// How many rows make an epoch: in every epoch each comes once.
     fn rows_per_epoch(&self) -> u64;
 
+    /// Whether an epoch has the same rows as the one before, in whatever order.
+    fn repeats(&self) -> bool;
+
     /// Appends row number `index`, counted from the start of training, to `batch`.
     fn push_row(&self, index: u64, batch: &mut Batch) -> Result<()>;
 

@@ -96,6 +96,10 @@ impl Rows for Packed {
         self.packing.len() as u64
     }
 
+    fn repeats(&self) -> bool {
+        true
+    }
+
     fn push_row(&self, index: u64, batch: &mut Batch) -> Result<()> {
         let count = self.packing.len() as u64;
         let order = Permutation::new(count, mix(self.seed, 1 + index / count));

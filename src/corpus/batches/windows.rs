@@ -34,12 +34,17 @@ impl Windows {
         Ok(Windows { shard, context, rows, seed, per_epoch })
     }
 
+    /// How many places the grid can begin at.
+    fn phases(&self) -> u64 {
+        let free = self.shard.tokens() - 1 - self.per_epoch * self.context as u64;
+        free.min(self.context as u64 - 1) + 1
+    }
+
     /// Where window `index` of the endless order begins.
     fn start(&self, index: u64) -> u64 {
         let (epoch, within) = (index / self.per_epoch, index % self.per_epoch);
         let key = mix(self.seed, epoch);
-        let free = self.shard.tokens() - 1 - self.per_epoch * self.context as u64;
-        let phase = mix(key, 1) % (free.min(self.context as u64 - 1) + 1);
+        let phase = mix(key, 1) % self.phases();
         phase + Permutation::new(self.per_epoch, key).get(within) * self.context as u64
     }
 }
@@ -51,6 +56,11 @@ impl Rows for Windows {
 
     fn rows_per_epoch(&self) -> u64 {
         self.per_epoch
+    }
+
+    /// Only where the text leaves the grid no room to shift.
+    fn repeats(&self) -> bool {
+        self.phases() == 1
     }
 
     fn push_row(&self, index: u64, batch: &mut Batch) -> Result<()> {
@@ -127,6 +137,23 @@ mod tests {
         assert_ne!(one.batch(0).unwrap(), windows(10_000, 16, 4, 2).batch(0).unwrap());
         let phases: Vec<u64> = (0..6).map(|epoch| one.start(epoch * one.per_epoch) % 16).collect();
         assert!(phases.iter().any(|&phase| phase != phases[0]), "{phases:?}");
+    }
+
+    #[test]
+    fn rows_come_again_only_where_the_grid_cannot_shift() {
+        for (tokens, repeats) in [(97, true), (98, false), (10_000, false)] {
+            let windows = windows(tokens, 8, 4, 1);
+            assert_eq!(windows.repeats(), repeats, "{tokens}");
+            let rows = |epoch: u64| {
+                let mut batch = Batch::with_capacity(0, 8);
+                let first = epoch * windows.rows_per_epoch();
+                (first..first + windows.rows_per_epoch()).for_each(|row| windows.push_row(row, &mut batch).unwrap());
+                let mut rows: Vec<Vec<u32>> = batch.inputs.chunks(8).map(<[u32]>::to_vec).collect();
+                rows.sort();
+                rows
+            };
+            assert_eq!((1..6).all(|epoch| rows(epoch) == rows(0)), repeats, "{tokens}");
+        }
     }
 
     #[test]

@@ -45,6 +45,15 @@ impl Block {
         Ok((y, BlockKept { input: x, attention, middle, mlp }))
     }
 
+    /// What [`Block::forward`] keeps of `x`, computed again: the same bits, without the last product.
+    pub fn recompute(&self, p: &Parameters, x: Tensor, places: Places) -> Result<BlockKept> {
+        let normed = self.attention_norm.forward(p, &x)?;
+        let (middle, attention) = self.attention.forward(p, normed, &x, places)?;
+        let normed = self.mlp_norm.forward(p, &middle)?;
+        let mlp = self.mlp.rise(p, normed)?;
+        Ok(BlockKept { input: x, attention, middle, mlp })
+    }
+
     /// The gradient for `x`, not computed where nothing `below` trains.
     pub fn backward(
         &self,

@@ -41,13 +41,19 @@ impl Mlp {
 
     /// `x` (n, width) → mlp + `residual`, (n, width).
     pub fn forward(&self, p: &Parameters, x: Tensor, residual: &Tensor) -> Result<(Tensor, MlpKept)> {
+        let kept = self.rise(p, x)?;
+        let y = self.down.forward(p, &kept.activated, Some(residual))?;
+        Ok((y, kept))
+    }
+
+    /// The forward pass without its last product: all that the backward pass needs.
+    pub fn rise(&self, p: &Parameters, x: Tensor) -> Result<MlpKept> {
         let up = self.up.forward(p, &x, None)?;
         let activated = match self.family {
             Family::Llama => ops::activation::swiglu(&up)?,
             Family::Gpt2 => ops::activation::gelu(&up)?,
         };
-        let y = self.down.forward(p, &activated, Some(residual))?;
-        Ok((y, MlpKept { input: x, up, activated }))
+        Ok(MlpKept { input: x, up, activated })
     }
 
     pub fn trains(&self, gradients: &Gradients) -> bool {

@@ -1,6 +1,7 @@
 //! Carrying a plan out: phase after phase, to the checkpoint at the end of each, watched and steered on the way.
 
 mod phase;
+mod prefix;
 mod prepare;
 
 pub use phase::PhaseRun;

@@ -6,14 +6,14 @@ use super::super::plan::{PhasePlan, Plan};
 use super::super::steering::Steering;
 use super::super::suite::{Measure, Suite};
 use super::prepare::selectors;
-use super::{Run, interrupted};
+use super::{Run, interrupted, prefix};
 use crate::Result;
 use crate::learn::{AdamWSettings, Learner};
 use crate::model::{Decoder, Group, cost};
 use crate::ops::adamw;
 use crate::protocol::{
-    self, Change, Command, Evaluation, Event, GroupFacts, GroupReports, GroupState, Notice, PhaseStarted, State,
-    Steered, Step,
+    self, Change, Command, Evaluation, Event, GroupFacts, GroupReports, GroupState, Notice, PhaseStarted, PrefixState,
+    State, Steered, Step,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -38,6 +38,8 @@ pub struct PhaseRun<'r, 'a> {
     steps: u64,
     first_step: u64,
     is_paused: bool,
+    /// The share of the phase's rows that its prefix cache has room for; 0 without one.
+    prefix_share: f64,
     /// The rate of the last step.
     learning_rate: f64,
     /// The step at which everything was measured last.
@@ -79,21 +81,28 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let (phase, data) = (&plan.phases[index], phases[index].clone());
         let frozen = selectors(phase)?;
         decoder.parameters.precision = device::products(run.request.device, phase.precision).0;
+        decoder.recompute = phase.recompute;
+        let steps = length(phase, &data);
+        let cache = prefix::settings(phase, &data, steps, run.request.home);
+        let prefix_share = cache.as_ref().map_or(0.0, |cache| prefix::share(cache, &data, &decoder));
         let keeps_base = run.observer.as_ref().is_some_and(|observer| observer.keeps_base());
         let base_weights = keeps_base.then(|| decoder.deep_copy().map(Arc::new)).transpose()?;
         let groups = decoder.parameters.groups();
         let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate);
+        let mut learner = Learner::new(decoder, &frozen, settings(phase))?;
+        learner.cache_prefix(cache);
         Ok(Self {
             plan: phase,
             index,
             watch: watch(plan, index, phases),
-            learner: Learner::new(decoder, &frozen, settings(phase))?,
+            learner,
+            prefix_share,
             groups,
             steering,
             base,
             base_weights,
             done: 0,
-            steps: length(phase, &data),
+            steps,
             first_step: run.step + 1,
             is_paused: false,
             learning_rate: 0.0,
@@ -230,7 +239,13 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             objective: self.plan.objective.name().into(),
             context: self.plan.context as u64,
             batch: self.plan.batch as u64,
+            prefix_share: self.prefix_share,
         }
+    }
+
+    /// How the prefix cache stands; `None` while it keeps nothing.
+    pub fn prefix(&self) -> Option<PrefixState> {
+        self.learner.prefix()?.report().map(|report| prefix::state(&report, &self.learner.decoder))
     }
 
     /// The groups as they are trained now.
@@ -241,7 +256,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     pub fn facts(&self) -> Vec<GroupFacts> {
         let decoder = &self.learner.decoder;
         let rows = self.plan.batch.div_ceil(self.plan.accumulate.max(1));
-        cost::facts(&decoder.config, &decoder.parameters, rows as u64, self.plan.context as u64)
+        cost::facts(&decoder.config, &decoder.parameters, decoder.recompute, rows as u64, self.plan.context as u64)
     }
 
     /// (rate of the last step, what the schedule is multiplied by)
@@ -304,6 +319,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             let names = report.missing.join(", ");
             self.notice(format!("these parameters train but got no gradient: {names}"))?;
         }
+        report.notices.into_iter().try_for_each(|text| self.notice(text))?;
         self.run.emit(Event::Step(Step {
             phase: self.plan.name.clone(),
             step: self.run.step,
@@ -312,7 +328,9 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             gradient_norm: report.gradient_norm,
             tokens_per_second: report.tokens as f64 / started.elapsed().as_secs_f64(),
             seconds: self.run.started.elapsed().as_secs_f64(),
-        }))
+        }))?;
+        let account = self.prefix().filter(|_| self.done == self.steps).and_then(|state| prefix::account(&state));
+        account.map_or(Ok(()), |text| self.notice(text))
     }
 
     /// Measures everything that is watched and returns the loss on the phase's own (first) held-out data. The first

@@ -2,17 +2,20 @@
 
 mod for_corpus;
 mod overrides;
+mod keep;
 mod presets;
 mod read;
 mod section;
 
 pub use for_corpus::for_corpus;
+pub use keep::PrefixCachePlan;
 pub use overrides::Overrides;
 pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
 pub use read::load;
 
 use crate::learn::Schedule;
+use crate::model::Recompute;
 use crate::ops::Precision;
 use serde::Serialize;
 
@@ -118,6 +121,10 @@ pub struct PhasePlan {
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
+    /// What the backward pass computes again instead of keeping it, for less memory: `blocks`, or `none`.
+    pub recompute: Recompute,
+    /// What frozen layers make of rows that come again.
+    pub prefix_cache: PrefixCachePlan,
     pub optimizer: OptimizerPlan,
     pub schedule: Schedule,
     pub evaluation: EvaluationPlan,

@@ -1,6 +1,7 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
+use super::keep::{read_prefix_cache, read_recompute};
 use super::overrides::{Overrides, assign};
 use super::section::{Section, nearest};
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
@@ -165,7 +166,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 21] = [
+const PHASE_KEYS: [&str; 23] = [
     "name",
     "objective",
     "from",
@@ -183,6 +184,8 @@ const PHASE_KEYS: [&str; 21] = [
     "context",
     "precision",
     "frozen",
+    "recompute",
+    "prefix_cache",
     "optimizer",
     "schedule",
     "evaluation",
@@ -235,6 +238,8 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
         precision: read_precision(&section)?.unwrap_or(precision),
         frozen,
+        recompute: read_recompute(&section)?,
+        prefix_cache: read_prefix_cache(&section)?,
         optimizer: read_optimizer(&section)?,
         schedule: read_schedule(&section)?,
         evaluation: read_evaluation(&section)?,

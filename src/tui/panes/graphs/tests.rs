@@ -111,6 +111,7 @@ fn status(state: State) -> Status {
         learning_rate: 0.0,
         rate_factor: 1.0,
         groups: Vec::new(),
+        prefix: None,
         pending: Vec::new(),
         seconds_left: None,
         step_seconds: None,

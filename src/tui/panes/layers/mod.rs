@@ -11,7 +11,7 @@ mod tests;
 use super::Canvas;
 use crate::app::App;
 use crate::app::layers::{View, chosen_groups, prospect};
-use crate::protocol::State;
+use crate::protocol::{PrefixState, State};
 use crate::tui::text;
 use crate::tui::widgets::{columns, put, put_right, row, skip};
 use cells::Cells;
@@ -76,7 +76,7 @@ fn draw_grid(app: &App, view: &View, area: Rect, canvas: &mut Canvas) {
     draw_side_heads(&places, &sides, canvas);
     for (line, y) in lines.iter().skip(top).zip(places.rows.y..places.rows.bottom()) {
         match line {
-            Line::Frost => draw_frost_line(&places, y, canvas),
+            Line::Frost => draw_frost_line(view, &places, y, canvas),
             Line::Row(row) => {
                 cells.draw_row(*row, y, canvas);
                 draw_sides(view, &places, &sides, &told, (*row, y), canvas);
@@ -122,14 +122,30 @@ fn draw_sides(
     }
 }
 
-fn draw_frost_line(places: &Places, y: u16, canvas: &mut Canvas) {
-    let width = usize::from(places.rows.width.saturating_sub(1));
-    let label = if width >= 20 { " frost line " } else { "" };
-    let dashes = width.saturating_sub(usize::from(columns(label)));
+fn draw_frost_line(view: &View, places: &Places, y: u16, canvas: &mut Canvas) {
+    let columns_there = places.rows.width.saturating_sub(1);
+    let width = usize::from(columns_there);
+    let room = columns_there.saturating_sub(place::NAME.min(columns_there));
+    let label = if width >= 20 { frost_label(view.prefix.as_ref(), room) } else { String::new() };
+    let dashes = width.saturating_sub(usize::from(columns(&label)));
     // As far in as the cells begin, whatever the width.
     let before = dashes.min(usize::from(place::NAME));
     let line = format!("{}{label}{}", "┄".repeat(before), "┄".repeat(dashes - before));
     put(canvas.buffer, Rect { y, height: 1, ..places.rows }, &line, canvas.theme.frozen);
+}
+
+/// What the frost line says, with how the prefix cache stands where there is room for it.
+fn frost_label(prefix: Option<&PrefixState>, room: u16) -> String {
+    let plain = " frost line ".to_string();
+    let Some(prefix) = prefix.filter(|prefix| prefix.rows > 0) else { return plain };
+    let size = crate::tui::text::bytes(prefix.bytes + prefix.disk_bytes);
+    let what = match prefix.served > 0.0 {
+        true => format!("prefix cache {:.0}% of rows", 100.0 * prefix.served),
+        false => "prefix cache fills".to_string(),
+    };
+    let variants =
+        [format!(" frost line · {what} · {size} "), format!(" frost line · {what} "), format!(" {what} "), plain];
+    foot::longest(&variants, room)
 }
 
 fn draw_scroll_bar(places: &Places, lines: usize, top: usize, canvas: &mut Canvas) {

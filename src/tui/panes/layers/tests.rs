@@ -201,3 +201,17 @@ proptest! {
         prop_assert!(columns(&title(&app, room)) <= room);
     }
 }
+
+#[test]
+fn the_frost_line_tells_of_the_prefix_cache_where_there_is_room() {
+    let full =
+        PrefixState { blocks: 4, rows: 96, bytes: 120_000_000, disk_bytes: 0, hits: 98, misses: 2, served: 0.98 };
+    assert_eq!(super::frost_label(None, 80), " frost line ");
+    assert_eq!(super::frost_label(Some(&PrefixState { rows: 0, ..full }), 80), " frost line ");
+    let told = super::frost_label(Some(&full), 80);
+    assert!(told.starts_with(" frost line · prefix cache 98% of rows · 1"), "{told}");
+    assert_eq!(super::frost_label(Some(&full), 40), " frost line · prefix cache 98% of rows ");
+    assert_eq!(super::frost_label(Some(&full), 12), " frost line ");
+    let filling = PrefixState { served: 0.0, ..full };
+    assert!(super::frost_label(Some(&filling), 80).contains("prefix cache fills"));
+}
