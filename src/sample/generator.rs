@@ -160,7 +160,7 @@ impl Generator {
         self.notice(token);
         if self.tokens.len() >= self.task.limit {
             self.ended = Some(Ended::Complete);
-        } else if self.cache.room() == 0 {
+        } else if self.cache.room(0) == 0 {
             self.ended = Some(Ended::Full);
         } else {
             self.logits = to_vec(&self.decoder.extend(&[token], &mut self.cache)?)?;
