@@ -318,6 +318,27 @@ mod tests {
     }
 
     #[test]
+    fn a_llama_with_a_window_is_a_mistral() {
+        let config = Config { window: Some(9), ..super::super::super::preset::find("llama-1m").unwrap().config(7, 16) };
+        let folder = tempfile::tempdir().unwrap();
+        write(&config, DType::F32, None, folder.path()).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), config);
+        let text = std::fs::read_to_string(folder.path().join("config.json")).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let with = |window: Option<Value>| {
+            let mut value = value.clone();
+            value.as_object_mut().unwrap().shift_remove("sliding_window");
+            window.into_iter().for_each(|window| value["sliding_window"] = window);
+            read_text(&value.to_string()).map(|config| config.window)
+        };
+        assert_eq!(with(None).unwrap(), Some(4096));
+        assert_eq!(with(Some(Value::Null)).unwrap(), None);
+        assert!(with(Some(json!(0))).unwrap_err().to_string().contains("window of 0"));
+        assert!(with(Some(json!("wide"))).is_err());
+        assert!(Config { attention_bias: true, ..config }.validate().is_err());
+    }
+
+    #[test]
     fn bad_files_are_refused_with_a_reason() {
         let gpt2 = |heads: usize| {
             format!(r#"{{"model_type":"gpt2","vocab_size":9,"n_embd":8,"n_layer":1,"n_head":{heads},"n_positions":4}}"#)

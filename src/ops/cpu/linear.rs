@@ -1,7 +1,7 @@
 //! y = x Wᵀ (+ bias) (+ residual) over rows, and its gradients.
 
 use super::matmul::{Matrix, Product, Write, multiply};
-use super::{simd, vector};
+use super::{few_rows, simd, vector};
 use rayon::prelude::*;
 
 /// Rows that one task handles outside the matrix product.
@@ -16,6 +16,10 @@ pub fn forward(
     (width_in, width_out): (usize, usize),
 ) -> Vec<f32> {
     let rows = x.len() / width_in;
+    if rows <= few_rows::MOST_ROWS {
+        // Other bits than a product of many rows gives; among themselves, few rows do not depend on their number.
+        return few_rows::forward(x, weight, bias, residual, (width_in, width_out));
+    }
     let mut y = vec![0.0; rows * width_out];
     let write = if prefill(&mut y, bias, residual, width_out) { Write::Add } else { Write::Replace };
     let weight = Matrix::new(weight, width_in).transposed();

@@ -7,6 +7,7 @@ pub mod activation;
 pub mod adamw;
 pub mod attention;
 pub mod cross_entropy;
+pub mod few_rows;
 pub mod linear;
 pub mod matmul;
 pub mod norm;
