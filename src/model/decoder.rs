@@ -85,11 +85,6 @@ impl Decoder {
         Ok(Self { config, parameters, embedding, blocks, norm, head, angles, dtype, device })
     }
 
-    /// A copy that shares no weights with this model.
-    pub fn deep_copy(&self) -> Result<Self> {
-        Ok(Self { parameters: self.parameters.deep_copy()?, ..self.clone() })
-    }
-
     pub fn device(&self) -> &Device {
         &self.device
     }
