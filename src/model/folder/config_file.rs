@@ -18,7 +18,7 @@ pub fn read(folder: &Path) -> Result<Config> {
         Some("llama") => parse::<LlamaFile>(value, &path)?.config(folder)?,
         Some("mistral") => {
             // Where the file says nothing, transformers takes 4096; null turns the window off.
-            let window = value.get("sliding_window").map_or(Ok(Some(4096)), |window| Option::deserialize(window));
+            let window = value.get("sliding_window").map_or(Ok(Some(4096)), Option::deserialize);
             let window = window.what(|| format!("cannot understand {}", path.display()))?;
             Config { window, ..parse::<LlamaFile>(value, &path)?.config(folder)? }
         }

@@ -1,17 +1,16 @@
 //! y = x Wᵀ (+ bias) (+ residual) for few rows, as generation has them: what it takes is reading the weight once from
-//! memory, in its own order and without packing it. Each output is one sum in sixteen lanes, so that a row comes out
-//! the same to the bit whatever rows are beside it.
+//! memory, in its own order and without packing it. Each output is a sum of its own, so that a row comes out the same to
+//! the bit whatever rows are beside it.
 
-use super::simd;
+use super::vector;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// From more rows on, products of matrices are faster.
 pub const MOST_ROWS: usize = 16;
-/// Lanes of the summation order: one AVX-512 register.
-const LANES: usize = 16;
 /// Outputs of every row that one task computes.
 const OUTPUTS: usize = 64;
-/// Rows of the weight, and of x, whose products are summed side by side in registers.
+/// Rows of the weight, and of x, that are gone through side by side.
 const TILE: usize = 4;
 
 /// `x` is n×`width_in`, `weight` is `width_out`×`width_in`; returns n×`width_out`.
@@ -29,42 +28,52 @@ pub fn forward(
     for row in y.chunks_exact_mut(width_out) {
         parts.iter_mut().zip(row.chunks_mut(OUTPUTS)).for_each(|(part, outputs)| part.push(outputs));
     }
+    let arch = pulp::Arch::new();
     parts.into_par_iter().zip(weight.par_chunks(width_in * OUTPUTS)).enumerate().for_each(
         |(task, (mut part, weight))| {
+            arch.dispatch(Products { x, weight, width: width_in, y: &mut part });
             let first = task * OUTPUTS;
-            simd(|| {
-                products(x, weight, width_in, &mut part);
-                for (row, outputs) in part.iter_mut().enumerate() {
-                    let bias = bias.map(|bias| &bias[first..]);
-                    let residual = residual.map(|residual| &residual[row * width_out + first..]);
-                    for term in [bias, residual].into_iter().flatten() {
-                        super::vector::add_assign(outputs, term);
-                    }
-                }
-            });
+            for (row, outputs) in part.iter_mut().enumerate() {
+                let bias = bias.map(|bias| &bias[first..]);
+                let residual = residual.map(|residual| &residual[row * width_out + first..]);
+                [bias, residual].into_iter().flatten().for_each(|term| vector::add_assign(outputs, term));
+            }
         },
     );
     y
 }
 
-/// Writes the products of all rows of `x` with the given rows of the weight.
-#[inline(always)]
-fn products(x: &[f32], weight: &[f32], width: usize, y: &mut [&mut [f32]]) {
-    for (index, weights) in weight.chunks(width * TILE).enumerate() {
-        let whole = weights.len() == width * TILE;
-        for (rows, y) in x.chunks(width * TILE).zip(y.chunks_mut(TILE)) {
-            match (whole, y.len()) {
-                (true, TILE) => tile::<TILE, TILE>(weights, rows, width, y, index * TILE),
-                (true, _) => {
-                    for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(1)) {
-                        tile::<TILE, 1>(weights, row, width, y, index * TILE);
-                    }
+/// The products of all rows of `x` with some rows of the weight.
+struct Products<'a, 'b> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    width: usize,
+    y: &'a mut [&'b mut [f32]],
+}
+
+impl WithSimd for Products<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, weight, width, y } = self;
+        for (index, weights) in weight.chunks(width * TILE).enumerate() {
+            let (first, is_whole) = (index * TILE, weights.len() == width * TILE);
+            for (rows, y) in x.chunks(width * TILE).zip(y.chunks_mut(TILE)) {
+                if is_whole && y.len() == TILE {
+                    // Eight sums at once: AVX2 has 16 registers.
+                    let (low, high) = weights.split_at(width * TILE / 2);
+                    tile::<S, 2, TILE>(simd, low, rows, width, y, first);
+                    tile::<S, 2, TILE>(simd, high, rows, width, y, first + TILE / 2);
+                    continue;
                 }
-                (false, _) => {
-                    for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(1)) {
-                        for (i, weights) in weights.chunks_exact(width).enumerate() {
-                            tile::<1, 1>(weights, row, width, y, index * TILE + i);
-                        }
+                for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(1)) {
+                    if is_whole {
+                        tile::<S, TILE, 1>(simd, weights, row, width, y, first);
+                        continue;
+                    }
+                    for (i, weight) in weights.chunks_exact(width).enumerate() {
+                        tile::<S, 1, 1>(simd, weight, row, width, y, first + i);
                     }
                 }
             }
@@ -72,42 +81,32 @@ fn products(x: &[f32], weight: &[f32], width: usize, y: &mut [&mut [f32]]) {
     }
 }
 
-/// The products of W rows of the weight with X rows of x, into the outputs of each row from `at` on.
+/// The products of W rows of the weight with X rows of x, into the outputs of each row from `first` on.
 #[inline(always)]
-fn tile<const W: usize, const X: usize>(weights: &[f32], x: &[f32], width: usize, y: &mut [&mut [f32]], at: usize) {
-    let weights: [&[f32]; W] = std::array::from_fn(|i| &weights[i * width..(i + 1) * width]);
-    let x: [&[f32]; X] = std::array::from_fn(|i| &x[i * width..(i + 1) * width]);
-    let weight_lanes = weights.map(|row| row.as_chunks::<LANES>());
-    let x_lanes = x.map(|row| row.as_chunks::<LANES>());
-    let mut sums = [[[0f32; LANES]; X]; W];
-    for place in 0..width / LANES {
-        for (sums, (weights, _)) in sums.iter_mut().zip(&weight_lanes) {
-            for (sums, (x, _)) in sums.iter_mut().zip(&x_lanes) {
-                for lane in 0..LANES {
-                    sums[lane] += weights[place][lane] * x[place][lane];
-                }
+fn tile<S: Simd, const W: usize, const X: usize>(
+    simd: S,
+    weights: &[f32],
+    x: &[f32],
+    width: usize,
+    y: &mut [&mut [f32]],
+    first: usize,
+) {
+    let weights: [_; W] = std::array::from_fn(|i| S::as_simd_f32s(&weights[i * width..][..width]));
+    let x: [_; X] = std::array::from_fn(|i| S::as_simd_f32s(&x[i * width..][..width]));
+    let mut sums = [[simd.splat_f32s(0.0); X]; W];
+    for place in 0..weights[0].0.len() {
+        for w in 0..W {
+            for r in 0..X {
+                sums[w][r] = simd.mul_add_e_f32s(weights[w].0[place], x[r].0[place], sums[w][r]);
             }
         }
     }
-    for (i, (sums, (_, weight_rest))) in sums.iter().zip(&weight_lanes).enumerate() {
-        for ((sums, (_, x_rest)), y) in sums.iter().zip(&x_lanes).zip(y.iter_mut()) {
-            let rest: f32 = weight_rest.iter().zip(*x_rest).map(|(a, b)| a * b).sum();
-            y[at + i] = add_lanes(*sums) + rest;
+    for w in 0..W {
+        for r in 0..X {
+            let rest: f32 = weights[w].1.iter().zip(x[r].1).map(|(a, b)| a * b).sum();
+            y[r][first + w] = simd.reduce_sum_f32s(sums[w][r]) + rest;
         }
     }
-}
-
-/// The sum of all lanes, by halves.
-#[inline(always)]
-fn add_lanes(mut lanes: [f32; LANES]) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
 
 #[cfg(test)]
