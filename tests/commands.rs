@@ -84,12 +84,24 @@ fn check_samples(bench: &Bench) {
         assert_eq!(report, sample(extra));
     }
     assert_ne!(sample(&["--seed", "5"]), sample(&["--seed", "6"]));
+    check_many_samples(&sample);
     let text = sample(&["--seed", "5"])["lanes"][0]["text"].as_str().unwrap().to_string();
     let middle = text.chars().nth(text.chars().count() / 2).unwrap().to_string();
     let stopped = &sample(&["--seed", "5", "--stop", &middle])["lanes"][0];
     assert_eq!(stopped["text"], text[..text.find(&middle).unwrap()]);
     assert_eq!(stopped["ended"], "stop_text");
     assert!(stopped["token_ids"].as_array().unwrap().len() < 12);
+}
+
+/// Three checkpoints, two prompts, and two answers to each.
+fn check_many_samples(sample: &impl Fn(&[&str]) -> Value) {
+    let report = sample(&["--prompt", "a", "--count", "2", "--seed", "5"]);
+    let lanes = report["lanes"].as_array().unwrap();
+    let of_first: Vec<_> = lanes[..4].iter().map(|lane| (lane["prompt"].as_str(), lane["seed"].as_u64())).collect();
+    let [cat, a] = [Some("the cat"), Some("a")];
+    assert_eq!(of_first, [(cat, Some(5)), (cat, Some(6)), (a, Some(5)), (a, Some(6))]);
+    assert_eq!((lanes.len(), &lanes[..4]), (12, &lanes[8..]), "the same checkpoint twice");
+    assert_eq!(lanes[1]["text"], sample(&["--seed", "6"])["lanes"][0]["text"], "what it writes alone");
 }
 
 #[test]
@@ -229,6 +241,8 @@ fn what_is_no_checkpoint_is_named() {
     bench.refused(&["eval", "small", "--text", "no.txt"], 1, &["no.txt"]);
     bench.refused(&["eval", "small", "--text", "text.txt", "--context", "65"], 1, &["65", "64"]);
     bench.refused(&["sample", "small", "--prompt", "a", "--temperature", "-1"], 2, &["temperature"]);
+    bench.refused(&["sample", "small", "--prompt", "a", "--count", "0"], 2, &["--count"]);
+    bench.refused(&["sample", "small", "--prompt", "-", "--prompt", "-"], 2, &["standard input"]);
 }
 
 #[test]

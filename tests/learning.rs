@@ -41,6 +41,27 @@ fn batches(name: &str) -> Vec<Batch> {
 }
 
 #[test]
+fn weights_that_were_handed_out_no_longer_change() {
+    let mut learner = Learner::new(load("gpt2"), &["block.0".parse().unwrap()], settings()).unwrap();
+    let shared = learner.share();
+    let all = |decoder: &Decoder| decoder.parameters.iter().map(|(_, p)| values(&p.value)).collect::<Vec<_>>();
+    let before = all(&shared);
+    let is_shared = |learner: &Learner| {
+        let pairs = shared.parameters.iter().zip(learner.decoder.parameters.iter());
+        pairs.map(|((_, a), (_, b))| a.value.id() == b.value.id()).collect::<Vec<_>>()
+    };
+    assert!(is_shared(&learner).iter().all(|is_shared| *is_shared));
+    learner.step(&batches("gpt2")[..1], LEARNING_RATE).unwrap();
+    let frozen: Vec<bool> = learner.decoder.parameters.iter().map(|(id, _)| !learner.thaw().trains(id)).collect();
+    assert_eq!(is_shared(&learner), frozen);
+    // What was frozen when it was handed out is copied before it changes, too.
+    learner.set_trainable(|_| true).unwrap();
+    learner.step(&batches("gpt2")[1..2], LEARNING_RATE).unwrap();
+    assert!(all(&shared) == before && is_shared(&learner).iter().all(|is_shared| !is_shared));
+    assert!(all(&learner.decoder).iter().zip(&before).all(|(now, before)| now != before));
+}
+
+#[test]
 fn loss_curves_are_those_of_pytorch() {
     for name in ["llama-tied", "llama-untied", "gpt2"] {
         let curve = tensors(&fixture(&format!("curve/{name}.safetensors")));

@@ -26,7 +26,7 @@ fn logits(decoder: &Decoder, ids: &Tensor) -> Tensor {
 
 #[test]
 fn logits_are_those_of_transformers() {
-    for name in ["llama-tied", "llama-untied", "llama-scaled", "llama-bf16", "gpt2", "gpt2-sharded"] {
+    for name in ["llama-tied", "llama-untied", "llama-scaled", "llama-bf16", "mistral", "gpt2", "gpt2-sharded"] {
         let expected = tensors(&fixture(name).join("expected.safetensors"));
         let got = logits(&load(name), &expected["input_ids"]);
         assert_within(&values(&got), &values(&expected["logits"]), 1e-4, name);
@@ -44,7 +44,7 @@ fn both_ways_of_writing_a_configuration_are_understood() {
 
 #[test]
 fn a_saved_folder_reads_back_to_the_same_bits() {
-    for name in ["llama-untied", "gpt2-sharded"] {
+    for name in ["llama-untied", "mistral", "gpt2-sharded"] {
         folder::check(&fixture(name)).unwrap();
         let decoder = load(name);
         let copy = tempfile::tempdir().unwrap();
@@ -59,7 +59,7 @@ fn a_saved_folder_reads_back_to_the_same_bits() {
 
 #[test]
 fn generation_with_a_cache_is_that_of_transformers() {
-    for name in ["llama-tied", "llama-untied", "llama-scaled", "gpt2"] {
+    for name in ["llama-tied", "llama-untied", "llama-scaled", "mistral", "gpt2"] {
         let expected = tensors(&fixture(name).join("expected.safetensors"));
         let decoder = load(name);
         let wanted = u32s(&expected["greedy"]);
@@ -150,8 +150,8 @@ fn small(name: &str) -> Config {
 /// pattern, against the same gradients.
 #[test]
 fn gradients_of_the_whole_model_agree_with_finite_differences_whatever_is_frozen() {
-    for name in ["llama-1m", "gpt2-1m"] {
-        let decoder = Decoder::random(small(name), 5, DType::F64, &Device::Cpu).unwrap();
+    for (name, window) in [("llama-1m", None), ("llama-1m", Some(2)), ("gpt2-1m", None)] {
+        let decoder = Decoder::random(Config { window, ..small(name) }, 5, DType::F64, &Device::Cpu).unwrap();
         let tokens = [1u32, 4, 9, 10, 0, 3, 7, 7, 2, 5];
         let targets = [4u32, 9, 10, 0, 3, 7, 7, 2, 5, 6];
         let positions = [0, 1, 2, 0, 1, 0, 1, 2, 3, 4];

@@ -1,24 +1,35 @@
-//! `frostline sample`: checkpoints go on from one prompt, side by side.
+//! `frostline sample`: checkpoints go on from prompts, side by side.
 
 use super::side_by_side::Columns;
 use super::{Place, output};
 use crate::corpus::chat::{self, Message, Role};
+use crate::corpus::tokenizer::Tokenizer;
 use crate::error::Kind;
+use crate::model::Decoder;
 use crate::run::checkpoint;
 use crate::sample::{Ended, Generator, Sampling, Task, Writer, Written};
 use crate::{Context, Error, Result};
 use serde::Serialize;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// More lanes than this are written one after the other, not in columns.
+const MOST_COLUMNS: usize = 6;
+/// Each takes room for its keys and values.
+const MOST_ANSWERS: u64 = 256;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Models' folders, RUN, RUN@STEP, RUN@PHASE or RUN@best
     #[arg(required = true)]
     checkpoints: Vec<String>,
-    /// What to go on from; - reads it from standard input
-    #[arg(long, value_name = "TEXT")]
-    prompt: String,
+    /// What to go on from; - reads it from standard input; can be given several times
+    #[arg(long, value_name = "TEXT", required = true)]
+    prompt: Vec<String>,
+    /// Answers to each prompt, under the seeds from --seed on
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_ANSWERS))]
+    count: u64,
     /// The prompt is a message of a user, for models that were tuned on conversations
     #[arg(long)]
     chat: bool,
@@ -50,12 +61,33 @@ pub struct Arguments {
     json: bool,
 }
 
-/// One checkpoint being sampled.
-struct Lane<'a> {
+/// A checkpoint, and all of its answers, which are written in one pass for each token.
+struct Model<'a> {
     name: &'a str,
+    path: PathBuf,
+    decoder: Arc<Decoder>,
+    tokenizer: Arc<Tokenizer>,
+    generator: Generator,
+}
+
+/// One answer: of a checkpoint, to a prompt, under a seed.
+struct Lane<'a> {
+    /// Among the models, and among the answers of that model.
+    model: usize,
+    index: usize,
+    /// What tells it from the other lanes.
+    title: String,
+    prompt: &'a str,
+    seed: u64,
     writer: Writer,
     text: String,
     token_ids: Vec<u32>,
+}
+
+/// All models and their answers.
+struct Lanes<'a> {
+    models: Vec<Model<'a>>,
+    lanes: Vec<Lane<'a>>,
 }
 
 #[derive(Serialize)]
@@ -66,6 +98,8 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct LaneReport<'a> {
     checkpoint: &'a str,
+    prompt: &'a str,
+    seed: u64,
     text: &'a str,
     token_ids: &'a [u32],
     /// `stopped` by the model, `stop_text`, `complete`, `full` (no room in the model's context), or `interrupted`.
@@ -73,44 +107,45 @@ struct LaneReport<'a> {
 }
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
-    let prompt = prompt_of(arguments)?;
-    let sampling = Sampling {
-        temperature: arguments.temperature,
-        top_k: arguments.top_k,
-        top_p: arguments.top_p,
-        min_p: arguments.min_p,
-        repetition_penalty: arguments.repetition_penalty,
-        seed: arguments.seed,
-    };
-    sampling.validate()?;
-    let lanes = arguments.checkpoints.iter().map(|name| {
-        let path = checkpoint::resolve(name, &place.home)?;
-        let (decoder, tokenizer) = checkpoint::open(&path, &place.device)?;
-        let task = Task::of_text(&tokenizer, &prompt, sampling, arguments.max_tokens)?;
-        let generator = Generator::new(Arc::new(decoder), task)?;
-        let writer = Writer::new(generator, Arc::new(tokenizer), arguments.stop.clone(), None);
-        Ok(Lane { name, writer, text: String::new(), token_ids: Vec::new() })
-    });
-    let mut lanes: Vec<Lane> = lanes.collect::<Result<_>>()?;
-    for lane in lanes.iter().filter(|lane| lane.writer.generator.left_out > 0) {
-        let (name, left_out) = (lane.name, lane.writer.generator.left_out);
-        output::note(&format!("note: {name}: the first {left_out} tokens of the prompt do not fit its context"));
+    let prompts = prompts_of(arguments)?;
+    let mut lanes = Lanes { models: Vec::new(), lanes: Vec::new() };
+    for name in &arguments.checkpoints {
+        lanes.open(name, &prompts, arguments, place)?;
     }
     match arguments.json {
         true => {
-            write_lanes(&mut lanes, |_| Ok(()))?;
-            output::write_json(&report(&lanes))?;
+            lanes.write(|_| Ok(()))?;
+            output::write_json(&lanes.report())?;
         }
-        false => show(&mut lanes, &prompt)?,
+        false => show(&mut lanes)?,
     }
-    match lanes.iter().all(|lane| lane.writer.generator.ended.is_some()) {
+    match lanes.lanes.iter().all(|lane| lanes.ended(lane).is_some()) {
         true => Ok(()),
         false => Err(Error { kind: Kind::Interrupted, ..Error::new("interrupted") }),
     }
 }
 
-fn prompt_of(arguments: &Arguments) -> Result<String> {
-    let mut prompt = arguments.prompt.clone();
+fn sampling_of(arguments: &Arguments, seed: u64) -> Sampling {
+    Sampling {
+        temperature: arguments.temperature,
+        top_k: arguments.top_k,
+        top_p: arguments.top_p,
+        min_p: arguments.min_p,
+        repetition_penalty: arguments.repetition_penalty,
+        seed,
+    }
+}
+
+fn prompts_of(arguments: &Arguments) -> Result<Vec<String>> {
+    sampling_of(arguments, 0).validate()?;
+    if arguments.prompt.iter().filter(|prompt| *prompt == "-").count() > 1 {
+        return Err(Error::usage("standard input can be one prompt only"));
+    }
+    arguments.prompt.iter().map(|prompt| prompt_of(prompt, arguments.chat)).collect()
+}
+
+fn prompt_of(prompt: &str, is_chat: bool) -> Result<String> {
+    let mut prompt = prompt.to_string();
     if prompt == "-" {
         prompt.clear();
         std::io::stdin().read_to_string(&mut prompt).what(|| "cannot read the prompt from standard input".into())?;
@@ -119,18 +154,109 @@ fn prompt_of(arguments: &Arguments) -> Result<String> {
             prompt.pop();
         }
     }
-    Ok(match arguments.chat {
+    Ok(match is_chat {
         true => chat::prompt(&[Message { role: Role::User, content: prompt }]),
         false => prompt,
     })
 }
 
+impl<'a> Lanes<'a> {
+    /// The weights of a checkpoint; one that is named again is read once.
+    fn weights(&self, path: &Path, place: &Place) -> Result<(Arc<Decoder>, Arc<Tokenizer>)> {
+        if let Some(model) = self.models.iter().find(|model| model.path == path) {
+            return Ok((model.decoder.clone(), model.tokenizer.clone()));
+        }
+        let (decoder, tokenizer) = checkpoint::open(path, &place.device)?;
+        Ok((Arc::new(decoder), Arc::new(tokenizer)))
+    }
+
+    /// Adds a checkpoint with all of its answers.
+    fn open(&mut self, name: &'a str, prompts: &'a [String], arguments: &Arguments, place: &Place) -> Result<()> {
+        let path = checkpoint::resolve(name, &place.home)?;
+        let (decoder, tokenizer) = self.weights(&path, place)?;
+        let (model, mut tasks) = (self.models.len(), Vec::new());
+        for (number, prompt) in prompts.iter().enumerate() {
+            for seed in (0..arguments.count).map(|offset| arguments.seed.wrapping_add(offset)) {
+                let of_prompt = (prompts.len() > 1).then(|| format!("prompt {}", number + 1));
+                let of_seed = (arguments.count > 1).then(|| format!("seed {seed}"));
+                let title = [Some(name.to_string()), of_prompt, of_seed].into_iter().flatten().collect::<Vec<_>>();
+                let (index, sampling) = (tasks.len(), sampling_of(arguments, seed));
+                tasks.push(Task::of_text(&tokenizer, prompt, sampling, arguments.max_tokens)?);
+                self.lanes.push(Lane {
+                    model,
+                    index,
+                    title: title.join(", "),
+                    prompt,
+                    seed,
+                    writer: Writer::new(index, tokenizer.clone(), arguments.stop.clone(), None),
+                    text: String::new(),
+                    token_ids: Vec::new(),
+                });
+            }
+        }
+        let generator = Generator::new(decoder.clone(), tasks)?;
+        for number in 0..prompts.len() {
+            let left_out = generator.answer(number * arguments.count as usize).left_out;
+            if left_out > 0 {
+                output::note(&format!(
+                    "note: {name}: the first {left_out} tokens of the prompt do not fit its context"
+                ));
+            }
+        }
+        self.models.push(Model { name, path, decoder, tokenizer, generator });
+        Ok(())
+    }
+
+    fn ended(&self, lane: &Lane) -> Option<Ended> {
+        self.models[lane.model].generator.answer(lane.index).ended
+    }
+
+    /// Lets every lane write a token in turn until all have ended; `shown` is called after each round.
+    fn write(&mut self, mut shown: impl FnMut(&[Lane]) -> Result<()>) -> Result<()> {
+        let cancel = super::interruption()?;
+        let mut writing = true;
+        while writing && !cancel.load(std::sync::atomic::Ordering::Relaxed) {
+            writing = false;
+            for lane in &mut self.lanes {
+                writing |= lane.advance(&mut self.models[lane.model].generator)?;
+            }
+            shown(&self.lanes)?;
+        }
+        for lane in &mut self.lanes {
+            let rest = lane.writer.finish();
+            lane.take(rest);
+        }
+        shown(&self.lanes)
+    }
+
+    fn report(&self) -> Report<'_> {
+        Report { lanes: self.lanes.iter().map(|lane| self.lane_report(lane)).collect() }
+    }
+
+    fn lane_report<'b>(&'b self, lane: &'b Lane) -> LaneReport<'b> {
+        LaneReport {
+            checkpoint: self.models[lane.model].name,
+            prompt: lane.prompt,
+            seed: lane.seed,
+            text: &lane.text,
+            token_ids: &lane.token_ids,
+            ended: match self.ended(lane) {
+                Some(Ended::Stopped) => "stopped",
+                Some(Ended::StopText) => "stop_text",
+                Some(Ended::Full) => "full",
+                Some(Ended::Complete) => "complete",
+                None => "interrupted",
+            },
+        }
+    }
+}
+
 impl Lane<'_> {
     /// Whether it goes on after this.
-    fn advance(&mut self) -> Result<bool> {
-        let tokens = self.writer.advance()?;
+    fn advance(&mut self, generator: &mut Generator) -> Result<bool> {
+        let tokens = self.writer.advance(generator)?;
         self.take(tokens);
-        Ok(self.writer.generator.ended.is_none())
+        Ok(generator.answer(self.index).ended.is_none())
     }
 
     fn take(&mut self, tokens: Vec<Written>) {
@@ -139,48 +265,19 @@ impl Lane<'_> {
             self.token_ids.push(token.id);
         }
     }
-}
 
-/// Lets every lane write a token in turn until all have ended; `shown` is called after each round.
-fn write_lanes(lanes: &mut [Lane], mut shown: impl FnMut(&[Lane]) -> Result<()>) -> Result<()> {
-    let cancel = super::interruption()?;
-    let mut writing = true;
-    while writing && !cancel.load(std::sync::atomic::Ordering::Relaxed) {
-        writing = false;
-        for lane in lanes.iter_mut() {
-            writing |= lane.advance()?;
-        }
-        shown(lanes)?;
+    fn shown(&self) -> String {
+        output::printable(&format!("{}{}", self.prompt, self.text))
     }
-    for lane in lanes.iter_mut() {
-        let rest = lane.writer.finish();
-        lane.take(rest);
-    }
-    shown(lanes)
 }
 
-fn report<'a>(lanes: &'a [Lane]) -> Report<'a> {
-    let report = |lane: &'a Lane| LaneReport {
-        checkpoint: lane.name,
-        text: &lane.text,
-        token_ids: &lane.token_ids,
-        ended: match lane.writer.generator.ended {
-            Some(Ended::Stopped) => "stopped",
-            Some(Ended::StopText) => "stop_text",
-            Some(Ended::Full) => "full",
-            Some(Ended::Complete) => "complete",
-            None => "interrupted",
-        },
-    };
-    Report { lanes: lanes.iter().map(report).collect() }
-}
-
-/// One lane is a stream of text; several are columns.
-fn show(lanes: &mut [Lane], prompt: &str) -> Result<()> {
-    if lanes.len() == 1 {
+/// One lane is a stream of text; several are columns; many come one after the other, when they are finished.
+fn show(lanes: &mut Lanes) -> Result<()> {
+    let titles: Vec<String> = lanes.lanes.iter().map(|lane| output::printable(&lane.title)).collect();
+    if let [lane] = &lanes.lanes[..] {
         let mut written = 0;
-        output::write(&output::printable(prompt))?;
-        write_lanes(lanes, |lanes| {
+        output::write(&output::printable(lane.prompt))?;
+        lanes.write(|lanes| {
             let text = &lanes[0].text;
             let new = &text[written..];
             written = text.len();
@@ -188,11 +285,13 @@ fn show(lanes: &mut [Lane], prompt: &str) -> Result<()> {
         })?;
         return output::write("\n");
     }
-    let names = lanes.iter().map(|lane| output::printable(lane.name)).collect();
-    let mut columns = Columns::new(names);
-    let texts = |lanes: &[Lane]| {
-        lanes.iter().map(|lane| output::printable(&format!("{prompt}{}", lane.text))).collect::<Vec<_>>()
-    };
-    write_lanes(lanes, |lanes| columns.draw(&texts(lanes)))?;
-    columns.finish(&texts(lanes))
+    let texts = |lanes: &[Lane]| lanes.iter().map(Lane::shown).collect::<Vec<_>>();
+    if titles.len() <= MOST_COLUMNS {
+        let mut columns = Columns::new(titles);
+        lanes.write(|lanes| columns.draw(&texts(lanes)))?;
+        return columns.finish(&texts(&lanes.lanes));
+    }
+    lanes.write(|_| Ok(()))?;
+    let block = |(title, text): (String, String)| output::write(&format!("── {title} ──\n{text}\n\n"));
+    titles.into_iter().zip(texts(&lanes.lanes)).try_for_each(block)
 }

@@ -63,11 +63,11 @@ pub struct Progressing {
     measured_step: u64,
     /// What was told last.
     told: Option<State>,
-    /// The copy of the weights that was made last.
+    /// The weights that were handed out last.
     copy: Option<Copy>,
 }
 
-/// A copy of the weights, kept for a while so that questions in a row cost training one copy.
+/// Weights that were handed out, kept for a while so that questions in a row cost training one copy of what trains.
 struct Copy {
     weights: Weights,
     made: Instant,
@@ -141,20 +141,20 @@ impl Trainer {
                 self.recorder.unpark();
             }
             Order::Weights(reply) => {
-                let _ = reply.send(self.copy(phase));
+                let _ = reply.send(self.weights(phase));
             }
         }
     }
 
-    /// A copy of the weights; the one before while it is fresh.
-    fn copy(&mut self, phase: &PhaseRun) -> Result<Weights> {
+    /// The weights of now, or those of a moment ago while they are fresh.
+    fn weights(&mut self, phase: &mut PhaseRun) -> Result<Weights> {
         let same = |copy: &&Copy| copy.weights.step == phase.step() || copy.is_fresh();
         if let Some(copy) = self.state.copy.as_ref().filter(same) {
             return Ok(copy.weights.clone());
         }
         self.state.copy = None;
         let made = Instant::now();
-        let weights = Weights { live: Arc::new(phase.decoder().deep_copy()?), step: phase.step() };
+        let weights = Weights { live: Arc::new(phase.weights()?), step: phase.step() };
         self.state.copy = Some(Copy { weights: weights.clone(), made, took: made.elapsed() });
         Ok(weights)
     }

@@ -33,6 +33,8 @@ pub struct Learner {
     multipliers: Vec<f64>,
     last: Option<LastStep>,
     audit_due: bool,
+    /// For each parameter whether somebody else may be reading its memory: it is copied before it changes.
+    shared: Vec<bool>,
 }
 
 /// What the last step leaves behind for whoever wants to measure it.
@@ -50,8 +52,28 @@ impl Learner {
     pub fn new(decoder: Decoder, frozen: &[Selector], settings: AdamWSettings) -> Result<Self> {
         let thaw = checked_thaw(&decoder, frozen)?;
         let optimizer = AdamW::new(settings, &decoder.parameters);
-        let multipliers = vec![1.0; decoder.parameters.len()];
-        Ok(Self { decoder, thaw, prefix: None, optimizer, multipliers, last: None, audit_due: true })
+        let (multipliers, shared) = (vec![1.0; decoder.parameters.len()], vec![false; decoder.parameters.len()]);
+        Ok(Self { decoder, thaw, prefix: None, optimizer, multipliers, last: None, audit_due: true, shared })
+    }
+
+    /// The model as it is now, which no later step changes. Nothing is copied yet: before the next step
+    /// changes something, it moves to memory of its own (see [`Learner::unshare`]); what does not train stays shared.
+    pub fn share(&mut self) -> Decoder {
+        self.shared.fill(true);
+        self.decoder.clone()
+    }
+
+    /// Gives every parameter that trains memory of its own again, where it was shared.
+    pub fn unshare(&mut self) -> Result<()> {
+        for (index, shared) in self.shared.iter_mut().enumerate() {
+            let id = ParameterId(index);
+            if *shared && self.thaw.trains(id) {
+                let value = self.decoder.parameters[id].value.copy()?;
+                self.decoder.parameters[id].value = value;
+                *shared = false;
+            }
+        }
+        Ok(())
     }
 
     pub fn thaw(&self) -> &Thaw {
@@ -112,6 +134,7 @@ impl Learner {
         }
         let missing = if self.audit_due { self.missing(&squares) } else { Vec::new() };
         self.audit_due = false;
+        self.unshare()?;
         let multipliers = &self.multipliers;
         let rate = |id: ParameterId| learning_rate * multipliers[id.0];
         self.optimizer.step(&mut self.decoder.parameters, &gradients, norm, rate)?;

@@ -60,6 +60,9 @@ pub struct Config {
     pub mlp_bias: bool,
     /// `None` where positions are learned.
     pub rotary: Option<Rotary>,
+    /// How far a position sees back, itself included; `None` for everything before it. Llamas only, without biases: such
+    /// a one is what `transformers` calls Mistral (Jiang et al. 2023, arXiv 2310.06825).
+    pub window: Option<usize>,
     /// The token that texts begin with, where a loaded model names one; kept for writing it back.
     pub begin_of_text: Option<u32>,
 }
@@ -102,7 +105,13 @@ impl Config {
         if self.rotary.is_some() && !self.heads.dimension.is_multiple_of(2) {
             return impossible(format!("rotary positions need an even head width, not {}", self.heads.dimension));
         }
-        Ok(())
+        match self.window {
+            Some(0) => impossible("a sliding window of 0 positions sees nothing".into()),
+            Some(_) if self.family != Family::Llama || self.attention_bias || self.mlp_bias => {
+                impossible("only Llama-shaped models without biases can have a sliding window".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Scalars in the whole model, from the shapes alone.

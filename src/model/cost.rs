@@ -14,8 +14,8 @@ const TRAINING_SCALARS: u64 = 3;
 /// The facts of every group, for steps of `rows` rows of `columns` positions that are held at once (a micro-batch).
 ///
 /// Products count two operations for each weight and token; attention counts half of all pairs of positions, since it
-/// is causal, and its backward pass two and a half times its forward pass. A tied head has no group of its own: its
-/// product counts at the last norm, and the gradient of its weight at the embedding. A block that is computed again keeps
+/// is causal, and fewer with a window; its backward pass counts two and a half times its forward pass. A tied head has
+/// no group of its own: its product counts at the last norm, and the gradient of its weight at the embedding. A block that is computed again keeps
 /// its input alone, which counts at its norms.
 pub fn facts(
     config: &Config,
@@ -54,7 +54,10 @@ fn group_facts(config: &Config, group: Group, parameters: u64, positions: u64, c
     let head = 2.0 * config.width as f64 * config.vocabulary as f64;
     let (forward, backward_input, backward_weight) = match group.kind {
         Kind::Attention => {
-            let pairs = 2.0 * columns as f64 * config.heads.query_width() as f64;
+            // Half of all pairs; a window leaves a band of them.
+            let reach = config.window.map_or(columns, |window| columns.min(window as u64)) as f64;
+            let seen = reach * (1.0 - reach / (2.0 * columns as f64));
+            let pairs = 4.0 * seen * config.heads.query_width() as f64;
             (weights + pairs, weights + 2.5 * pairs, weights)
         }
         Kind::Mlp | Kind::Head => (weights, weights, weights),

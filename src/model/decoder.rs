@@ -6,8 +6,9 @@ use super::group::Layer;
 use super::initialize::{Initializer, Start};
 use super::parameters::{Gradients, Parameters, Thaw};
 use super::recompute::Recompute;
-use super::units::{Block, BlockKept, Builder, Embedding, Head, Norm, Places, Source};
-use crate::ops::attention::Layout;
+use super::units::{Block, BlockKept, Builder, CachedPlaces, Embedding, Head, Norm, Places, Source};
+use crate::ops::Sight;
+use crate::ops::attention::{Layout, Span};
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::rotary::Angles;
 use crate::{Error, Result};
@@ -43,8 +44,9 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn places(&self, angles: Option<&'a Angles>) -> Places<'a> {
-        let layout = Layout { rows: self.rows, columns: self.columns, first_visible: self.first_visible };
+    fn places(&self, window: Option<usize>, angles: Option<&'a Angles>) -> Places<'a> {
+        let sight = Sight { starts: self.first_visible, window, ..Sight::default() };
+        let layout = Layout { rows: self.rows, columns: self.columns, sight };
         Places { layout, positions: self.positions, angles }
     }
 }
@@ -95,11 +97,6 @@ impl Decoder {
         Ok(Self { config, parameters, recompute, embedding, blocks, norm, head, angles, dtype, device })
     }
 
-    /// A copy that shares no weights with this model.
-    pub fn deep_copy(&self) -> Result<Self> {
-        Ok(Self { parameters: self.parameters.deep_copy()?, ..self.clone() })
-    }
-
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -119,7 +116,7 @@ impl Decoder {
     /// is what it would be alone.
     pub fn prefix(&self, input: &Input, layer: Layer) -> Result<Tensor> {
         self.check(input)?;
-        let places = input.places(self.angles.as_ref());
+        let places = input.places(self.config.window, self.angles.as_ref());
         let mut x = self.embedding.forward(&self.parameters, input.tokens, input.positions)?;
         for block in self.blocks.iter().take(self.blocks_below(layer)) {
             x = block.forward(&self.parameters, x, places)?.0;
@@ -139,7 +136,7 @@ impl Decoder {
     /// Goes on from `x`, the [`Decoder::prefix`] of the same input and layer. A frost line below that layer is an error:
     /// the backward pass could not come down to it.
     pub fn forward_from(&self, layer: Layer, x: Tensor, input: &Input, thaw: Option<&Thaw>) -> Result<Pass> {
-        let (first, places) = (self.blocks_below(layer), input.places(self.angles.as_ref()));
+        let (first, places) = (self.blocks_below(layer), input.places(self.config.window, self.angles.as_ref()));
         let keeps = |layer| thaw.is_some_and(|thaw| thaw.reaches(layer));
         if layer > Layer::Block(0) && thaw.is_some_and(|thaw| thaw.below(layer)) {
             return Err(Error::new(format!("a pass that begins at {layer} cannot train what lies below")));
@@ -188,7 +185,7 @@ impl Decoder {
         thaw: &Thaw,
         gradients: &mut Gradients,
     ) -> Result<()> {
-        let (p, places) = (&self.parameters, input.places(self.angles.as_ref()));
+        let (p, places) = (&self.parameters, input.places(self.config.window, self.angles.as_ref()));
         let Some(last) = pass.last else { return Ok(()) };
         let mut gradient = self.norm.backward(p, &last, d_hidden, None, gradients)?;
         let mut held = pass.blocks;
@@ -235,37 +232,48 @@ impl Decoder {
     /// Reads new tokens, `tokens.len() / rows` for each row of the cache, after those already there; returns the hidden
     /// states for the head, (tokens, width).
     pub fn read(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
-        let x = self.read_through(tokens, cache)?;
-        self.norm.forward(&self.parameters, &x)
+        self.read_rows(&cache.spread(tokens)?, cache)
     }
 
     /// The same for the logits after the last token of each row, (rows, vocabulary).
     pub fn extend(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
-        let (rows, width) = (cache.rows(), self.config.width);
-        let x = self.read_through(tokens, cache)?;
-        let new = tokens.len() / rows;
-        let last = x.reshape((rows, new, width))?.narrow(1, new - 1, 1)?.contiguous()?;
-        let hidden = self.norm.forward(&self.parameters, &last.reshape((rows, width))?)?;
-        self.logits(&hidden)
+        self.extend_rows(&cache.spread(tokens)?, cache)
+    }
+
+    /// Reads new tokens of some rows of the cache, each as many as it likes: (row, tokens) in ascending order. Returns
+    /// the hidden states for the head, one row after the other, (tokens, width). Other rows stay as they are.
+    pub fn read_rows(&self, new: &[(usize, &[u32])], cache: &mut Cache) -> Result<Tensor> {
+        let x = self.read_through(new, cache)?;
+        self.norm.forward(&self.parameters, &x)
+    }
+
+    /// The same for the logits after the last token of each row that is named, (rows named, vocabulary).
+    pub fn extend_rows(&self, new: &[(usize, &[u32])], cache: &mut Cache) -> Result<Tensor> {
+        let mut x = self.read_through(new, cache)?;
+        if new.len() < x.dim(0)? {
+            let mut end = 0;
+            let last = new.iter().map(|(_, tokens)| {
+                end += tokens.len() as u32;
+                end - 1
+            });
+            x = x.index_select(&Tensor::from_iter(last, &self.device)?, 0)?;
+        }
+        self.logits(&self.norm.forward(&self.parameters, &x)?)
     }
 
     /// All blocks, up to the last norm.
-    fn read_through(&self, tokens: &[u32], cache: &mut Cache) -> Result<Tensor> {
-        let (rows, length) = (cache.rows(), cache.length());
-        let new = tokens.len() / rows;
-        if new == 0 || new * rows != tokens.len() {
-            return Err(Error::new(format!("{} tokens cannot be spread over {rows} rows", tokens.len())));
-        }
-        self.check_positions(length + new)?;
-        if new > cache.room() {
-            return Err(Error::new(format!("{new} tokens do not fit a cache with room for {}", cache.room())));
-        }
-        let positions: Vec<u32> = (0..tokens.len()).map(|i| (length + i % new) as u32).collect();
-        let mut x = self.embedding.forward(&self.parameters, tokens, &positions)?;
+    fn read_through(&self, new: &[(usize, &[u32])], cache: &mut Cache) -> Result<Tensor> {
+        let spans = cache.spans(new)?;
+        self.check_positions(spans.iter().map(|span| span.start + span.count).max().unwrap_or(0))?;
+        let tokens: Vec<u32> = new.iter().flat_map(|(_, tokens)| tokens.iter().copied()).collect();
+        let position = |span: &Span| span.start as u32..(span.start + span.count) as u32;
+        let positions: Vec<u32> = spans.iter().flat_map(position).collect();
+        let places = CachedPlaces { spans: &spans, positions: &positions, angles: self.angles.as_ref() };
+        let mut x = self.embedding.forward(&self.parameters, &tokens, &positions)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            x = block.extend(&self.parameters, x, self.angles.as_ref(), cache.block(index))?;
+            x = block.extend(&self.parameters, x, places, cache.block(index))?;
         }
-        cache.grow(new);
+        cache.grow(&spans);
         Ok(x)
     }
 }

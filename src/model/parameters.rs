@@ -60,15 +60,6 @@ impl Parameters {
         groups.dedup();
         groups
     }
-
-    /// Copies that share no memory with these.
-    pub fn deep_copy(&self) -> Result<Self> {
-        let mut copy = self.clone();
-        for parameter in &mut copy.list {
-            parameter.value = parameter.value.copy()?;
-        }
-        Ok(copy)
-    }
 }
 
 impl Index<ParameterId> for Parameters {

@@ -63,6 +63,7 @@ impl Preset {
             tied: true,
             attention_bias: is_gpt2,
             mlp_bias: is_gpt2,
+            window: None,
             begin_of_text: None,
             rotary: (!is_gpt2).then_some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
         }

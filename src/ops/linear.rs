@@ -5,6 +5,8 @@ use super::storage::{is_operand, on_cpu_f32, optional_slice, with_mut, with_mut_
 use super::{Precision, Slot, add_to_slot, cpu};
 use candle_core::{Result, Tensor};
 
+pub use super::cpu::few_rows::MOST_ROWS as FEW_ROWS;
+
 /// `x` (n, in), `weight` (out, in), `bias` (out), `residual` (n, out) → (n, out). The weight may be stored in half
 /// precision.
 pub fn forward(

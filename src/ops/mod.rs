@@ -19,12 +19,14 @@ pub mod norm;
 mod precision;
 pub mod reduce;
 pub mod rotary;
+mod sight;
 mod storage;
 
 #[cfg(test)]
 pub(crate) mod check;
 
 pub use precision::Precision;
+pub use sight::{Sight, Visible};
 pub use storage::{add_in_place, add_to_slot};
 
 /// The gradient of one parameter while it is being gathered: empty until something contributes.

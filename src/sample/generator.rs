@@ -1,196 +1,178 @@
-//! One model answering one prompt, a token at a time.
+//! One model writing several answers, a token each in one pass.
 
-use super::choose::{Sampling, choose, penalise};
+use super::answer::{Answer, Ended, Task};
 use super::report::Report;
-use crate::corpus::tokenizer::Tokenizer;
 use crate::model::{Cache, Decoder};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
-use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Tokens of a prompt that are read at once: whoever waits for the model is asked for in between.
+/// Tokens of prompts that are read at once: whoever waits for the model is asked for in between.
 const PIECE: usize = 256;
 
-/// Why an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The model said so, with one of the stop tokens.
-    Stopped,
-    /// A stop text came.
-    StopText,
-    /// It has as many tokens as were asked for.
-    Complete,
-    /// The model's context is full.
-    Full,
-}
-
-/// What an answer goes on from, and how far.
-#[derive(Clone, Debug)]
-pub struct Task {
-    pub prompt: Vec<u32>,
-    pub sampling: Sampling,
-    /// Tokens.
-    pub limit: usize,
-    /// Tokens that end the answer.
-    pub stop: Vec<u32>,
-}
-
-impl Task {
-    /// Goes on from a text as it is: special tokens are recognised, none are added. An empty text is the beginning of
-    /// a document. The answer ends where a document or a message does.
-    pub fn of_text(tokenizer: &Tokenizer, text: &str, sampling: Sampling, limit: usize) -> Result<Self> {
-        let mut prompt = tokenizer.encode(text)?;
-        if prompt.is_empty() {
-            prompt.extend(tokenizer.end_of_text());
-        }
-        let stop = tokenizer.end_of_text().into_iter().chain(tokenizer.id("<|end|>")).collect();
-        Ok(Self { prompt, sampling, limit, stop })
-    }
-}
-
-/// An answer being written.
+/// Answers being written by one model: lanes, each with a prompt and a seed of its own. Prompts are read together, and
+/// a prompt that several lanes share is read once. The model reads what the lanes have written when one of them asks
+/// for its next token: of all lanes that wait, in one pass. Lanes that have ended cost nothing.
 pub struct Generator {
     decoder: Arc<Decoder>,
     cache: Cache,
-    task: Task,
-    /// Tokens of the prompt that were read.
-    read: usize,
-    /// Nats of the prompt's tokens after the first, where they are asked for.
-    prompt_loss: Option<f64>,
-    /// Logits for the next token, on the CPU; empty until the prompt was read.
-    logits: Vec<f32>,
-    /// Which tokens stand in the text, where they are penalised.
-    seen: Vec<bool>,
-    /// Written so far.
-    pub tokens: Vec<u32>,
-    pub ended: Option<Ended>,
-    /// Tokens at the start of the prompt that did not fit the context and were left out.
-    pub left_out: usize,
+    answers: Vec<Answer>,
+    /// For each lane the first with the same prompt, which reads it.
+    readers: Vec<usize>,
 }
 
 impl Generator {
-    /// Reads nothing yet: see [`Generator::read`]. A prompt that leaves no room in the model's context for half of the
-    /// limit loses its beginning. An empty prompt is an error: a model needs something to go on.
-    pub fn new(decoder: Arc<Decoder>, mut task: Task) -> Result<Self> {
-        task.sampling.validate()?;
-        if task.prompt.is_empty() {
-            return Err(Error::new("the prompt is empty").next("give the model something to go on"));
-        }
-        let context = decoder.config.context;
-        let reserved = task.limit.min(context.div_ceil(2)).max(1);
-        let left_out = (task.prompt.len() + reserved).saturating_sub(context).min(task.prompt.len() - 1);
-        task.prompt.drain(..left_out);
-        let cache = decoder.cache(1, task.prompt.len().saturating_add(task.limit))?;
-        let mut generator = Self {
-            seen: Vec::new(),
-            ended: (task.limit == 0).then_some(Ended::Complete),
-            read: 0,
-            prompt_loss: None,
-            logits: Vec::new(),
-            tokens: Vec::new(),
-            left_out,
-            decoder,
-            cache,
-            task,
-        };
-        if generator.task.sampling.repetition_penalty != 1.0 {
-            generator.seen = vec![false; generator.decoder.config.vocabulary];
-            (0..generator.task.prompt.len()).for_each(|index| generator.notice(generator.task.prompt[index]));
-        }
-        Ok(generator)
+    /// A lane for each task. Reads nothing yet: see [`Generator::read`]. A prompt that leaves no room in the model's
+    /// context for half of the limit loses its beginning. An empty prompt is an error: a model needs something to go
+    /// on.
+    pub fn new(decoder: Arc<Decoder>, tasks: Vec<Task>) -> Result<Self> {
+        let (context, vocabulary) = (decoder.config.context, decoder.config.vocabulary);
+        let answer = |task| Answer::new(task, context, vocabulary);
+        let answers: Vec<Answer> = tasks.into_iter().map(answer).collect::<Result<_>>()?;
+        let longest = answers.iter().map(|answer| answer.task.prompt.len().saturating_add(answer.task.limit)).max();
+        let Some(longest) = longest else { return Err(Error::new("there is no prompt to answer")) };
+        let cache = decoder.cache(answers.len(), longest)?;
+        let first = |answer: &Answer| answers.iter().position(|other| other.task.prompt == answer.task.prompt);
+        let readers = answers.iter().enumerate().map(|(lane, answer)| first(answer).unwrap_or(lane)).collect();
+        Ok(Self { decoder, cache, answers, readers })
     }
 
-    /// Asks for the prompt's perplexity; to be called before anything is read.
+    /// Asks for the prompts' perplexities; to be called before anything is read.
     pub fn with_prompt_perplexity(mut self) -> Self {
-        self.prompt_loss = (self.task.prompt.len() > 1).then_some(0.0);
+        for answer in &mut self.answers {
+            answer.prompt_loss = (answer.task.prompt.len() > 1).then_some(0.0);
+        }
         self
     }
 
-    /// Reads a piece of the prompt; true once all of it was read.
+    pub fn answer(&self, lane: usize) -> &Answer {
+        &self.answers[lane]
+    }
+
+    /// Ends an answer, where something outside the model says so.
+    pub fn end(&mut self, lane: usize, why: Ended) {
+        self.answers[lane].ended = Some(why);
+    }
+
+    /// Reads a piece of the prompts; true once all were read.
     pub fn read(&mut self) -> Result<bool> {
-        let length = self.task.prompt.len();
-        if self.read < length {
-            let end = (self.read + PIECE).min(length);
-            let hidden = self.decoder.read(&self.task.prompt[self.read..end], &mut self.cache)?;
-            if let Some(loss) = &mut self.prompt_loss {
-                // Each position predicts the token after it; the last of all predicts the answer.
-                let targets = &self.task.prompt[self.read + 1..(end + 1).min(length)];
-                if !targets.is_empty() {
-                    let losses = self.decoder.losses(&hidden.narrow(0, 0, targets.len())?.contiguous()?, targets)?;
-                    *loss += losses.iter().map(|row| row.loss as f64).sum::<f64>();
-                }
-            }
-            self.read = end;
-            if end == length {
-                let last = hidden.narrow(0, hidden.dim(0)? - 1, 1)?.contiguous()?;
-                self.logits = to_vec(&self.decoder.logits(&last)?)?;
+        let mut pieces: Vec<(usize, usize)> = Vec::new();
+        let mut total = 0;
+        for (lane, answer) in self.answers.iter().enumerate() {
+            let count = (answer.task.prompt.len() - answer.read).min(PIECE);
+            if count > 0 && self.readers[lane] == lane && (total == 0 || total + count <= PIECE) {
+                pieces.push((lane, answer.read + count));
+                total += count;
             }
         }
-        Ok(self.read == length)
+        if pieces.is_empty() {
+            return Ok(true);
+        }
+        let piece = |&(lane, end): &(usize, usize)| {
+            let answer = &self.answers[lane];
+            (lane, &answer.task.prompt[answer.read..end])
+        };
+        let new: Vec<(usize, &[u32])> = pieces.iter().map(piece).collect();
+        let hidden = self.decoder.read_rows(&new, &mut self.cache)?;
+        self.take_pieces(&pieces, &hidden)?;
+        Ok(self.answers.iter().all(|answer| answer.read == answer.task.prompt.len()))
     }
 
-    /// Of the prompt's tokens after the first, where it was asked for and there are any.
-    pub fn prompt_perplexity(&self) -> Option<f64> {
-        self.prompt_loss.map(|loss| (loss / (self.task.prompt.len() - 1) as f64).exp())
+    /// Notes what was read, (lane, end), from the hidden states of all pieces; where a prompt is finished, its lanes
+    /// get their logits.
+    fn take_pieces(&mut self, pieces: &[(usize, usize)], hidden: &Tensor) -> Result<()> {
+        let mut first = 0;
+        let (mut finished, mut last) = (Vec::new(), Vec::new());
+        for &(lane, end) in pieces {
+            let answer = &mut self.answers[lane];
+            let prompt = &answer.task.prompt;
+            // Each position predicts the token after it; the last of all predicts the answer.
+            let targets = &prompt[answer.read + 1..(end + 1).min(prompt.len())];
+            if let Some(loss) = answer.prompt_loss.as_mut().filter(|_| !targets.is_empty()) {
+                let losses = self.decoder.losses(&hidden.narrow(0, first, targets.len())?.contiguous()?, targets)?;
+                *loss += losses.iter().map(|row| row.loss as f64).sum::<f64>();
+            }
+            first += end - answer.read;
+            answer.read = end;
+            if end == prompt.len() {
+                finished.push(lane);
+                last.push(first as u32 - 1);
+            }
+        }
+        if finished.is_empty() {
+            return Ok(());
+        }
+        let last = Tensor::new(last, hidden.device())?;
+        let logits = self.decoder.logits(&hidden.index_select(&last, 0)?)?;
+        self.take_logits(&finished, &logits)?;
+        finished.into_iter().try_for_each(|lane| self.share_prompt(lane))
     }
 
-    /// The next token, or `None` once the answer has ended.
-    pub fn next_token(&mut self) -> Result<Option<u32>> {
-        Ok(self.write(0)?.map(|(token, _)| token))
+    /// Gives what was read of a prompt to the other lanes that go on from it.
+    fn share_prompt(&mut self, reader: usize) -> Result<()> {
+        for lane in reader + 1..self.answers.len() {
+            if self.readers[lane] == reader {
+                self.cache.copy_row(reader, lane)?;
+                let (before, after) = self.answers.split_at_mut(lane);
+                let (from, to) = (&before[reader], &mut after[0]);
+                (to.read, to.prompt_loss) = (from.read, from.prompt_loss);
+                to.logits.clone_from(&from.logits);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of logits over, one for each of `lanes`.
+    fn take_logits(&mut self, lanes: &[usize], logits: &Tensor) -> Result<()> {
+        let width = logits.dim(1)?;
+        let logits: Vec<f32> = logits.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?;
+        for (&lane, row) in lanes.iter().zip(logits.chunks_exact(width)) {
+            let answer = &mut self.answers[lane];
+            answer.logits.clear();
+            answer.logits.extend_from_slice(row);
+            answer.unread = None;
+        }
+        Ok(())
+    }
+
+    /// The next token of a lane, or `None` once its answer has ended.
+    pub fn next_token(&mut self, lane: usize) -> Result<Option<u32>> {
+        Ok(self.write(lane, 0)?.map(|(token, _)| token))
     }
 
     /// The next token with what the model thought of it, `alternatives` of the likeliest tokens included.
-    pub fn next_reported(&mut self, alternatives: usize) -> Result<Option<(u32, Report)>> {
-        Ok(self.write(alternatives.max(1))?.and_then(|(token, report)| Some((token, report?))))
+    pub fn next_reported(&mut self, lane: usize, alternatives: usize) -> Result<Option<(u32, Report)>> {
+        Ok(self.write(lane, alternatives.max(1))?.and_then(|(token, report)| Some((token, report?))))
     }
 
-    fn write(&mut self, alternatives: usize) -> Result<Option<(u32, Option<Report>)>> {
-        if self.ended.is_some() {
+    fn write(&mut self, lane: usize, alternatives: usize) -> Result<Option<(u32, Option<Report>)>> {
+        if self.answers[lane].ended.is_some() {
             return Ok(None);
         }
         while !self.read()? {}
-        let token = choose(&self.penalised(), &self.task.sampling, self.tokens.len() as u64)?;
-        if self.task.stop.contains(&token) {
-            self.ended = Some(Ended::Stopped);
-            return Ok(None);
+        if self.answers[lane].unread.is_some() {
+            self.read_answers()?;
         }
-        let report = (alternatives > 0).then(|| Report::new(&self.logits, token, alternatives));
-        self.tokens.push(token);
-        self.notice(token);
-        if self.tokens.len() >= self.task.limit {
-            self.ended = Some(Ended::Complete);
-        } else if self.cache.room() == 0 {
-            self.ended = Some(Ended::Full);
-        } else {
-            self.logits = to_vec(&self.decoder.extend(&[token], &mut self.cache)?)?;
-        }
-        Ok(Some((token, report)))
+        let is_full = self.cache.room(lane) == 0;
+        self.answers[lane].choose(alternatives, is_full)
     }
 
-    fn notice(&mut self, token: u32) {
-        if let Some(seen) = self.seen.get_mut(token as usize) {
-            *seen = true;
-        }
+    /// The model reads the newest token of every answer that goes on.
+    fn read_answers(&mut self) -> Result<()> {
+        let waiting = |(lane, answer): (usize, &Answer)| {
+            answer.unread.filter(|_| answer.ended.is_none()).map(|token| (lane, [token]))
+        };
+        let newest: Vec<(usize, [u32; 1])> = self.answers.iter().enumerate().filter_map(waiting).collect();
+        let new: Vec<(usize, &[u32])> = newest.iter().map(|(lane, token)| (*lane, &token[..])).collect();
+        let logits = self.decoder.extend_rows(&new, &mut self.cache)?;
+        let lanes: Vec<usize> = newest.iter().map(|(lane, _)| *lane).collect();
+        self.take_logits(&lanes, &logits)
     }
-
-    /// The logits that are chosen from.
-    fn penalised(&self) -> Cow<'_, [f32]> {
-        if self.seen.is_empty() {
-            return Cow::Borrowed(&self.logits);
-        }
-        let mut logits = self.logits.clone();
-        penalise(&mut logits, &self.seen, self.task.sampling.repetition_penalty as f32);
-        Cow::Owned(logits)
-    }
-}
-
-fn to_vec(logits: &Tensor) -> Result<Vec<f32>> {
-    Ok(logits.flatten_all()?.to_dtype(DType::F32)?.to_vec1()?)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::choose::Sampling;
     use super::*;
     use crate::model::{Config, preset};
     use candle_core::Device;
@@ -204,10 +186,15 @@ mod tests {
         Task { prompt: prompt.to_vec(), sampling: Sampling::GREEDY, limit, stop }
     }
 
+    fn one(decoder: Arc<Decoder>, task: Task) -> Generator {
+        Generator::new(decoder, vec![task]).unwrap()
+    }
+
     fn run(prompt: &[u32], limit: usize, stop: Vec<u32>) -> (Vec<u32>, Option<Ended>, usize) {
-        let mut generator = Generator::new(decoder(16), task(prompt, limit, stop)).unwrap();
-        while generator.next_token().unwrap().is_some() {}
-        (generator.tokens, generator.ended, generator.left_out)
+        let mut generator = one(decoder(16), task(prompt, limit, stop));
+        while generator.next_token(0).unwrap().is_some() {}
+        let Answer { tokens, ended, left_out, .. } = generator.answer(0);
+        (tokens.clone(), *ended, *left_out)
     }
 
     #[test]
@@ -228,33 +215,80 @@ mod tests {
         let (tokens, _, left_out) = run(&prompt, 4, vec![]);
         assert_eq!((tokens.len(), left_out), (4, 28));
         assert_eq!(tokens, run(&prompt[28..], 4, vec![]).0);
-        assert!(Generator::new(decoder(16), task(&[], 4, vec![])).is_err());
+        assert!(Generator::new(decoder(16), vec![task(&[], 4, vec![])]).is_err());
+        assert!(Generator::new(decoder(16), Vec::new()).is_err());
     }
 
     #[test]
     fn a_prompt_read_in_pieces_has_the_perplexity_of_one_read_at_once() {
         let decoder = decoder(700);
         let prompt: Vec<u32> = (0..600).map(|i| i * 7 % 300).collect();
-        let mut generator = Generator::new(decoder.clone(), task(&prompt, 2, vec![])).unwrap().with_prompt_perplexity();
+        let mut generator = one(decoder.clone(), task(&prompt, 2, vec![])).with_prompt_perplexity();
         assert!(!generator.read().unwrap() && !generator.read().unwrap() && generator.read().unwrap());
         let mut cache = decoder.cache(1, 600).unwrap();
         let hidden = decoder.read(&prompt, &mut cache).unwrap().narrow(0, 0, 599).unwrap().contiguous().unwrap();
         let losses = decoder.losses(&hidden, &prompt[1..]).unwrap();
         let mean = losses.iter().map(|row| row.loss as f64).sum::<f64>() / 599.0;
-        assert!((generator.prompt_perplexity().unwrap() / mean.exp() - 1.0).abs() < 1e-5);
+        assert!((generator.answer(0).prompt_perplexity().unwrap() / mean.exp() - 1.0).abs() < 1e-5);
     }
 
     #[test]
     fn a_penalty_keeps_from_repeating() {
         let with = |repetition_penalty| {
             let sampling = Sampling { repetition_penalty, ..Sampling::GREEDY };
-            let mut generator = Generator::new(decoder(64), Task { sampling, ..task(&[1, 2], 50, vec![]) }).unwrap();
-            while generator.next_token().unwrap().is_some() {}
-            let mut distinct = generator.tokens.clone();
+            let mut generator = one(decoder(64), Task { sampling, ..task(&[1, 2], 50, vec![]) });
+            while generator.next_token(0).unwrap().is_some() {}
+            let mut distinct = generator.answer(0).tokens.clone();
             distinct.sort();
             distinct.dedup();
             distinct.len()
         };
         assert!(with(1e6) == 50 && with(1.0) < 50, "{} {}", with(1e6), with(1.0));
+    }
+
+    /// Prompts of different lengths, one of them shared, limits and seeds of their own.
+    fn several() -> Vec<Task> {
+        let long: Vec<u32> = (0..300).map(|i| i * 11 % 300).collect();
+        let sampled = |seed| Sampling { temperature: 0.8, seed, ..Sampling::GREEDY };
+        [(&[5, 6, 7][..], 9, 1), (&long[..], 12, 1), (&[5, 6, 7], 20, 2), (&[9], 3, 1), (&long, 7, 3)]
+            .map(|(prompt, limit, seed)| Task { sampling: sampled(seed), ..task(prompt, limit, vec![]) })
+            .to_vec()
+    }
+
+    #[test]
+    fn lanes_write_what_they_write_alone() {
+        let decoder = decoder(400);
+        let mut together = Generator::new(decoder.clone(), several()).unwrap().with_prompt_perplexity();
+        let mut writes = true;
+        while writes {
+            writes = false;
+            for lane in 0..several().len() {
+                writes |= together.next_token(lane).unwrap().is_some();
+            }
+        }
+        for (lane, task) in several().into_iter().enumerate() {
+            let mut alone = one(decoder.clone(), task).with_prompt_perplexity();
+            while alone.next_token(0).unwrap().is_some() {}
+            let (alone, together) = (alone.answer(0), together.answer(lane));
+            assert_eq!((&alone.tokens, alone.ended), (&together.tokens, together.ended), "lane {lane}");
+            if let (Some(a), Some(b)) = (alone.prompt_perplexity(), together.prompt_perplexity()) {
+                assert!((a / b - 1.0).abs() < 1e-5, "lane {lane}: {a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_that_are_not_asked_hold_nobody_up() {
+        let mut generator = Generator::new(decoder(400), several()).unwrap();
+        let first = generator.next_token(0).unwrap();
+        generator.end(2, Ended::StopText);
+        while generator.next_token(1).unwrap().is_some() {}
+        assert_eq!(generator.answer(1).tokens.len(), 12);
+        assert_eq!((generator.answer(0).tokens.len(), generator.next_token(2).unwrap()), (1, None));
+        while generator.next_token(0).unwrap().is_some() {}
+        let mut alone = one(decoder(400), several().swap_remove(0));
+        assert_eq!(first, alone.next_token(0).unwrap());
+        while alone.next_token(0).unwrap().is_some() {}
+        assert_eq!(generator.answer(0).tokens, alone.answer(0).tokens);
     }
 }

@@ -1,13 +1,15 @@
-//! Token generation: one model reading a prompt and going on, and several side by side under the same seed.
+//! Token generation: one model reading prompts and going on, several answers in one pass.
 
+mod answer;
 mod choose;
 mod generator;
 mod ranked;
 mod report;
 mod writer;
 
+pub use answer::{Answer, Ended, Task};
 pub use choose::{Sampling, choose};
-pub use generator::{Ended, Generator, Task};
+pub use generator::Generator;
 pub use report::Report;
 pub use writer::{Writer, Written};
 

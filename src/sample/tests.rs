@@ -23,24 +23,26 @@ fn decoder() -> Arc<Decoder> {
 
 fn generator(limit: usize) -> Generator {
     let sampling = Sampling { temperature: 1.0, seed: 5, ..Sampling::GREEDY };
-    Generator::new(decoder(), Task::of_text(&tokenizer(), "by the 水", sampling, limit).unwrap()).unwrap()
+    Generator::new(decoder(), vec![Task::of_text(&tokenizer(), "by the 水", sampling, limit).unwrap()]).unwrap()
 }
 
 fn write(stop: &[&str], limit: usize) -> (String, Vec<Written>, Option<Ended>) {
     let stop = stop.iter().map(|text| text.to_string()).collect();
-    let mut writer = Writer::new(generator(limit), tokenizer(), stop, Some(3));
+    let mut generator = generator(limit);
+    let mut writer = Writer::new(0, tokenizer(), stop, Some(3));
     let mut written = Vec::new();
-    while writer.generator.ended.is_none() {
-        written.extend(writer.advance().unwrap());
+    while generator.answer(0).ended.is_none() {
+        written.extend(writer.advance(&mut generator).unwrap());
     }
-    assert!(writer.advance().unwrap().is_empty() && writer.finish().is_empty());
-    (written.iter().map(|token| token.text.as_str()).collect(), written, writer.generator.ended)
+    assert!(writer.advance(&mut generator).unwrap().is_empty() && writer.finish().is_empty());
+    (written.iter().map(|token| token.text.as_str()).collect(), written, generator.answer(0).ended)
 }
 
 #[test]
 fn pieces_of_text_join_to_the_decoded_answer() {
     let mut alone = generator(200);
-    while alone.next_token().unwrap().is_some() {}
+    while alone.next_token(0).unwrap().is_some() {}
+    let alone = alone.answer(0);
     let (text, written, ended) = write(&[], 200);
     assert_eq!(written.iter().map(|token| token.id).collect::<Vec<_>>(), alone.tokens);
     let plain: Vec<u32> = alone.tokens.iter().copied().filter(|id| !tokenizer().is_special(*id)).collect();
@@ -55,8 +57,8 @@ fn reports_are_asked_for() {
     let (_, written, _) = write(&[], 5);
     let report = written[0].report.as_ref().unwrap();
     assert!(report.alternatives.len() == 3 && report.entropy > 0.0 && report.probability > 0.0);
-    let mut writer = Writer::new(generator(1), tokenizer(), Vec::new(), None);
-    assert!(writer.advance().unwrap()[0].report.is_none());
+    let mut writer = Writer::new(0, tokenizer(), Vec::new(), None);
+    assert!(writer.advance(&mut generator(1)).unwrap()[0].report.is_none());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! An answer as text: tokens become characters, and stop texts end it wherever they come.
 
-use super::generator::{Ended, Generator};
+use super::answer::Ended;
+use super::generator::Generator;
 use super::report::Report;
 use crate::Result;
 use crate::corpus::tokenizer::{self, Tokenizer};
@@ -17,10 +18,10 @@ pub struct Written {
     pub report: Option<Report>,
 }
 
-/// Writes an answer token by token. Tokens that may be the beginning of a stop text, or of a character, are held back
+/// Writes the answer of one lane token by token. Tokens that may be the beginning of a stop text, or of a character, are held back
 /// until it is clear; joined, the texts of all tokens are the answer.
 pub struct Writer {
-    pub generator: Generator,
+    lane: usize,
     tokenizer: Arc<Tokenizer>,
     decoder: tokenizer::Decoder,
     stop: Vec<String>,
@@ -31,32 +32,27 @@ pub struct Writer {
 
 impl Writer {
     /// `stop` are texts that the answer ends before; empty ones are left out.
-    pub fn new(
-        generator: Generator,
-        tokenizer: Arc<Tokenizer>,
-        stop: Vec<String>,
-        alternatives: Option<usize>,
-    ) -> Self {
+    pub fn new(lane: usize, tokenizer: Arc<Tokenizer>, stop: Vec<String>, alternatives: Option<usize>) -> Self {
         let stop = stop.into_iter().filter(|text| !text.is_empty()).collect();
-        Self { generator, tokenizer, decoder: tokenizer::Decoder::new(), stop, alternatives, held: VecDeque::new() }
+        Self { lane, tokenizer, decoder: tokenizer::Decoder::new(), stop, alternatives, held: VecDeque::new() }
     }
 
     /// Writes one more token and returns those that are clear: none, one or several. Once the answer has ended it
     /// returns nothing more.
-    pub fn advance(&mut self) -> Result<Vec<Written>> {
+    pub fn advance(&mut self, generator: &mut Generator) -> Result<Vec<Written>> {
         let next = match self.alternatives {
-            Some(count) => self.generator.next_reported(count)?.map(|(id, report)| (id, Some(report))),
-            None => self.generator.next_token()?.map(|id| (id, None)),
+            Some(count) => generator.next_reported(self.lane, count)?.map(|(id, report)| (id, Some(report))),
+            None => generator.next_token(self.lane)?.map(|id| (id, None)),
         };
         if let Some((id, report)) = next {
             let text = self.decoder.push(&self.tokenizer, id)?;
             self.held.push_back(Written { id, text, report });
             if self.cut() {
-                self.generator.ended = Some(Ended::StopText);
+                generator.end(self.lane, Ended::StopText);
                 return Ok(self.held.drain(..).collect());
             }
         }
-        match self.generator.ended {
+        match generator.answer(self.lane).ended {
             Some(_) => Ok(self.finish()),
             None => Ok(self.release()),
         }

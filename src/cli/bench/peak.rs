@@ -46,6 +46,7 @@ fn model_of_one_matrix(precision: Precision, device: &Device) -> Result<Decoder>
         mlp_bias: false,
         rotary: Some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
         begin_of_text: None,
+        window: None,
     };
     let mut decoder = Decoder::random(config, 0, DType::F32, device)?;
     decoder.parameters.precision = precision;

@@ -19,6 +19,7 @@ pub struct Writing {
     lane: u32,
     weights: String,
     tokenizer: Arc<Tokenizer>,
+    generator: Generator,
     writer: Writer,
     prompt_tokens: usize,
     /// Since the prompt was read.
@@ -48,11 +49,12 @@ impl Writing {
         let settings = &ask.settings;
         let task = Task::of_text(&tokenizer, &ask.prompt, sampling(settings), settings.max_tokens as usize)?;
         let prompt_tokens = task.prompt.len();
-        let generator = Generator::new(decoder, task)?.with_prompt_perplexity();
+        let generator = Generator::new(decoder, vec![task])?.with_prompt_perplexity();
         Ok(Self {
             lane: lane as u32,
             weights: description,
-            writer: Writer::new(generator, tokenizer.clone(), settings.stop.clone(), Some(ALTERNATIVES)),
+            writer: Writer::new(0, tokenizer.clone(), settings.stop.clone(), Some(ALTERNATIVES)),
+            generator,
             tokenizer,
             prompt_tokens,
             began: None,
@@ -65,24 +67,25 @@ impl Writing {
     /// Reads a piece of the prompt, or writes a token. Returns why the lane has ended, once it has.
     pub fn advance(&mut self, reply: &mut Reply) -> Result<Option<LaneEnd>> {
         if self.began.is_none() {
-            if self.writer.generator.read()? {
+            if self.generator.read()? {
                 self.began = Some(Instant::now());
+                let answer = self.generator.answer(0);
                 reply(SampleAnswer::Started(LaneStarted {
                     lane: self.lane,
                     weights: std::mem::take(&mut self.weights),
-                    prompt_perplexity: self.writer.generator.prompt_perplexity(),
+                    prompt_perplexity: answer.prompt_perplexity(),
                     prompt_tokens: self.prompt_tokens as u64,
-                    left_out: self.writer.generator.left_out as u64,
+                    left_out: answer.left_out as u64,
                 }));
             }
             return Ok(None);
         }
-        let tokens = self.writer.advance()?;
+        let tokens = self.writer.advance(&mut self.generator)?;
         self.take(tokens);
         if self.sent.is_none_or(|sent| sent.elapsed() >= INTERVAL) {
             self.send(reply);
         }
-        Ok(self.writer.generator.ended.map(|ended| match ended {
+        Ok(self.generator.answer(0).ended.map(|ended| match ended {
             Ended::Stopped => LaneEnd::EndOfText,
             Ended::StopText => LaneEnd::StopText,
             Ended::Complete => LaneEnd::Complete,

@@ -82,9 +82,9 @@ fn lanes_write_what_their_weights_write_alone() {
     let alone = |decoder: &Arc<Decoder>| {
         let sampling = Sampling { temperature: 1.0, seed: 7, ..Sampling::GREEDY };
         let task = Task::of_text(&shelf().tokenizer, "by the river", sampling, 40).unwrap();
-        let mut generator = Generator::new(decoder.clone(), task).unwrap();
-        while generator.next_token().unwrap().is_some() {}
-        generator.tokens
+        let mut generator = Generator::new(decoder.clone(), vec![task]).unwrap();
+        while generator.next_token(0).unwrap().is_some() {}
+        generator.answer(0).tokens.clone()
     };
     assert_eq!(ids(0), alone(&shelf().live));
     assert_eq!(tokens_of(&replies, 0), tokens_of(&replies, 1));

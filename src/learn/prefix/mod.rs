@@ -19,7 +19,7 @@ pub use store::Budget;
 
 use crate::Result;
 use crate::model::{Decoder, Input, Layer, Thaw};
-use crate::ops::Precision;
+use crate::ops::{Precision, linear};
 use candle_core::{DType, Tensor, TensorId};
 use rows::Picked;
 use std::collections::HashMap;
@@ -138,6 +138,10 @@ impl PrefixCache {
         }
         if kept.count(input.rows, missing.len()) {
             self.notices.push(kept.begins(decoder.blocks_below(layer)));
+        }
+        if !missing.is_empty() && missing.len() * input.columns <= linear::FEW_ROWS {
+            // So few positions would take another way through the products, with other bits than the whole batch.
+            missing = (0..input.rows).collect();
         }
         if !missing.is_empty() {
             let fresh =

@@ -1,4 +1,4 @@
-//! `config.json`, as `transformers` writes it for Llama and GPT-2.
+//! `config.json`, as `transformers` writes it for Llama, Mistral (a Llama with a sliding window) and GPT-2.
 
 use super::super::config::{Config, Family, Llama3Scaling, Rotary, RotaryScaling};
 use super::{not_a_model, write_json};
@@ -16,10 +16,16 @@ pub fn read(folder: &Path) -> Result<Config> {
     let value: Value = serde_json::from_str(&text).what(|| format!("cannot understand {}", path.display()))?;
     let config = match value.get("model_type").and_then(Value::as_str) {
         Some("llama") => parse::<LlamaFile>(value, &path)?.config(folder)?,
+        Some("mistral") => {
+            // Where the file says nothing, transformers takes 4096; null turns the window off.
+            let window = value.get("sliding_window").map_or(Ok(Some(4096)), Option::deserialize);
+            let window = window.what(|| format!("cannot understand {}", path.display()))?;
+            Config { window, ..parse::<LlamaFile>(value, &path)?.config(folder)? }
+        }
         Some("gpt2") => parse::<Gpt2File>(value, &path)?.config(folder)?,
         other => {
             let found = other.unwrap_or("missing");
-            return Err(not_a_model(folder, format!("model_type is {found}, and llama or gpt2 is known")));
+            return Err(not_a_model(folder, format!("model_type is {found}, and llama, mistral or gpt2 is known")));
         }
     };
     config.validate().map_err(|error| error.within(format!("cannot use {}", path.display())))?;
@@ -137,6 +143,7 @@ impl LlamaFile {
             attention_bias: self.attention_bias,
             mlp_bias: self.mlp_bias,
             rotary: Some(Rotary { theta, scaling }),
+            window: None,
             begin_of_text: self.bos_token_id,
         })
     }
@@ -196,6 +203,7 @@ impl Gpt2File {
             attention_bias: true,
             mlp_bias: true,
             rotary: None,
+            window: None,
             begin_of_text: self.bos_token_id,
         })
     }
@@ -238,7 +246,7 @@ fn llama_json(config: &Config) -> Value {
     };
     let mut parameters = if scaling.is_null() { json!({ "rope_type": "default" }) } else { scaling.clone() };
     parameters["rope_theta"] = json!(rotary.theta);
-    json!({
+    let mut value = json!({
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "vocab_size": config.vocabulary,
@@ -258,7 +266,13 @@ fn llama_json(config: &Config) -> Value {
         "rope_theta": rotary.theta,
         "rope_scaling": scaling,
         "rope_parameters": parameters,
-    })
+    });
+    if let Some(window) = config.window {
+        value["architectures"] = json!(["MistralForCausalLM"]);
+        value["model_type"] = json!("mistral");
+        value["sliding_window"] = json!(window);
+    }
+    value
 }
 
 fn gpt2_json(config: &Config) -> Value {
@@ -301,6 +315,27 @@ mod tests {
             write(&Config { begin_of_text: Some(1), ..written.clone() }, DType::F32, Some(3), folder.path()).unwrap();
             assert_eq!(read(folder.path()).unwrap().begin_of_text, Some(1));
         }
+    }
+
+    #[test]
+    fn a_llama_with_a_window_is_a_mistral() {
+        let config = Config { window: Some(9), ..super::super::super::preset::find("llama-1m").unwrap().config(7, 16) };
+        let folder = tempfile::tempdir().unwrap();
+        write(&config, DType::F32, None, folder.path()).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), config);
+        let text = std::fs::read_to_string(folder.path().join("config.json")).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let with = |window: Option<Value>| {
+            let mut value = value.clone();
+            value.as_object_mut().unwrap().shift_remove("sliding_window");
+            window.into_iter().for_each(|window| value["sliding_window"] = window);
+            read_text(&value.to_string()).map(|config| config.window)
+        };
+        assert_eq!(with(None).unwrap(), Some(4096));
+        assert_eq!(with(Some(Value::Null)).unwrap(), None);
+        assert!(with(Some(json!(0))).unwrap_err().to_string().contains("window of 0"));
+        assert!(with(Some(json!("wide"))).is_err());
+        assert!(Config { attention_bias: true, ..config }.validate().is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@ use super::super::group::{Group, Kind, Layer};
 use super::super::initialize::Start;
 use super::super::parameters::{Gradients, Parameters};
 use super::linear::LinearShape;
-use super::{Builder, Linear, Places};
+use super::{Builder, CachedPlaces, Linear, Places};
 use crate::Result;
 use crate::ops::attention::{self, Attended, Heads};
 use crate::ops::rotary::{self, Angles, Turn};
@@ -15,6 +15,8 @@ pub struct Attention {
     packed: Linear,
     output: Linear,
     heads: Heads,
+    /// How far a position sees back, itself included.
+    window: Option<usize>,
 }
 
 /// What the forward pass keeps for the backward.
@@ -39,6 +41,7 @@ impl Attention {
             packed: Linear::new(b, &format!("block.{index}.attention.packed"), group, packed)?,
             output: Linear::new(b, &format!("block.{index}.attention.output"), group, output)?,
             heads,
+            window: config.window,
         })
     }
 
@@ -95,27 +98,18 @@ impl Attention {
         further.then(|| self.packed.backward_input(p, &d_packed)).transpose()
     }
 
-    /// New tokens `x` (rows·new, width) after `length` cached ones; `keys` and `values` (rows, capacity, key width)
-    /// are filled further.
+    /// New tokens `x` (n, width) after cached ones; `cached`, keys and values (rows, capacity, key width), is filled
+    /// further.
     pub fn extend(
         &self,
         p: &Parameters,
         x: &Tensor,
         residual: &Tensor,
-        angles: Option<&Angles>,
-        cached: (&Tensor, &Tensor, usize),
+        places: CachedPlaces,
+        cached: (&Tensor, &Tensor),
     ) -> Result<Tensor> {
-        let (keys, values, length) = cached;
-        let rows = keys.dim(0)?;
-        let new = x.dim(0)? / rows;
-        let positions: Vec<u32> = (0..rows * new).map(|i| (length + i % new) as u32).collect();
-        let packed = self.project(p, x, angles, &positions)?.reshape((rows, new, self.heads.packed_width()))?;
-        let (query_width, key_width) = (self.heads.query_width(), self.heads.key_width());
-        let part = |start: usize, width: usize| packed.narrow(2, start, width)?.contiguous();
-        keys.slice_set(&part(query_width, key_width)?, 1, length)?;
-        values.slice_set(&part(query_width + key_width, key_width)?, 1, length)?;
-        let queries = part(0, query_width)?;
-        let attended = attention::with_cache(&queries, keys, values, length + new, self.heads)?;
+        let packed = self.project(p, x, places.angles, places.positions)?;
+        let attended = attention::with_cache(&packed, cached, places.spans, self.heads, self.window)?;
         self.output.forward(p, &attended, Some(residual))
     }
 }

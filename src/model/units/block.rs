@@ -1,9 +1,8 @@
 use super::super::config::Config;
 use super::super::group::{Group, Kind, Layer};
 use super::super::parameters::{Gradients, Parameters};
-use super::{Attention, AttentionKept, Builder, Mlp, MlpKept, Norm, Places};
+use super::{Attention, AttentionKept, Builder, CachedPlaces, Mlp, MlpKept, Norm, Places};
 use crate::Result;
-use crate::ops::rotary::Angles;
 use candle_core::Tensor;
 
 /// A transformer block with norms before its parts: x + attention(norm(x)), then the same with the MLP.
@@ -83,11 +82,11 @@ impl Block {
         &self,
         p: &Parameters,
         x: Tensor,
-        angles: Option<&Angles>,
-        cached: (&Tensor, &Tensor, usize),
+        places: CachedPlaces,
+        cached: (&Tensor, &Tensor),
     ) -> Result<Tensor> {
         let normed = self.attention_norm.forward(p, &x)?;
-        let middle = self.attention.extend(p, &normed, &x, angles, cached)?;
+        let middle = self.attention.extend(p, &normed, &x, places, cached)?;
         let normed = self.mlp_norm.forward(p, &middle)?;
         Ok(self.mlp.forward(p, normed, &middle)?.0)
     }

@@ -49,3 +49,13 @@ pub struct Places<'a> {
     /// Where positions are rotary.
     pub angles: Option<&'a crate::ops::rotary::Angles>,
 }
+
+/// The new tokens of a pass over a cache.
+#[derive(Clone, Copy, Debug)]
+pub struct CachedPlaces<'a> {
+    pub spans: &'a [crate::ops::attention::Span],
+    /// Of each new token in its row.
+    pub positions: &'a [u32],
+    /// Where positions are rotary.
+    pub angles: Option<&'a crate::ops::rotary::Angles>,
+}

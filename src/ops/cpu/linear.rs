@@ -2,7 +2,7 @@
 
 use super::super::Precision;
 use super::matmul::{Matrix, Operand, Product, Write, multiply, product};
-use super::{simd, vector};
+use super::{few_rows, simd, vector};
 use rayon::prelude::*;
 
 /// Rows that one task handles outside the matrix product.
@@ -20,7 +20,12 @@ pub struct Weight<'a> {
 /// `x` is n×`width_in`; `bias`, `width_out`, and `residual`, n×`width_out`, are added. Returns n×`width_out`.
 pub fn forward(x: &[f32], weight: Weight, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
     let Weight { matrix, width_in, width_out, precision } = weight;
-    let size = (x.len() / width_in, width_out, width_in);
+    let rows = x.len() / width_in;
+    if let (Operand::F32(weight), true) = (matrix, rows <= few_rows::MOST_ROWS) {
+        // Other bits than a product of many rows gives; among themselves, few rows do not depend on their number.
+        return few_rows::forward(x, weight.data(), bias, residual, (width_in, width_out));
+    }
+    let size = (rows, width_out, width_in);
     let what = Product::new(size).plus(bias, residual).operands(precision);
     product(Matrix::new(x, width_in), matrix.transposed(), what)
 }

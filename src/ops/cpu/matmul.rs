@@ -39,6 +39,11 @@ impl<'a, E> Matrix<'a, E> {
         rows == 0 || columns == 0 || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.data.len()
     }
 
+    /// All elements, where rows stand one after the other.
+    pub(super) fn data(&self) -> &'a [E] {
+        self.data
+    }
+
     pub(super) fn start(&self) -> *const E {
         self.data.as_ptr()
     }

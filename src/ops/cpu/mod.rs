@@ -9,6 +9,7 @@ pub mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod cross_entropy;
+pub mod few_rows;
 pub mod linear;
 pub mod matmul;
 pub mod norm;

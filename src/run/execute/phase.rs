@@ -86,11 +86,11 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let cache = prefix::settings(phase, &data, steps, run.request.home);
         let prefix_share = cache.as_ref().map_or(0.0, |cache| prefix::share(cache, &data, &decoder));
         let keeps_base = run.observer.as_ref().is_some_and(|observer| observer.keeps_base());
-        let base_weights = keeps_base.then(|| decoder.deep_copy().map(Arc::new)).transpose()?;
         let groups = decoder.parameters.groups();
-        let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate);
         let mut learner = Learner::new(decoder, &frozen, settings(phase))?;
         learner.cache_prefix(cache);
+        let base_weights = keeps_base.then(|| Arc::new(learner.share()));
+        let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate);
         Ok(Self {
             plan: phase,
             index,
@@ -219,9 +219,14 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         self.run.step
     }
 
-    /// The weights as they are now; they change in place with the next step.
-    pub fn decoder(&self) -> &Decoder {
-        &self.learner.decoder
+    /// The weights as they are now, which training no longer changes. What is frozen is not copied, and nothing is while
+    /// the phase is paused; what trains is copied here, so that whoever asks can tell what it costs.
+    pub fn weights(&mut self) -> Result<Decoder> {
+        let weights = self.learner.share();
+        if !self.is_paused {
+            self.learner.unshare()?;
+        }
+        Ok(weights)
     }
 
     /// The weights that the phase started from, where they are kept.

@@ -51,8 +51,8 @@ pub(super) fn read_prefix_cache(phase: &Section) -> Result<PrefixCachePlan> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Plan;
     use super::super::Overrides;
+    use super::super::Plan;
     use super::super::read::parse;
     use super::*;
 

@@ -1,0 +1,173 @@
+//! The forward pass: softmax over pieces of the keys, corrected as higher scores come (Milakov and Gimelshein 2018,
+//! arXiv 1805.02867).
+
+use super::super::matmul::{Matrix, Product, Write, multiply};
+use super::super::{simd, vector};
+use super::{Block, KEYS, QUERIES, Rows, Shape, Shared, with_scratch, within};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Returns (output, queries × (query heads · dimension); log of the softmax sums by row, query head and query). Where
+/// a query sees nothing, both are 0.
+pub fn forward(shape: Shape, q: Rows, k: Rows, v: Rows) -> (Vec<f32>, Vec<f32>) {
+    let (heads, dimension) = (shape.query_heads, shape.dimension);
+    let mut output = vec![0.0; shape.queries() * heads * dimension];
+    let mut log_sums = vec![0.0; shape.queries() * heads];
+    let (to_output, to_log_sums) = (Shared(output.as_mut_ptr()), Shared(log_sums.as_mut_ptr()));
+    let head = Head { shape, q, k, v, to_output, to_log_sums };
+    let blocks: Vec<Block> = shape.rows.iter().flat_map(|row| shape.blocks(*row)).collect();
+    (0..blocks.len() * heads).into_par_iter().for_each(|task| {
+        let (block, head_index) = (&blocks[task / heads], task % heads);
+        match block.queries.len() {
+            1 => head.attend_one(block, head_index),
+            _ => head.attend(block, head_index),
+        }
+    });
+    (output, log_sums)
+}
+
+/// What every task of a call shares.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    shape: Shape<'a>,
+    q: Rows<'a>,
+    k: Rows<'a>,
+    v: Rows<'a>,
+    to_output: Shared,
+    to_log_sums: Shared,
+}
+
+/// How far the softmax of every query of a block has come.
+struct Progress {
+    highest: [f32; QUERIES],
+    sums: [f32; QUERIES],
+}
+
+impl Head<'_> {
+    /// Columns of a query head, and of the key head that serves it.
+    fn columns(&self, head: usize) -> (usize, usize) {
+        (head * self.shape.dimension, head / self.shape.group() * self.shape.dimension)
+    }
+
+    /// The output of `head` for a query.
+    ///
+    /// # Safety
+    /// The slice may be used while the output stands, and by nobody else.
+    #[inline(always)]
+    unsafe fn output<'a>(&self, query: usize, head: usize) -> &'a mut [f32] {
+        let Shape { query_heads, dimension, .. } = self.shape;
+        // SAFETY: the elements lie inside the output; the caller promises the rest.
+        unsafe { self.to_output.slice((query * query_heads + head) * dimension, dimension) }
+    }
+
+    /// A block of queries against the keys that they see, piece by piece.
+    fn attend(&self, block: &Block, head: usize) {
+        let (shape, dimension) = (&self.shape, self.shape.dimension);
+        let (own, kv) = self.columns(head);
+        let queries = block.queries.len();
+        with_scratch([QUERIES * KEYS, queries * dimension], |[scores, sums]| {
+            let mut progress = Progress { highest: [f32::NEG_INFINITY; QUERIES], sums: [0.0; QUERIES] };
+            for piece in block.pieces() {
+                let (is_first, width) = (piece.start == block.keys.start, piece.len());
+                let scores = &mut scores[..queries * width];
+                let (q, k) = (self.q.matrix(block.queries.start, own), self.k.matrix(block.row.key + piece.start, kv));
+                let product = Product::new((queries, width, dimension)).scaled(shape.scale()).here();
+                multiply(scores, width, q, k.transposed(), product);
+                simd(|| progress.take(shape, block, &piece, scores, (!is_first).then_some(&mut *sums)));
+                let values = self.v.matrix(block.row.key + piece.start, kv);
+                let write = if is_first { Write::Replace } else { Write::Add };
+                let product = Product::new((queries, dimension, width)).write(write).here();
+                multiply(sums, dimension, Matrix::new(scores, width), values, product);
+            }
+            if !block.keys.is_empty() {
+                simd(|| self.finish(block, head, &progress, sums));
+            }
+        });
+    }
+
+    /// Writes the weighted sums divided by the sums of the weights, and the logarithms of those.
+    #[inline(always)]
+    fn finish(&self, block: &Block, head: usize, progress: &Progress, weighted: &[f32]) {
+        let log_sums = self.shape.log_sums(&block.row, head) + block.queries.start - block.row.query;
+        for (i, weighted) in weighted.chunks_exact(self.shape.dimension).enumerate() {
+            let total = progress.sums[i];
+            if total == 0.0 {
+                continue;
+            }
+            // SAFETY: this head of this query is this task's alone.
+            let output = unsafe { self.output(block.queries.start + i, head) };
+            let factor = 1.0 / total;
+            output.iter_mut().zip(weighted).for_each(|(y, x)| *y = x * factor);
+            // SAFETY: as above; the place lies inside the list, which has one for each query and head.
+            unsafe { *self.to_log_sums.at(log_sums + i) = progress.highest[i] + total.ln() };
+        }
+    }
+
+    /// A single query, such as the newest token of a text: no products of matrices, every key and value read once.
+    fn attend_one(&self, block: &Block, head: usize) {
+        let (own, kv) = self.columns(head);
+        let (row, dimension) = (&block.row, self.shape.dimension);
+        let (query, seen) = (block.queries.start, self.shape.seen(row, block.queries.start));
+        if seen.is_empty() {
+            return;
+        }
+        // SAFETY: this head of this query is this task's alone.
+        let output = unsafe { self.output(query, head) };
+        with_scratch([seen.len()], |[scores]| {
+            let total = simd(|| {
+                let q = self.q.slice(query, own, dimension);
+                let scale = self.shape.scale();
+                for (score, key) in scores.iter_mut().zip(seen.clone()) {
+                    *score = scale * vector::dot(q, self.k.slice(row.key + key, kv, dimension));
+                }
+                let highest = vector::max(scores);
+                scores.iter_mut().for_each(|x| *x = vector::exp(*x - highest));
+                let total = vector::sum(scores);
+                let factor = 1.0 / total;
+                for (weight, key) in scores.iter().zip(seen.clone()) {
+                    let (weight, value) = (weight * factor, self.v.slice(row.key + key, kv, dimension));
+                    output.iter_mut().zip(value).for_each(|(y, x)| *y += weight * x);
+                }
+                highest + total.ln()
+            });
+            // SAFETY: as above; the place lies inside the list, which has one for each query and head.
+            unsafe { *self.to_log_sums.at(self.shape.log_sums(row, head) + query - row.query) = total };
+        });
+    }
+}
+
+impl Progress {
+    /// Scores against a piece of the keys become weights, zero where a key is not seen; what was `weighted` before is
+    /// made smaller where a higher score came.
+    #[inline(always)]
+    fn take(
+        &mut self,
+        shape: &Shape,
+        block: &Block,
+        piece: &Range<usize>,
+        scores: &mut [f32],
+        mut weighted: Option<&mut [f32]>,
+    ) {
+        for (i, scores) in scores.chunks_exact_mut(piece.len()).enumerate() {
+            let seen = within(piece, &shape.seen(&block.row, block.queries.start + i));
+            scores[..seen.start].fill(0.0);
+            scores[seen.end..].fill(0.0);
+            if seen.is_empty() {
+                continue;
+            }
+            let seen = &mut scores[seen];
+            let (before, here) = (self.highest[i], vector::max(seen));
+            let highest = if here > before { here } else { before };
+            seen.iter_mut().for_each(|x| *x = vector::exp(*x - highest));
+            let total = vector::sum(seen);
+            // The first scores of a query find nothing to correct: its sum is 0.
+            let correction = if self.sums[i] == 0.0 { 0.0 } else { vector::exp(before - highest) };
+            self.highest[i] = highest;
+            self.sums[i] = self.sums[i] * correction + total;
+            if let Some(weighted) = &mut weighted {
+                let weighted = &mut weighted[i * shape.dimension..(i + 1) * shape.dimension];
+                weighted.iter_mut().for_each(|x| *x *= correction);
+            }
+        }
+    }
+}

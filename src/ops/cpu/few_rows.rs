@@ -1,0 +1,154 @@
+//! y = x Wᵀ (+ bias) (+ residual) for few rows, as generation has them: what it takes is reading the weight once from
+//! memory, in its own order and without packing it. Each output is a sum of its own, so that a row comes out the same to
+//! the bit whatever rows are beside it.
+
+use super::vector;
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+/// From more rows on, products of matrices are faster.
+pub const MOST_ROWS: usize = 16;
+/// Outputs of every row that one task computes.
+const OUTPUTS: usize = 64;
+/// Rows of the weight, and of x, that are gone through side by side.
+const TILE: usize = 4;
+
+/// `x` is n×`width_in`, `weight` is `width_out`×`width_in`; returns n×`width_out`.
+pub fn forward(
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    (width_in, width_out): (usize, usize),
+) -> Vec<f32> {
+    let mut y = vec![0.0; x.len() / width_in * width_out];
+    // For each task its part of every row.
+    let mut parts: Vec<Vec<&mut [f32]>> = Vec::new();
+    parts.resize_with(width_out.div_ceil(OUTPUTS), Vec::new);
+    for row in y.chunks_exact_mut(width_out) {
+        parts.iter_mut().zip(row.chunks_mut(OUTPUTS)).for_each(|(part, outputs)| part.push(outputs));
+    }
+    let arch = pulp::Arch::new();
+    parts.into_par_iter().zip(weight.par_chunks(width_in * OUTPUTS)).enumerate().for_each(
+        |(task, (mut part, weight))| {
+            arch.dispatch(Products { x, weight, width: width_in, y: &mut part });
+            let first = task * OUTPUTS;
+            for (row, outputs) in part.iter_mut().enumerate() {
+                let bias = bias.map(|bias| &bias[first..]);
+                let residual = residual.map(|residual| &residual[row * width_out + first..]);
+                [bias, residual].into_iter().flatten().for_each(|term| vector::add_assign(outputs, term));
+            }
+        },
+    );
+    y
+}
+
+/// The products of all rows of `x` with some rows of the weight.
+struct Products<'a, 'b> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    width: usize,
+    y: &'a mut [&'b mut [f32]],
+}
+
+impl WithSimd for Products<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, weight, width, y } = self;
+        for (index, weights) in weight.chunks(width * TILE).enumerate() {
+            let (first, is_whole) = (index * TILE, weights.len() == width * TILE);
+            for (rows, y) in x.chunks(width * TILE).zip(y.chunks_mut(TILE)) {
+                if is_whole && y.len() == TILE {
+                    // Eight sums at once: AVX2 has 16 registers.
+                    let (low, high) = weights.split_at(width * TILE / 2);
+                    tile::<S, 2, TILE>(simd, low, rows, width, y, first);
+                    tile::<S, 2, TILE>(simd, high, rows, width, y, first + TILE / 2);
+                    continue;
+                }
+                for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(1)) {
+                    if is_whole {
+                        tile::<S, TILE, 1>(simd, weights, row, width, y, first);
+                        continue;
+                    }
+                    for (i, weight) in weights.chunks_exact(width).enumerate() {
+                        tile::<S, 1, 1>(simd, weight, row, width, y, first + i);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The products of W rows of the weight with X rows of x, into the outputs of each row from `first` on.
+#[inline(always)]
+fn tile<S: Simd, const W: usize, const X: usize>(
+    simd: S,
+    weights: &[f32],
+    x: &[f32],
+    width: usize,
+    y: &mut [&mut [f32]],
+    first: usize,
+) {
+    let weights: [_; W] = std::array::from_fn(|i| S::as_simd_f32s(&weights[i * width..][..width]));
+    let x: [_; X] = std::array::from_fn(|i| S::as_simd_f32s(&x[i * width..][..width]));
+    let mut sums = [[simd.splat_f32s(0.0); X]; W];
+    for place in 0..weights[0].0.len() {
+        for w in 0..W {
+            for r in 0..X {
+                sums[w][r] = simd.mul_add_e_f32s(weights[w].0[place], x[r].0[place], sums[w][r]);
+            }
+        }
+    }
+    for w in 0..W {
+        for r in 0..X {
+            let rest: f32 = weights[w].1.iter().zip(x[r].1).map(|(a, b)| a * b).sum();
+            y[r][first + w] = simd.reduce_sum_f32s(sums[w][r]) + rest;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small integers: sums are exact, whatever their order.
+    fn integers(count: usize, step: usize) -> Vec<f32> {
+        (0..count).map(|i| (i * step % 11) as f32 - 5.0).collect()
+    }
+
+    #[test]
+    fn agrees_with_the_definition_on_edge_shapes() {
+        for (rows, width_in, width_out) in [(1, 1, 1), (1, 40, 3), (2, 15, 65), (4, 33, 130), (7, 16, 66), (16, 3, 64)]
+        {
+            let (x, weight) = (integers(rows * width_in, 3), integers(width_out * width_in, 7));
+            let (bias, residual) = (integers(width_out, 5), integers(rows * width_out, 2));
+            for (bias, residual) in [(None, None), (Some(&bias[..]), None), (Some(&bias[..]), Some(&residual[..]))] {
+                let y = forward(&x, &weight, bias, residual, (width_in, width_out));
+                for (i, row) in x.chunks(width_in).enumerate() {
+                    for (o, weight) in weight.chunks(width_in).enumerate() {
+                        let product: f32 = row.iter().zip(weight).map(|(a, b)| a * b).sum();
+                        let rest = bias.map_or(0.0, |b| b[o]) + residual.map_or(0.0, |r| r[i * width_out + o]);
+                        assert_eq!(y[i * width_out + o], product + rest, "{rows}×{width_in}×{width_out} {i},{o}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_the_same_to_the_bit_whatever_is_beside_it() {
+        let (width_in, width_out) = (53, 70);
+        let values = |count: usize| (0..count).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
+        let (x, weight) = (values(16 * width_in), values(width_out * width_in));
+        let together = forward(&x, &weight, None, None, (width_in, width_out));
+        for (row, together) in x.chunks(width_in).zip(together.chunks(width_out)) {
+            assert_eq!(forward(row, &weight, None, None, (width_in, width_out)), together);
+        }
+        for rows in [2, 3, 5] {
+            let some = forward(&x[..rows * width_in], &weight, None, None, (width_in, width_out));
+            assert_eq!(some, together[..rows * width_out]);
+        }
+    }
+}
