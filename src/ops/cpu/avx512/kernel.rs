@@ -40,6 +40,21 @@ impl Base {
     }
 }
 
+impl Base {
+    /// Asks for the tile's place in the result, so that it is near when the sums are there.
+    #[inline(always)]
+    fn prefetch(&self) {
+        for row in 0..ROWS {
+            let start = self.target.pointer.wrapping_add(row * self.target.stride);
+            // SAFETY: a prefetch touches no memory that the program could see.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(start.cast());
+                _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(COLUMNS - 1).cast());
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub struct Tile {
     /// Rows and columns that are inside the result.
@@ -58,6 +73,7 @@ type Sums = [[__m512; 2]; ROWS];
 pub unsafe fn run<W: Words, const BY_ROWS: bool>(words: usize, a: *const f32, b: *const f32, tile: Tile) {
     // SAFETY: handed on to the caller.
     unsafe {
+        tile.base.prefetch();
         let sums = sum::<W, BY_ROWS>(words, a, b);
         match tile.size == (ROWS, COLUMNS) {
             true => write(&sums, tile.base),
