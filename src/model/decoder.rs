@@ -43,14 +43,6 @@ pub struct Input<'a> {
     pub first_visible: Option<&'a [u32]>,
 }
 
-impl<'a> Input<'a> {
-    fn places(&self, window: Option<usize>, angles: Option<&'a Angles>) -> Places<'a> {
-        let sight = Sight { starts: self.first_visible, window, ..Sight::default() };
-        let layout = Layout { rows: self.rows, columns: self.columns, sight };
-        Places { layout, positions: self.positions, angles }
-    }
-}
-
 /// A forward pass: the hidden states for the head, and what the backward pass needs.
 #[derive(Debug)]
 pub struct Pass {
@@ -116,7 +108,7 @@ impl Decoder {
     /// is what it would be alone.
     pub fn prefix(&self, input: &Input, layer: Layer) -> Result<Tensor> {
         self.check(input)?;
-        let places = input.places(self.config.window, self.angles.as_ref());
+        let places = self.places(input);
         let mut x = self.embedding.forward(&self.parameters, input.tokens, input.positions)?;
         for block in self.blocks.iter().take(self.blocks_below(layer)) {
             x = block.forward(&self.parameters, x, places)?.0;
@@ -136,7 +128,7 @@ impl Decoder {
     /// Goes on from `x`, the [`Decoder::prefix`] of the same input and layer. A frost line below that layer is an error:
     /// the backward pass could not come down to it.
     pub fn forward_from(&self, layer: Layer, x: Tensor, input: &Input, thaw: Option<&Thaw>) -> Result<Pass> {
-        let (first, places) = (self.blocks_below(layer), input.places(self.config.window, self.angles.as_ref()));
+        let (first, places) = (self.blocks_below(layer), self.places(input));
         let keeps = |layer| thaw.is_some_and(|thaw| thaw.reaches(layer));
         if layer > Layer::Block(0) && thaw.is_some_and(|thaw| thaw.below(layer)) {
             return Err(Error::new(format!("a pass that begins at {layer} cannot train what lies below")));
@@ -156,6 +148,13 @@ impl Decoder {
         }
         let hidden = self.norm.forward(&self.parameters, &x)?;
         Ok(Pass { hidden, last: keeps(Layer::Norm).then_some(x), blocks: held })
+    }
+
+    fn places<'a>(&'a self, input: &Input<'a>) -> Places<'a> {
+        let sight = Sight { starts: input.first_visible, window: self.config.window, ..Sight::default() };
+        let precision = self.parameters.precision;
+        let layout = Layout { rows: input.rows, columns: input.columns, sight, precision };
+        Places { layout, positions: input.positions, angles: self.angles.as_ref() }
     }
 
     fn check(&self, input: &Input) -> Result<()> {
@@ -185,7 +184,7 @@ impl Decoder {
         thaw: &Thaw,
         gradients: &mut Gradients,
     ) -> Result<()> {
-        let (p, places) = (&self.parameters, input.places(self.config.window, self.angles.as_ref()));
+        let (p, places) = (&self.parameters, self.places(input));
         let Some(last) = pass.last else { return Ok(()) };
         let mut gradient = self.norm.backward(p, &last, d_hidden, None, gradients)?;
         let mut held = pass.blocks;

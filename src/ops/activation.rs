@@ -1,7 +1,7 @@
 //! The non-linearities of the two model families: GELU (tanh form) and SwiGLU.
 
 use super::cpu;
-use super::storage::{on_cpu_f32, with_slices};
+use super::storage::{on_cpu_f32, with_mut_from, with_slices};
 use candle_core::{D, Result, Tensor};
 
 const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
@@ -26,11 +26,12 @@ fn sigmoid(x: &Tensor) -> Result<Tensor> {
     (x.neg()?.exp()? + 1.0)?.recip()
 }
 
-/// The gradient for the input of [`gelu`], from `gradient` of the same shape.
-pub fn gelu_backward(x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-    if on_cpu_f32(&[x, gradient]) {
-        let dx = with_slices([x, gradient], |[x, g]| cpu::activation::gelu_backward(x, g))?;
-        return Tensor::from_vec(dx, x.shape(), x.device());
+/// The gradient for the input of [`gelu`], from `gradient` of the same shape. Takes `gradient` over: the kernel works in
+/// place.
+pub fn gelu_backward(x: &Tensor, gradient: Tensor) -> Result<Tensor> {
+    if on_cpu_f32(&[x, &gradient]) {
+        with_mut_from(&gradient, x, |gradient, x| cpu::activation::gelu_backward(x, gradient))?;
+        return Ok(gradient);
     }
     let gate = gelu_gate(x)?;
     let slope = (((x.sqr()? * (3.0 * CUBIC))? + 1.0)? * (2.0 * SQRT_2_OVER_PI))?;
@@ -72,7 +73,7 @@ mod tests {
     #[test]
     fn gradients_agree_with_finite_differences_and_autograd() {
         let x = (random((3, 8), 1) * 3.0).unwrap();
-        check_gradients(std::slice::from_ref(&x), |t| gelu(&t[0]), |t, g| Ok(vec![gelu_backward(&t[0], g)?]));
+        check_gradients(std::slice::from_ref(&x), |t| gelu(&t[0]), |t, g| Ok(vec![gelu_backward(&t[0], g.clone())?]));
         check_gradients(&[x], |t| swiglu(&t[0]), |t, g| Ok(vec![swiglu_backward(&t[0], g)?]));
     }
 
@@ -83,8 +84,8 @@ mod tests {
             let wide = random((n, 2 * width), 3);
             assert_close(&gelu(&single(&x)).unwrap(), &gelu(&x).unwrap(), 1e-6);
             assert_close(&swiglu(&single(&x)).unwrap(), &swiglu(&x).unwrap(), 1e-6);
-            let got = gelu_backward(&single(&x), &single(&wide)).unwrap();
-            assert_close(&got, &gelu_backward(&x, &wide).unwrap(), 1e-5);
+            let got = gelu_backward(&single(&x), single(&wide)).unwrap();
+            assert_close(&got, &gelu_backward(&x, wide).unwrap(), 1e-5);
             let got = swiglu_backward(&single(&x), &single(&g)).unwrap();
             assert_close(&got, &swiglu_backward(&x, &g).unwrap(), 1e-5);
         }

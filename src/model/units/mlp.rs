@@ -76,7 +76,7 @@ impl Mlp {
         let d_activated = self.down.backward_input(p, gradient)?;
         let d_up = match self.family {
             Family::Llama => ops::activation::swiglu_backward(&kept.up, &d_activated)?,
-            Family::Gpt2 => ops::activation::gelu_backward(&kept.up, &d_activated)?,
+            Family::Gpt2 => ops::activation::gelu_backward(&kept.up, d_activated)?,
         };
         self.up.backward_parameters(p, &kept.input, &d_up, gradients)?;
         further.then(|| self.up.backward_input(p, &d_up)).transpose()

@@ -2,7 +2,7 @@
 
 use super::super::cpu::attention::{Row, Rows};
 use super::super::storage::{on_cpu_f32, with_mut_from, with_slices};
-use super::super::{Sight, cpu};
+use super::super::{Precision, Sight, cpu};
 use super::{Heads, plain};
 use candle_core::{Result, Tensor, bail};
 
@@ -48,7 +48,7 @@ pub fn with_cache(
         Row { query: query - span.count, queries: span.count, key: span.row * capacity, keys: span.start + span.count }
     };
     let rows: Vec<Row> = spans.iter().map(row).collect();
-    let shape = heads.shape(&rows, Sight { window, ..Sight::default() });
+    let shape = heads.shape(&rows, Sight { window, ..Sight::default() }, Precision::F32);
     let output = with_slices([packed, keys, values], |[packed, keys, values]| {
         let q = Rows { data: packed, offset: 0, stride: heads.packed_width() };
         let cached = |data| Rows { data, offset: 0, stride: width };

@@ -12,7 +12,7 @@ pub use cached::{Span, with_cache};
 use super::cpu;
 use super::cpu::attention::{Kept, Row, Rows, Shape};
 use super::storage::{on_cpu_f32, with_slices};
-use super::{Sight, Visible};
+use super::{Precision, Sight, Visible};
 use candle_core::{Result, Tensor, bail};
 
 /// The heads of an attention layer. Packed rows hold [queries | keys | values].
@@ -40,9 +40,9 @@ impl Heads {
         self.query_width() + 2 * self.key_width()
     }
 
-    fn shape<'a>(&self, rows: &'a [Row], sight: Sight<'a>) -> Shape<'a> {
+    fn shape<'a>(&self, rows: &'a [Row], sight: Sight<'a>, precision: Precision) -> Shape<'a> {
         let Heads { query, key_value, dimension } = *self;
-        Shape { rows, query_heads: query, key_heads: key_value, dimension, sight }
+        Shape { rows, query_heads: query, key_heads: key_value, dimension, sight, precision }
     }
 }
 
@@ -61,12 +61,14 @@ pub struct Layout<'a> {
     pub rows: usize,
     pub columns: usize,
     pub sight: Sight<'a>,
+    /// Of the products of queries, keys, values and weights.
+    pub precision: Precision,
 }
 
 impl Layout<'_> {
     /// Every position sees itself and all before it.
     pub fn causal(rows: usize, columns: usize) -> Self {
-        Self { rows, columns, sight: Sight::default() }
+        Self { rows, columns, sight: Sight::default(), precision: Precision::F32 }
     }
 
     fn check(&self) -> Result<()> {
@@ -89,7 +91,7 @@ pub fn forward(packed: &Tensor, heads: Heads, layout: Layout) -> Result<Attended
     let rows = Row::equal(layout.rows, layout.columns);
     let (output, log_sums) = with_slices([packed], |[packed]| {
         let [q, k, v] = packed_rows(packed, heads);
-        cpu::attention::forward(heads.shape(&rows, layout.sight), q, k, v)
+        cpu::attention::forward(heads.shape(&rows, layout.sight, layout.precision), q, k, v)
     })?;
     let device = packed.device();
     Ok(Attended {
@@ -122,7 +124,7 @@ pub fn backward(
         let [q, k, v] = packed_rows(packed, heads);
         let by_query = |data| Rows { data, offset: 0, stride: heads.query_width() };
         let kept = Kept { output: by_query(output), log_sums, gradient: by_query(gradient) };
-        cpu::attention::backward(heads.shape(&rows, layout.sight), q, k, v, kept)
+        cpu::attention::backward(heads.shape(&rows, layout.sight, layout.precision), q, k, v, kept)
     })?;
     Tensor::from_vec(d_packed, packed.shape(), packed.device())
 }

@@ -76,7 +76,7 @@ pub fn forward(packed: &Tensor, heads: Heads, layout: Layout) -> Result<Attended
 }
 
 pub fn backward(packed: &Tensor, gradient: &Tensor, heads: Heads, layout: Layout) -> Result<Tensor> {
-    let Layout { rows, columns, sight } = layout;
+    let Layout { rows, columns, sight, .. } = layout;
     let [q, k, v] = split(packed, heads, layout)?;
     let (p, _) = probabilities(&q, &k, &Mask::new(packed, rows, (columns, columns), sight)?)?;
     let scale = 1.0 / (heads.dimension as f64).sqrt();

@@ -30,7 +30,7 @@ fn sights<'a>(starts: &'a [u32], ends: &'a [u32], windows: &[usize]) -> Vec<Sigh
 fn gradients_agree_with_finite_differences_and_autograd() {
     let (starts, ends) = documents(2, 6, 2);
     for sight in sights(&starts, &ends, &[1, 3]) {
-        let layout = Layout { rows: 2, columns: 6, sight };
+        let layout = Layout { sight, ..Layout::causal(2, 6) };
         check_gradients(
             &[random((12, GROUPED.packed_width()), 1)],
             |t| Ok(forward(&t[0], GROUPED, layout)?.output),
@@ -57,7 +57,7 @@ fn the_kernel_agrees_with_the_plain_expression() {
     for (rows, columns, query, key_value, dimension) in cases {
         let (starts, ends) = documents(rows, columns, 7);
         for sight in sights(&starts, &ends, &[1, 20]) {
-            check_kernel(Heads { query, key_value, dimension }, Layout { rows, columns, sight });
+            check_kernel(Heads { query, key_value, dimension }, Layout { sight, ..Layout::causal(rows, columns) });
         }
     }
 }
@@ -69,7 +69,7 @@ fn long_rows_agree_with_the_plain_expression() {
     let (rows, columns) = (1, 600);
     let (starts, ends) = documents(rows, columns, 290);
     for sight in sights(&starts, &ends, &[300]) {
-        check_kernel(heads, Layout { rows, columns, sight });
+        check_kernel(heads, Layout { sight, ..Layout::causal(rows, columns) });
     }
 }
 
@@ -92,7 +92,8 @@ fn a_query_that_sees_nothing_gets_and_gives_nothing() {
     // The second row is all padding; in the first, everything from position 66 on.
     let ends: Vec<u32> = (0..rows * columns).map(|i| if i < 66 { 66 } else { 0 }).collect();
     for visible in [Visible::Causal, Visible::Both] {
-        let layout = Layout { rows, columns, sight: Sight { visible, ends: Some(&ends), ..Sight::default() } };
+        let layout =
+            Layout { sight: Sight { visible, ends: Some(&ends), ..Sight::default() }, ..Layout::causal(rows, columns) };
         let packed = single(&random((rows * columns, GROUPED.packed_width()), 1));
         let g = single(&random((rows * columns, GROUPED.query_width()), 2));
         let attended = forward(&packed, GROUPED, layout).unwrap();

@@ -10,6 +10,7 @@ pub mod attention;
 mod avx512;
 pub mod cross_entropy;
 pub mod few_rows;
+pub mod fresh;
 pub mod linear;
 pub mod matmul;
 pub mod norm;

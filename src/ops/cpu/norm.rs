@@ -1,7 +1,8 @@
 //! Layer norm (Ba et al. 2016, arXiv 1607.06450) and RMS norm (Zhang and Sennrich 2019, arXiv 1910.07467) over rows.
 
-use super::{simd, vector};
+use super::{fresh, simd, vector};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 const ROWS: usize = 64;
 
@@ -23,10 +24,16 @@ impl Norm {
     }
 
     #[inline(always)]
-    fn forward_row(self, x: &[f32], weight: &[f32], y: &mut [f32]) {
+    fn forward_row(self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [MaybeUninit<f32>]) {
         let (mean, scale) = self.moments(x);
-        for ((y, x), w) in y.iter_mut().zip(x).zip(weight) {
-            *y = (x - mean) * scale * w;
+        let normed = x.iter().zip(weight).map(|(x, w)| (x - mean) * scale * w);
+        match bias {
+            Some(bias) => y.iter_mut().zip(normed.zip(bias)).for_each(|(y, (x, b))| {
+                y.write(x + b);
+            }),
+            None => y.iter_mut().zip(normed).for_each(|(y, x)| {
+                y.write(x);
+            }),
         }
     }
 }
@@ -34,18 +41,18 @@ impl Norm {
 /// `x` is n×width with width = `weight.len()`.
 pub fn forward(norm: Norm, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let width = weight.len();
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(width * ROWS).zip(x.par_chunks(width * ROWS)).for_each(|(y_rows, x_rows)| {
+    let is_whole = x.len().is_multiple_of(width) && bias.is_none_or(|bias| bias.len() == width);
+    assert!(is_whole, "a norm was given rows or a bias of another width");
+    let fill = |index: usize, y: &mut [MaybeUninit<f32>]| {
+        let x = &x[index * width * ROWS..][..y.len()];
         simd(|| {
-            for (y, x) in y_rows.chunks_exact_mut(width).zip(x_rows.chunks_exact(width)) {
-                norm.forward_row(x, weight, y);
-                if let Some(bias) = bias {
-                    vector::add_assign(y, bias);
-                }
+            for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                norm.forward_row(x, weight, bias, y);
             }
         });
-    });
-    y
+    };
+    // SAFETY: chunks are whole rows; weight and bias have an element for each of a row's, and each is written.
+    unsafe { fresh::filled(x.len(), width * ROWS, fill) }
 }
 
 /// Scratch of one task of the backward pass.
@@ -68,8 +75,8 @@ pub fn backward(
     let width = weight.len();
     let chunk = width * ROWS;
     let mut dx = match residual {
-        Some(residual) => residual.to_vec(),
-        None => vec![0.0; x.len()],
+        Some(residual) => fresh::map(residual, chunk, |x| x),
+        None => fresh::zeros(x.len()),
     };
     let partial: Vec<Scratch> = dx
         .par_chunks_mut(chunk)

@@ -1,8 +1,8 @@
 //! The backward pass. Each query head is a task of its own: heads that share keys leave their parts of the keys'
 //! gradient side by side, and these are then added in the order of the heads.
 
-use super::super::matmul::{Matrix, Product, Target, Write, multiply, multiply_into};
-use super::super::{simd, vector};
+use super::super::matmul::{Matrix, Target, Write, multiply, multiply_into};
+use super::super::{fresh, simd, vector};
 use super::{Block, KEYS, QUERIES, Row, Rows, Shape, Shared, with_scratch, within};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -21,9 +21,9 @@ pub fn backward(shape: Shape, q: Rows, k: Rows, v: Rows, kept: Kept) -> Vec<f32>
     assert!(shape.rows.iter().all(|row| (row.query, row.queries) == (row.key, row.keys)), "rows must be whole");
     let (heads, dimension) = (shape.query_heads, shape.dimension);
     let stride = (heads + 2 * shape.key_heads) * dimension;
-    let mut packed = vec![0.0; shape.queries() * stride];
+    let mut packed = fresh::zeros(shape.queries() * stride);
     let is_shared = shape.group() > 1;
-    let mut parts = vec![0.0; if is_shared { shape.queries() * 2 * heads * dimension } else { 0 }];
+    let mut parts = fresh::zeros(if is_shared { shape.queries() * 2 * heads * dimension } else { 0 });
     let to_packed = Gradient { shared: Shared(packed.as_mut_ptr()), stride, column: 0 };
     let by_key = match is_shared {
         true => Gradient { shared: Shared(parts.as_mut_ptr()), stride: 2 * heads * dimension, column: 0 },
@@ -109,7 +109,7 @@ impl Pass<'_> {
     /// Scores, and the gradient at the probabilities.
     fn fill(&self, block: &Block, piece: &Range<usize>, (head, kv): (usize, usize), p: &mut [f32], ds: &mut [f32]) {
         let (own, key) = (head * self.shape.dimension, block.row.key + piece.start);
-        let product = Product::new((block.queries.len(), piece.len(), self.shape.dimension)).here();
+        let product = self.shape.product((block.queries.len(), piece.len(), self.shape.dimension));
         let queries = self.q.matrix(block.queries.start, own);
         let scaled = product.scaled(self.shape.scale());
         multiply(p, piece.len(), queries, self.k.matrix(key, kv).transposed(), scaled);
@@ -151,8 +151,8 @@ impl Pass<'_> {
         let (own, key, query) = (head * dimension, block.row.key + piece.start, block.queries.start);
         let (queries, gradient) = (self.q.matrix(query, own), self.kept.gradient.matrix(query, own));
         let (p, ds) = (Matrix::new(p, width), Matrix::new(ds, width));
-        let by_key = Product::new((width, dimension, block.queries.len())).write(Write::Add).here();
-        let by_query = Product::new((block.queries.len(), dimension, width)).write(Write::Add).here();
+        let by_key = self.shape.product((width, dimension, block.queries.len())).write(Write::Add);
+        let by_query = self.shape.product((block.queries.len(), dimension, width)).write(Write::Add);
         let scale = self.shape.scale();
         // SAFETY: the rows lie inside the two buffers, and only this task writes the columns of this query head.
         unsafe {

@@ -1,8 +1,8 @@
 //! The forward pass: softmax over pieces of the keys, corrected as higher scores come (Milakov and Gimelshein 2018,
 //! arXiv 1805.02867).
 
-use super::super::matmul::{Matrix, Product, Write, multiply};
-use super::super::{simd, vector};
+use super::super::matmul::{Matrix, Write, multiply};
+use super::super::{fresh, simd, vector};
 use super::{Block, KEYS, QUERIES, Rows, Shape, Shared, with_scratch, within};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use std::ops::Range;
 /// a query sees nothing, both are 0.
 pub fn forward(shape: Shape, q: Rows, k: Rows, v: Rows) -> (Vec<f32>, Vec<f32>) {
     let (heads, dimension) = (shape.query_heads, shape.dimension);
-    let mut output = vec![0.0; shape.queries() * heads * dimension];
+    let mut output = fresh::zeros(shape.queries() * heads * dimension);
     let mut log_sums = vec![0.0; shape.queries() * heads];
     let (to_output, to_log_sums) = (Shared(output.as_mut_ptr()), Shared(log_sums.as_mut_ptr()));
     let head = Head { shape, q, k, v, to_output, to_log_sums };
@@ -71,12 +71,12 @@ impl Head<'_> {
                 let (is_first, width) = (piece.start == block.keys.start, piece.len());
                 let scores = &mut scores[..queries * width];
                 let (q, k) = (self.q.matrix(block.queries.start, own), self.k.matrix(block.row.key + piece.start, kv));
-                let product = Product::new((queries, width, dimension)).scaled(shape.scale()).here();
+                let product = shape.product((queries, width, dimension)).scaled(shape.scale());
                 multiply(scores, width, q, k.transposed(), product);
                 simd(|| progress.take(shape, block, &piece, scores, (!is_first).then_some(&mut *sums)));
                 let values = self.v.matrix(block.row.key + piece.start, kv);
                 let write = if is_first { Write::Replace } else { Write::Add };
-                let product = Product::new((queries, dimension, width)).write(write).here();
+                let product = shape.product((queries, dimension, width)).write(write);
                 multiply(sums, dimension, Matrix::new(scores, width), values, product);
             }
             if !block.keys.is_empty() {

@@ -10,8 +10,9 @@ mod forward;
 pub use backward::{Kept, backward};
 pub use forward::forward;
 
+use super::super::Precision;
 use super::super::sight::Sight;
-use super::matmul::Matrix;
+use super::matmul::{Matrix, Product, Size};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -74,6 +75,7 @@ pub struct Shape<'a> {
     /// Width of one head.
     pub dimension: usize,
     pub sight: Sight<'a>,
+    pub precision: Precision,
 }
 
 /// Queries of one row, and the keys of the row that any of them sees.
@@ -89,6 +91,11 @@ struct Block {
 impl Shape<'_> {
     fn scale(&self) -> f32 {
         1.0 / (self.dimension as f32).sqrt()
+    }
+
+    /// A product in the calling thread.
+    fn product(&self, size: Size) -> Product<'static> {
+        Product::new(size).operands(self.precision).here()
     }
 
     /// Query heads to a key head.
