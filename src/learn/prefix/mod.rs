@@ -114,9 +114,11 @@ impl PrefixCache {
 
     /// The layer at the frost line and the hidden states that enter it, (rows·columns, width), for
     /// [`Decoder::forward_from`]. `None`, with everything kept thrown out, where no block lies below the frost line, or
-    /// the model does not work in f32.
+    /// the model does not work in f32 on the CPU: other devices choose their products by the number of rows.
     pub fn hidden(&mut self, decoder: &Decoder, thaw: &Thaw, input: &Input) -> Result<Option<(Layer, Tensor)>> {
-        let Some(origin) = Origin::of(decoder, thaw).filter(|_| decoder.dtype() == DType::F32) else {
+        let Some(origin) =
+            Origin::of(decoder, thaw).filter(|_| decoder.dtype() == DType::F32 && decoder.device().is_cpu())
+        else {
             self.kept = None;
             return Ok(None);
         };
