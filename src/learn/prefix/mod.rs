@@ -2,8 +2,8 @@
 //! again (Liu et al. 2021, AutoFreeze, arXiv 2102.01386).
 //!
 //! Each row is kept for itself, so a batch of which some rows are known goes through the frozen layers with the others
-//! alone. In f32 nothing changes by a bit. In bf16 every row is rounded, kept or not: what is learned does not depend on
-//! what there was room for.
+//! alone. In f32 nothing changes by a bit. In bf16 every row of a batch that
+//! goes through the cache is rounded, kept or not: what is learned does not depend on what there was room for.
 //!
 //! When the budget is used up, no more rows are kept, and none is thrown out: epochs go round, and what was seen longest
 //! ago is what comes next. When the frost line moves, or a weight below it is another, everything is thrown out, and the
