@@ -1,7 +1,8 @@
 //! Fused kernels on plain slices of f32, vectorised for the machine they run on and spread over rayon's threads.
 //!
-//! Every reduction has a fixed order that depends neither on the number of threads nor on the instruction set:
-//! sums run in sixteen lanes, and partial sums of chunks are added in the order of the chunks.
+//! Every reduction has a fixed order that does not depend on the number of threads. In vector loops it does not depend on
+//! the instruction set either: sums run in sixteen lanes, and partial sums of chunks are added in the order of the chunks.
+//! Products take their order from the kernel that the processor has.
 
 pub mod activation;
 pub mod adamw;
