@@ -1,8 +1,8 @@
 //! A plan: what a run is to do, validated before anything is done.
 
 mod for_corpus;
-mod overrides;
 mod keep;
+mod overrides;
 mod presets;
 mod read;
 mod section;
