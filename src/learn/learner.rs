@@ -4,7 +4,7 @@ use super::objective;
 use super::optimizer::{AdamW, AdamWSettings, squares};
 use super::prefix::{PrefixCache, PrefixSettings};
 use crate::corpus::batches::Batch;
-use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Thaw};
+use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Storage, Thaw};
 use crate::{Error, Result};
 
 /// What one optimizer step did.
@@ -49,8 +49,9 @@ pub(super) struct LastStep {
 
 impl Learner {
     /// Trains everything but `frozen`. Nothing left to train is an error.
-    pub fn new(decoder: Decoder, frozen: &[Selector], settings: AdamWSettings) -> Result<Self> {
+    pub fn new(mut decoder: Decoder, frozen: &[Selector], settings: AdamWSettings) -> Result<Self> {
         let thaw = checked_thaw(&decoder, frozen)?;
+        decoder.store(Storage::F32, |parameter| !frozen.iter().any(|selector| selector.matches(parameter.group)))?;
         let optimizer = AdamW::new(settings, &decoder.parameters);
         let (multipliers, shared) = (vec![1.0; decoder.parameters.len()], vec![false; decoder.parameters.len()]);
         Ok(Self { decoder, thaw, prefix: None, optimizer, multipliers, last: None, audit_due: true, shared })
@@ -93,10 +94,12 @@ impl Learner {
         self.prefix.as_ref()
     }
 
-    /// Trains the groups that `trains` says; moments of the others are kept as they are. Nothing left to train is an
+    /// Trains the groups that `trains` says; moments of the others are kept as they are. What is stored in half precision
+    /// and trains now is widened. Nothing left to train is an
     /// error, and changes nothing.
     pub fn set_trainable(&mut self, trains: impl Fn(Group) -> bool) -> Result<()> {
-        let thaw = something_trains(Thaw::of_groups(&self.decoder.parameters, trains))?;
+        let thaw = something_trains(Thaw::of_groups(&self.decoder.parameters, &trains))?;
+        self.decoder.store(Storage::F32, |parameter| trains(parameter.group))?;
         self.audit_due |= thaw != self.thaw;
         self.thaw = thaw;
         Ok(())

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What the operands of matrix products are rounded to. Weights, activations, gradients and sums stay f32.
+/// What the operands of matrix products are rounded to. Weights, activations, gradients and sums stay f32. Few rows at
+/// once (up to sixteen, as in generation) are not rounded: reading the weight is what takes time there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {

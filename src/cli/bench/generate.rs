@@ -4,13 +4,12 @@ use super::shape::{Shape, ShapeReport, check_size};
 use super::{Manner, median};
 use crate::cli::Place;
 use crate::cli::output::{bytes, count, number};
-use crate::model::{Config, Decoder};
+use crate::model::{Config, Decoder, Storage};
 use crate::random::Random;
 use crate::run::memory;
 use crate::sample::{Sampling, choose};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
-use clap::ValueEnum;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -32,43 +31,14 @@ pub struct Arguments {
     /// Tokens that are written in each row
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     new_tokens: u32,
-    /// How the model's matrices are stored; halves are half the memory that a token reads
-    #[arg(long, value_enum, default_value_t)]
-    weights: Weights,
+    /// How the model's matrices are stored: f32, bf16 or f16; halves are half the memory that a token reads
+    #[arg(long, value_name = "W", default_value_t)]
+    weights: Storage,
     /// Times that are timed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeats: u32,
     #[command(flatten)]
     manner: Manner,
-}
-
-/// How matrices are stored; the arithmetic is f32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum Weights {
-    #[default]
-    F32,
-    Bf16,
-    F16,
-}
-
-impl Weights {
-    fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-            Self::F16 => "f16",
-        }
-    }
-
-    /// `None` where nothing is stored in halves.
-    fn halves(self) -> Option<DType> {
-        match self {
-            Self::F32 => None,
-            Self::Bf16 => Some(DType::BF16),
-            Self::F16 => Some(DType::F16),
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -79,7 +49,7 @@ struct Report {
     batch: u32,
     prompt_tokens: u32,
     new_tokens: u32,
-    weights: Weights,
+    weights: Storage,
     threads: usize,
     parameters: usize,
     /// Written in all rows together, by the seconds from the prompts to the last token.
@@ -98,14 +68,11 @@ struct Report {
     peak_rss_bytes: Option<u64>,
 }
 
-/// One answer in every row.
-struct Answers {
-    /// Seconds.
+/// How long one answer in every row took, seconds.
+struct Times {
     prefill: f64,
-    /// Seconds of the tokens after the first.
+    /// Of the tokens after the first.
     decode: f64,
-    /// The tokens of all rows, one step after the other.
-    tokens: Vec<u32>,
 }
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
@@ -113,19 +80,17 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     check(arguments, &config)?;
     let threads = arguments.manner.set_threads()?;
     let mut decoder = Decoder::random(config, 0, DType::F32, &place.device)?;
-    if let Some(dtype) = arguments.weights.halves() {
-        // Matrices alone; biases and norms are small.
-        decoder.store_halves(dtype, |parameter| parameter.decays)?;
-    }
+    decoder.store(arguments.weights, |_| true)?;
     let prompts = random_prompts(arguments, &decoder.config);
-    let mut answers = Vec::new();
+    let mut times = Vec::new();
     for _ in 0..=arguments.repeats {
-        answers.push(answer(&decoder, &prompts, arguments.batch as usize, arguments.new_tokens as usize)?);
+        let (taken, _) = answer(&decoder, &prompts, arguments.batch as usize, arguments.new_tokens as usize)?;
+        times.push(taken);
     }
-    let answers = answers.split_off(1);
-    let of = |figure: fn(&Answers) -> f64| median(answers.iter().map(figure).collect());
-    let (prefill_seconds, decode_seconds) = (of(|answers| answers.prefill), of(|answers| answers.decode));
-    let total_seconds = of(|answers| answers.prefill + answers.decode);
+    let times = times.split_off(1);
+    let of = |figure: fn(&Times) -> f64| median(times.iter().map(figure).collect());
+    let (prefill_seconds, decode_seconds) = (of(|times| times.prefill), of(|times| times.decode));
+    let total_seconds = of(|times| times.prefill + times.decode);
     let (rows, after_first) = (arguments.batch as f64, arguments.new_tokens - 1);
     let decodes = after_first > 0;
     print(
@@ -170,8 +135,9 @@ fn random_prompts(arguments: &Arguments, config: &Config) -> Vec<u32> {
     (0..tokens).map(|_| random.below(config.vocabulary) as u32).collect()
 }
 
-/// Writes `new` tokens in every row, from an empty cache.
-fn answer(decoder: &Decoder, prompts: &[u32], rows: usize, new: usize) -> Result<Answers> {
+/// Writes `new` tokens in every row, from an empty cache: how long it took, and the tokens of all rows, one step after the
+/// other.
+fn answer(decoder: &Decoder, prompts: &[u32], rows: usize, new: usize) -> Result<(Times, Vec<u32>)> {
     let started = Instant::now();
     let mut cache = decoder.cache(rows, prompts.len() / rows + new)?;
     let mut tokens = likeliest(&decoder.extend(prompts, &mut cache)?)?;
@@ -181,7 +147,7 @@ fn answer(decoder: &Decoder, prompts: &[u32], rows: usize, new: usize) -> Result
         let next = likeliest(&decoder.extend(newest, &mut cache)?)?;
         tokens.extend(next);
     }
-    Ok(Answers { prefill, decode: started.elapsed().as_secs_f64() - prefill, tokens })
+    Ok((Times { prefill, decode: started.elapsed().as_secs_f64() - prefill }, tokens))
 }
 
 /// The likeliest token of each row of logits, (rows, vocabulary).
@@ -196,7 +162,7 @@ fn print(manner: &Manner, report: &Report) -> Result<()> {
         report.shape.describe(),
         count(report.parameters as u64),
         report.batch,
-        report.weights.name(),
+        report.weights,
         report.threads,
     );
     manner.print(
@@ -229,13 +195,12 @@ mod tests {
         let config = preset::find("llama-1m").unwrap().config(300, 16);
         let decoder = Decoder::random(config, 0, DType::F32, &Device::Cpu).unwrap();
         let (first, second) = ([5, 9, 200, 31, 7, 5], [80, 2, 41, 41, 8, 150]);
-        let together = answer(&decoder, &[first, second].concat(), 2, 10).unwrap().tokens;
+        let together = answer(&decoder, &[first, second].concat(), 2, 10).unwrap().1;
         for (row, prompt) in [first, second].iter().enumerate() {
-            let alone = answer(&decoder, prompt, 1, 10).unwrap().tokens;
+            let alone = answer(&decoder, prompt, 1, 10).unwrap().1;
             let beside: Vec<u32> = together.iter().skip(row).step_by(2).copied().collect();
             assert_eq!((alone.len(), alone), (10, beside), "row {row}");
         }
-        assert_ne!(together[..10], together[10..], "a step after a step");
         assert!(answer(&decoder, &[5; 12], 2, 12).is_err(), "more than the context holds");
     }
 
@@ -243,8 +208,8 @@ mod tests {
     fn what_is_written_goes_on_from_what_was_written() {
         let config = preset::find("gpt2-1m").unwrap().config(300, 32);
         let decoder = Decoder::random(config, 3, DType::F32, &Device::Cpu).unwrap();
-        let tokens = answer(&decoder, &[7, 3, 11], 1, 5).unwrap().tokens;
+        let tokens = answer(&decoder, &[7, 3, 11], 1, 5).unwrap().1;
         let longer = [&[7, 3, 11], &tokens[..2]].concat();
-        assert_eq!(answer(&decoder, &longer, 1, 3).unwrap().tokens, tokens[2..]);
+        assert_eq!(answer(&decoder, &longer, 1, 3).unwrap().1, tokens[2..]);
     }
 }

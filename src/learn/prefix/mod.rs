@@ -2,8 +2,8 @@
 //! again (Liu et al. 2021, AutoFreeze, arXiv 2102.01386).
 //!
 //! Each row is kept for itself, so a batch of which some rows are known goes through the frozen layers with the others
-//! alone. In f32 nothing changes by a bit. In bf16 every row is rounded, kept or not: what is learned does not depend on
-//! what there was room for.
+//! alone. In f32 nothing changes by a bit. In bf16 every row of a batch that
+//! goes through the cache is rounded, kept or not: what is learned does not depend on what there was room for.
 //!
 //! When the budget is used up, no more rows are kept, and none is thrown out: epochs go round, and what was seen longest
 //! ago is what comes next. When the frost line moves, or a weight below it is another, everything is thrown out, and the
@@ -114,9 +114,11 @@ impl PrefixCache {
 
     /// The layer at the frost line and the hidden states that enter it, (rows·columns, width), for
     /// [`Decoder::forward_from`]. `None`, with everything kept thrown out, where no block lies below the frost line, or
-    /// the model does not work in f32.
+    /// the model does not work in f32 on the CPU: other devices choose their products by the number of rows.
     pub fn hidden(&mut self, decoder: &Decoder, thaw: &Thaw, input: &Input) -> Result<Option<(Layer, Tensor)>> {
-        let Some(origin) = Origin::of(decoder, thaw).filter(|_| decoder.dtype() == DType::F32) else {
+        let Some(origin) =
+            Origin::of(decoder, thaw).filter(|_| decoder.dtype() == DType::F32 && decoder.device().is_cpu())
+        else {
             self.kept = None;
             return Ok(None);
         };

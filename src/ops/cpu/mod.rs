@@ -1,4 +1,4 @@
-//! Fused f32 kernels on plain slices, vectorised for the machine they run on and spread over rayon's threads.
+//! Fused kernels on plain slices of f32, vectorised for the machine they run on and spread over rayon's threads.
 //!
 //! Every reduction has a fixed order that depends neither on the number of threads nor on the instruction set:
 //! sums run in sixteen lanes, and partial sums of chunks are added in the order of the chunks.

@@ -15,7 +15,7 @@ pub(crate) use read::is_plain_name;
 pub use read::load;
 
 use crate::learn::Schedule;
-use crate::model::Recompute;
+use crate::model::{Recompute, Storage};
 use crate::ops::Precision;
 use serde::Serialize;
 
@@ -121,6 +121,8 @@ pub struct PhasePlan {
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
+    /// How the matrices are stored that are frozen when the phase begins. What is frozen later keeps its bits.
+    pub frozen_weights: Storage,
     /// What the backward pass computes again instead of keeping it, for less memory: `blocks`, or `none`.
     pub recompute: Recompute,
     /// What frozen layers make of rows that come again.
