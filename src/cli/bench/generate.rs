@@ -135,8 +135,8 @@ fn random_prompts(arguments: &Arguments, config: &Config) -> Vec<u32> {
     (0..tokens).map(|_| random.below(config.vocabulary) as u32).collect()
 }
 
-/// Writes `new` tokens in every row, from an empty cache: how long it took, and the tokens of all rows, one step after the
-/// other.
+/// Writes `new` tokens in every row, from an empty cache: how long it took, and the tokens of all rows, one step after
+/// the other.
 fn answer(decoder: &Decoder, prompts: &[u32], rows: usize, new: usize) -> Result<(Times, Vec<u32>)> {
     let started = Instant::now();
     let mut cache = decoder.cache(rows, prompts.len() / rows + new)?;
