@@ -17,8 +17,8 @@ pub struct Overrides {
 const OF_ALL_PHASES: &str = "precision";
 
 impl Overrides {
-    /// Puts what is set into a plan's table. What is set for all phases replaces what each phase's own key says, which a
-    /// run's own plan writes out in each; only a phase's key that is set too goes before it, in either order.
+    /// Puts what is set into a plan's table. What is set for all phases replaces what each phase's own key says, which
+    /// a run's own plan writes out in each; only a phase's key that is set too goes before it, in either order.
     pub(super) fn apply(&self, table: &mut Table) -> Result<()> {
         let is_of_all = |assignment: &String| assignment.split_once('=').is_some_and(|(key, _)| key == OF_ALL_PHASES);
         if self.set.iter().any(is_of_all)
