@@ -234,6 +234,8 @@ fn broken_rows_can_be_skipped() {
 #[test]
 fn what_is_no_checkpoint_is_named() {
     let bench = Bench::new();
+    let many = ["sample", "x", "y", "--prompt", "a", "--prompt", "b", "--count", "65"];
+    bench.refused(&many, 2, &["260 answers", "256"]);
     bench.refused(&["sample", "nothing", "--prompt", "a"], 1, &["nothing is no checkpoint", "no runs"]);
     bench.refused(&["eval", "text.txt", "--text", "text.txt"], 1, &["it is a file"]);
     bench.json(&["train", "plan.toml", "--json"]);
@@ -344,57 +346,4 @@ fn a_phase_says_the_precision_of_its_products() {
         (&"f32".into(), &used.into())
     );
     bench.refused(&["train", "plan.toml", "--set", "precision=bf61"], 1, &["precision", "bf16"]);
-}
-
-/// A model that takes no time.
-const TINY: [&str; 10] = ["--layers", "2", "--heads", "2", "--width", "32", "--context", "32", "--vocabulary", "300"];
-
-fn measured(bench: &Bench, what: &str, flags: &[&str]) -> Value {
-    bench.json(&[&["bench", what, "--json", "--threads", "1"], flags].concat()).remove(0)
-}
-
-#[test]
-fn benches_measure_steps() {
-    let bench = Bench::new();
-    let step =
-        |flags: &[&str]| measured(&bench, "step", &[&TINY[..], &["--batch", "4", "--steps", "3"], flags].concat());
-    let full = step(&[]);
-    for figure in ["tokens_per_second", "step_seconds", "peak_rss_bytes", "gflops"] {
-        assert!(full[figure].as_f64().unwrap() > 0.0, "{figure}: {full}");
-    }
-    let tokens = full["tokens_per_second"].as_f64().unwrap() * full["step_seconds"].as_f64().unwrap();
-    assert!((tokens - 128.0).abs() < 1e-6, "{tokens}");
-    assert_eq!(
-        (&full["parameters"], &full["trainable"], &full["threads"]),
-        (&36_096.into(), &36_096.into(), &1.into())
-    );
-    // The same tokens again and again are learned.
-    assert!(full["loss_last"].as_f64().unwrap() < full["loss_first"].as_f64().unwrap());
-    let frozen = step(&["--frozen-blocks", "1"]);
-    assert_eq!(frozen["loss_first"], full["loss_first"]);
-    assert!(frozen["trainable"].as_u64() < full["trainable"].as_u64());
-    let divided = step(&["--accumulate", "2", "--clip", "1.0"]);
-    assert_eq!(divided["accumulate"], 2);
-    assert!((divided["loss_first"].as_f64().unwrap() - full["loss_first"].as_f64().unwrap()).abs() < 1e-4);
-    bench.refused(&["bench", "step", "--heads", "7"], 2, &["7 heads"]);
-    bench.refused(&["bench", "step", "--clip", "0"], 2, &["--clip"]);
-    bench.refused(&["bench", "step", "--preset", "gpt3"], 2, &["gpt2-124m"]);
-}
-
-#[test]
-fn benches_measure_generation_and_preparing() {
-    let bench = Bench::new();
-    let flags = ["--family", "llama", "--kv-heads", "1", "--batch", "3", "--prompt-tokens", "20", "--new-tokens", "12"];
-    let written = measured(&bench, "generate", &[&TINY[..], &flags].concat());
-    for figure in ["tokens_per_second", "prefill_tokens_per_second", "decode_tokens_per_second", "step_seconds"] {
-        assert!(written[figure].as_f64().unwrap() > 0.0, "{figure}: {written}");
-    }
-    bench.refused(&["bench", "generate", "--new-tokens", "300"], 2, &["--context 428"]);
-
-    let first = measured(&bench, "prepare", &["--megabytes", "1", "--vocabulary", "400", "--save", "kept"]);
-    assert_eq!((first["vocabulary"].as_u64(), first["tokenizer_seconds"].is_number()), (Some(400), true));
-    let again = measured(&bench, "prepare", &["kept/text.txt", "--tokenizer", "kept"]);
-    assert_eq!((&again["tokens"], &again["tokenizer_seconds"]), (&first["tokens"], &Value::Null));
-    assert_eq!(again["text_bytes"].as_u64(), Some(std::fs::metadata(bench.path("kept/text.txt")).unwrap().len()));
-    bench.refused(&["bench", "prepare", "nowhere"], 1, &["nowhere"]);
 }

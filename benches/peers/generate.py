@@ -16,44 +16,46 @@ import time
 
 import torch
 from torch import Tensor
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PretrainedConfig, PreTrainedModel
+
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+
+
+def config_of(given: argparse.Namespace) -> PretrainedConfig:
+    """The shape that the flags give."""
+    intermediate = given.intermediate or 4 * given.width
+    if given.family == "gpt2":
+        return GPT2Config(
+            vocab_size=given.vocabulary,
+            n_positions=given.context,
+            n_embd=given.width,
+            n_layer=given.layers,
+            n_head=given.heads,
+            n_inner=intermediate,
+            tie_word_embeddings=not given.untied,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+    return LlamaConfig(
+        vocab_size=given.vocabulary,
+        max_position_embeddings=given.context,
+        hidden_size=given.width,
+        intermediate_size=intermediate,
+        num_hidden_layers=given.layers,
+        num_attention_heads=given.heads,
+        num_key_value_heads=given.kv_heads or given.heads,
+        tie_word_embeddings=not given.untied,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
 
 
 def model_of(given: argparse.Namespace) -> PreTrainedModel:
-    """A model with random weights, in the precision that is asked for."""
-    intermediate = given.intermediate or 4 * given.width
-    if given.family == "gpt2":
-        model = GPT2LMHeadModel(
-            GPT2Config(
-                vocab_size=given.vocabulary,
-                n_positions=given.context,
-                n_embd=given.width,
-                n_layer=given.layers,
-                n_head=given.heads,
-                n_inner=intermediate,
-                tie_word_embeddings=not given.untied,
-                bos_token_id=0,
-                eos_token_id=0,
-            )
-        )
-    else:
-        model = LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=given.vocabulary,
-                max_position_embeddings=given.context,
-                hidden_size=given.width,
-                intermediate_size=intermediate,
-                num_hidden_layers=given.layers,
-                num_attention_heads=given.heads,
-                num_key_value_heads=given.kv_heads or given.heads,
-                tie_word_embeddings=not given.untied,
-                bos_token_id=0,
-                eos_token_id=0,
-            )
-        )
+    """A model with random weights. It is made in its dtype, so that its memory was never that of another."""
+    model = AutoModelForCausalLM.from_config(config_of(given), dtype=DTYPES[given.weights])
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
-    return model.eval().to(torch.bfloat16 if given.precision == "bf16" else torch.float32)
+    return model.eval()
 
 
 def seconds_to_write(model: PreTrainedModel, prompts: Tensor, new_tokens: int) -> float:
@@ -94,7 +96,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--prompt-tokens", type=int, default=128)
     parser.add_argument("--new-tokens", type=int, default=128)
-    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="bf16 stores the weights so")
+    parser.add_argument("--weights", choices=list(DTYPES), default="f32", help="how they are stored and computed with")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3, help="timed answers, after an untimed one")
     given = parser.parse_args()

@@ -138,6 +138,12 @@ fn sampling_of(arguments: &Arguments, seed: u64) -> Sampling {
 
 fn prompts_of(arguments: &Arguments) -> Result<Vec<String>> {
     sampling_of(arguments, 0).validate()?;
+    let answers = (arguments.checkpoints.len() * arguments.prompt.len()) as u64 * arguments.count;
+    if answers > MOST_ANSWERS {
+        return Err(Error::usage(format!("{answers} answers are too many at once"))
+            .because(format!("checkpoints times prompts times --count can be {MOST_ANSWERS}"))
+            .next("ask for some of them first, and for the others then"));
+    }
     if arguments.prompt.iter().filter(|prompt| *prompt == "-").count() > 1 {
         return Err(Error::usage("standard input can be one prompt only"));
     }

@@ -15,8 +15,8 @@ const TRAINING_SCALARS: u64 = 3;
 ///
 /// Products count two operations for each weight and token; attention counts half of all pairs of positions, since it
 /// is causal, and fewer with a window; its backward pass counts two and a half times its forward pass. A tied head has
-/// no group of its own: its product counts at the last norm, and the gradient of its weight at the embedding. A block that is computed again keeps
-/// its input alone, which counts at its norms.
+/// no group of its own: its product counts at the last norm, and the gradient of its weight at the embedding. A block
+/// that is computed again keeps its input alone, which counts at its norms.
 pub fn facts(
     config: &Config,
     parameters: &Parameters,

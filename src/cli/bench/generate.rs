@@ -1,11 +1,10 @@
 //! `frostline bench generate`: reading prompts and writing tokens after them.
 
-use super::shape::{Shape, ShapeReport};
-use super::{Manner, median, step};
+use super::shape::{Shape, ShapeReport, check_size};
+use super::{Manner, median};
 use crate::cli::Place;
 use crate::cli::output::{bytes, count, number};
-use crate::model::{Config, Decoder};
-use crate::ops::Precision;
+use crate::model::{Config, Decoder, Storage};
 use crate::random::Random;
 use crate::run::memory;
 use crate::sample::{Sampling, choose};
@@ -16,7 +15,8 @@ use std::time::Instant;
 
 /// Time reading a prompt and writing tokens after it, with a key-value cache
 ///
-/// Prompts are read in one pass, and then tokens written one after the other, greedily, in all rows side by side. Weights and prompts are random; no token ends an answer. Everything is done once before the clock starts and then
+/// Prompts are read in one pass, and then tokens written one after the other, greedily, in all rows side by side.
+/// Weights and prompts are random; no token ends an answer. Everything is done once before the clock starts and then
 /// --repeats times, of which the medians are taken.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -31,9 +31,10 @@ pub struct Arguments {
     /// Tokens that are written in each row
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     new_tokens: u32,
-    /// Of matrix products: f32 or bf16
-    #[arg(long, value_name = "P", default_value_t)]
-    precision: Precision,
+    /// How the model's matrices are stored: f32, bf16 or f16; halves are half the memory that a token reads
+    #[arg(long, value_name = "W", default_value_t)]
+    weights: Storage,
+    /// Times that are timed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeats: u32,
     #[command(flatten)]
@@ -48,7 +49,7 @@ struct Report {
     batch: u32,
     prompt_tokens: u32,
     new_tokens: u32,
-    precision: Precision,
+    weights: Storage,
     threads: usize,
     parameters: usize,
     /// Written in all rows together, by the seconds from the prompts to the last token.
@@ -76,15 +77,15 @@ struct Times {
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let config = arguments.shape.config()?;
-    check_context(arguments, &config)?;
-    let precision = step::possible(arguments.precision, &place.device)?;
+    check(arguments, &config)?;
     let threads = arguments.manner.set_threads()?;
     let mut decoder = Decoder::random(config, 0, DType::F32, &place.device)?;
-    decoder.parameters.precision = precision;
+    decoder.store(arguments.weights, |_| true)?;
     let prompts = random_prompts(arguments, &decoder.config);
     let mut times = Vec::new();
     for _ in 0..=arguments.repeats {
-        times.push(answer(&decoder, &prompts, arguments.batch as usize, arguments.new_tokens as usize)?);
+        let (taken, _) = answer(&decoder, &prompts, arguments.batch as usize, arguments.new_tokens as usize)?;
+        times.push(taken);
     }
     let times = times.split_off(1);
     let of = |figure: fn(&Times) -> f64| median(times.iter().map(figure).collect());
@@ -100,7 +101,7 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
             batch: arguments.batch,
             prompt_tokens: arguments.prompt_tokens,
             new_tokens: arguments.new_tokens,
-            precision,
+            weights: arguments.weights,
             threads,
             parameters: decoder.parameters.count(),
             tokens_per_second: rows * arguments.new_tokens as f64 / total_seconds,
@@ -114,13 +115,18 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     )
 }
 
-fn check_context(arguments: &Arguments, config: &Config) -> Result<()> {
-    let length = arguments.prompt_tokens as usize + arguments.new_tokens as usize;
-    match length <= config.context {
-        true => Ok(()),
-        false => Err(Error::usage(format!("{length} tokens do not fit a context of {}", config.context))
-            .next(format!("give --context {length}, or fewer tokens"))),
+/// Refuses what has no place in the model's context, and what no machine can hold.
+fn check(arguments: &Arguments, config: &Config) -> Result<()> {
+    let (rows, prompt) = (arguments.batch as usize, arguments.prompt_tokens as usize);
+    let length = prompt + arguments.new_tokens as usize;
+    if length > config.context {
+        return Err(Error::usage(format!("{length} tokens do not fit a context of {}", config.context))
+            .next(format!("give --context {length}, or fewer tokens")));
     }
+    let smaller = "a smaller --batch, or fewer tokens";
+    check_size("the keys and values", &[2, config.layers, rows, length, config.heads.key_width()], smaller)?;
+    check_size("a pass over the prompts", &[rows, prompt, config.width.max(config.intermediate)], smaller)?;
+    check_size("the logits", &[rows, config.vocabulary], smaller)
 }
 
 fn random_prompts(arguments: &Arguments, config: &Config) -> Vec<u32> {
@@ -129,16 +135,19 @@ fn random_prompts(arguments: &Arguments, config: &Config) -> Vec<u32> {
     (0..tokens).map(|_| random.below(config.vocabulary) as u32).collect()
 }
 
-/// Writes `new` tokens in every row, from an empty cache.
-fn answer(decoder: &Decoder, prompts: &[u32], rows: usize, new: usize) -> Result<Times> {
+/// Writes `new` tokens in every row, from an empty cache: how long it took, and the tokens of all rows, one step after
+/// the other.
+fn answer(decoder: &Decoder, prompts: &[u32], rows: usize, new: usize) -> Result<(Times, Vec<u32>)> {
     let started = Instant::now();
     let mut cache = decoder.cache(rows, prompts.len() / rows + new)?;
     let mut tokens = likeliest(&decoder.extend(prompts, &mut cache)?)?;
     let prefill = started.elapsed().as_secs_f64();
     for _ in 1..new {
-        tokens = likeliest(&decoder.extend(&tokens, &mut cache)?)?;
+        let newest = &tokens[tokens.len() - rows..];
+        let next = likeliest(&decoder.extend(newest, &mut cache)?)?;
+        tokens.extend(next);
     }
-    Ok(Times { prefill, decode: started.elapsed().as_secs_f64() - prefill })
+    Ok((Times { prefill, decode: started.elapsed().as_secs_f64() - prefill }, tokens))
 }
 
 /// The likeliest token of each row of logits, (rows, vocabulary).
@@ -149,11 +158,11 @@ fn likeliest(logits: &Tensor) -> Result<Vec<u32>> {
 
 fn print(manner: &Manner, report: &Report) -> Result<()> {
     let title = format!(
-        "{}\n{} parameters; batch {}, products in {}, threads {}",
+        "{}\n{} parameters; batch {}, matrices stored in {}, threads {}",
         report.shape.describe(),
         count(report.parameters as u64),
         report.batch,
-        report.precision,
+        report.weights,
         report.threads,
     );
     manner.print(
@@ -185,8 +194,22 @@ mod tests {
     fn rows_are_read_and_written_side_by_side() {
         let config = preset::find("llama-1m").unwrap().config(300, 16);
         let decoder = Decoder::random(config, 0, DType::F32, &Device::Cpu).unwrap();
-        let times = answer(&decoder, &[5; 12], 2, 10).unwrap();
-        assert!(times.prefill > 0.0 && times.decode > 0.0);
+        let (first, second) = ([5, 9, 200, 31, 7, 5], [80, 2, 41, 41, 8, 150]);
+        let together = answer(&decoder, &[first, second].concat(), 2, 10).unwrap().1;
+        for (row, prompt) in [first, second].iter().enumerate() {
+            let alone = answer(&decoder, prompt, 1, 10).unwrap().1;
+            let beside: Vec<u32> = together.iter().skip(row).step_by(2).copied().collect();
+            assert_eq!((alone.len(), alone), (10, beside), "row {row}");
+        }
         assert!(answer(&decoder, &[5; 12], 2, 12).is_err(), "more than the context holds");
+    }
+
+    #[test]
+    fn what_is_written_goes_on_from_what_was_written() {
+        let config = preset::find("gpt2-1m").unwrap().config(300, 32);
+        let decoder = Decoder::random(config, 3, DType::F32, &Device::Cpu).unwrap();
+        let tokens = answer(&decoder, &[7, 3, 11], 1, 5).unwrap().1;
+        let longer = [&[7, 3, 11], &tokens[..2]].concat();
+        assert_eq!(answer(&decoder, &longer, 1, 3).unwrap().1, tokens[2..]);
     }
 }

@@ -12,6 +12,7 @@ use crate::corpus::tokenizer::Tokenizer;
 use crate::corpus::world;
 use crate::run::{Home, data, memory};
 use crate::{Context, Error, Result};
+use clap::builder::{RangedI64ValueParser, RangedU64ValueParser};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -25,26 +26,34 @@ const SEED: u64 = 1;
 /// Time turning text into tokens on disk
 ///
 /// This is what a run does with a corpus before its first step: looking through it, dividing it, training a tokenizer
-/// where none is given, and writing tokens. tokens_per_second and megabytes_per_second (10⁶ bytes of text) are of the last: reading the files, tokenising,
-/// writing the shards and mapping them. The shards are thrown away afterwards.
+/// where none is given, and writing tokens. tokens_per_second and megabytes_per_second (10⁶ bytes of text) are of the
+/// last: reading the files, tokenising, writing the shards and mapping them. The shards are thrown away afterwards.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A file or folder of text, or a set of the bundled world such as world:stories
     path: Option<String>,
     /// Without a path: how much text to write, the bundled world's stories again and again
-    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "path", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "path", value_parser = megabytes())]
     megabytes: u64,
     /// A tokenizer.json, or a folder that holds one, instead of training one
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
     /// Tokens of the tokenizer that is trained
-    #[arg(long, value_name = "N", default_value_t = 8192, conflicts_with = "tokenizer", value_parser = clap::value_parser!(u32).range(300..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 8192, conflicts_with = "tokenizer", value_parser = vocabularies())]
     vocabulary: u32,
-    /// Keep the tokenizer in this folder, and the text where it was written for this
+    /// Keep the tokenizer in this folder, new or empty, and the text where it was written for this
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
     #[command(flatten)]
     manner: Manner,
+}
+
+fn megabytes() -> RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(1..=100_000)
+}
+
+fn vocabularies() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(300..=1_000_000)
 }
 
 #[derive(Serialize)]
@@ -76,7 +85,7 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let threads = arguments.manner.set_threads()?;
     let scratch = tempfile::tempdir().what(|| "cannot make a temporary folder".into())?;
     if let Some(folder) = &arguments.save {
-        std::fs::create_dir_all(folder).what(|| format!("cannot make the folder {}", folder.display()))?;
+        make_empty(folder)?;
     }
     let path = match &arguments.path {
         Some(path) => path.clone(),
@@ -89,6 +98,18 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let source = data::open_source(&path, false, &place.home)?;
     let report = measure(arguments, path, &source, scratch.path(), threads)?;
     print(&arguments.manner, &report)
+}
+
+/// Makes the folder. One in which something stands is refused: nothing of it is to be lost.
+fn make_empty(folder: &Path) -> Result<()> {
+    let failed = || format!("cannot keep anything in the folder {}", folder.display());
+    std::fs::create_dir_all(folder).what(failed)?;
+    match std::fs::read_dir(folder).what(failed)?.next().transpose().what(failed)? {
+        None => Ok(()),
+        Some(entry) => Err(Error::new(failed())
+            .because(format!("there is {} already", entry.file_name().to_string_lossy()))
+            .next("give --save a new or an empty folder")),
+    }
 }
 
 fn measure(arguments: &Arguments, path: String, source: &Source, scratch: &Path, threads: usize) -> Result<Report> {

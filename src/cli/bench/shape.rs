@@ -7,15 +7,23 @@ use crate::{Error, Result};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-/// What is larger fits no machine that computes on its processor: it is refused before memory is taken.
-const MOST_PARAMETERS: usize = 1 << 33;
+/// Scalars in anything that is measured (32 GiB in f32). What is larger fits few machines that compute on their
+/// processor: it is refused before memory is taken.
+const MOST_SCALARS: usize = 1 << 33;
+/// Positions of a row where no flag says otherwise.
+const CONTEXT: usize = 256;
+/// Tokens of the default shape's vocabulary.
+const VOCABULARY: usize = 4096;
+
+/// What a preset brings.
+const SIZES: [&str; 6] = ["family", "layers", "heads", "kv_heads", "width", "intermediate"];
 
 // A model's shape; without flags a GPT-2 of 12.3 million parameters, as in `benches/peers/`. No doc comment: it would
 // stand in the help of each bench.
 #[derive(Args)]
 pub struct Shape {
-    /// A shape by its name, such as gpt2-124m, instead of the six flags below
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["family", "layers", "heads", "kv_heads", "width", "intermediate"])]
+    /// A shape by its name, such as gpt2-124m, instead of the six flags below; takes --vocabulary
+    #[arg(long, value_name = "NAME", conflicts_with_all = SIZES)]
     preset: Option<String>,
     #[arg(long, value_enum, default_value_t = FamilyName::Gpt2)]
     family: FamilyName,
@@ -31,11 +39,12 @@ pub struct Shape {
     /// Width inside the MLP [default: 4 times the width]
     #[arg(long, value_name = "N")]
     intermediate: Option<usize>,
-    /// Positions of a row [default: 256, or the preset's]
+    /// Positions of a row
+    #[arg(long, value_name = "N", default_value_t = CONTEXT)]
+    context: usize,
+    /// Tokens that the model knows [default: 4096; a --preset has none of its own]
     #[arg(long, value_name = "N")]
-    context: Option<usize>,
-    #[arg(long, value_name = "N", default_value_t = 4096)]
-    vocabulary: usize,
+    vocabulary: Option<usize>,
     /// Give the head a weight of its own
     #[arg(long)]
     untied: bool,
@@ -70,17 +79,18 @@ impl Shape {
                     let names: Vec<&str> = preset::PRESETS.iter().map(|preset| preset.name).collect();
                     Error::usage(format!("there is no shape \"{name}\"")).next(format!("one of {}", names.join(", ")))
                 })?;
-                preset.config(self.vocabulary, self.context.unwrap_or(preset.context))
+                let vocabulary = self.vocabulary.ok_or_else(|| {
+                    Error::usage(format!("{name} says nothing of the vocabulary"))
+                        .next("give --vocabulary, such as 50257 for GPT-2's")
+                })?;
+                preset.config(vocabulary, self.context)
             }
             None => self.described()?,
         };
         config.tied = !self.untied;
         config.validate()?;
-        match config.parameter_count() {
-            0..=MOST_PARAMETERS => Ok(config),
-            count => Err(Error::usage(format!("a model of {count} parameters is too large to be measured here"))
-                .next(format!("stay below {MOST_PARAMETERS}"))),
-        }
+        check_size("the model", &[config.parameter_count()], "a smaller shape")?;
+        Ok(config)
     }
 
     fn described(&self) -> Result<Config> {
@@ -96,12 +106,12 @@ impl Shape {
         }
         Ok(Config {
             family: if is_gpt2 { Family::Gpt2 } else { Family::Llama },
-            vocabulary: self.vocabulary,
+            vocabulary: self.vocabulary.unwrap_or(VOCABULARY),
             width,
             layers: self.layers,
             heads: Heads { query: heads, key_value, dimension: width / heads },
             intermediate: self.intermediate.unwrap_or(width.saturating_mul(4)),
-            context: self.context.unwrap_or(256),
+            context: self.context,
             norm_epsilon: 1e-5,
             tied: true,
             attention_bias: is_gpt2,
@@ -110,6 +120,17 @@ impl Shape {
             begin_of_text: None,
             window: None,
         })
+    }
+}
+
+/// Refuses what would take more memory than any machine has, before it is taken: `sizes` multiplied are its scalars.
+pub fn check_size(what: &str, sizes: &[usize], smaller: &str) -> Result<()> {
+    let scalars = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    match scalars {
+        Some(0..=MOST_SCALARS) => Ok(()),
+        _ => Err(Error::usage(format!("{what} would be too large to be measured"))
+            .because(format!("it would have more than {MOST_SCALARS} scalars"))
+            .next(format!("give {smaller}"))),
     }
 }
 
@@ -157,11 +178,13 @@ mod tests {
     #[test]
     fn flags_and_presets_make_shapes() {
         let small = config("").unwrap();
-        assert_eq!(small, config("--preset gpt2-12m --context 256").unwrap());
+        assert_eq!(small, config("--preset gpt2-12m --vocabulary 4096").unwrap());
         // As the peers count it.
         assert_eq!(small.parameter_count(), 12_318_720);
         let llama = config("--family llama --heads 6 --kv-heads 2 --intermediate 1024 --vocabulary 8192").unwrap();
-        assert_eq!(llama, config("--preset llama-15m --context 256 --vocabulary 8192").unwrap());
+        assert_eq!(llama, config("--preset llama-15m --vocabulary 8192").unwrap());
+        let gpt2 = config("--preset gpt2-124m --vocabulary 50257 --context 1024").unwrap();
+        assert_eq!(gpt2.parameter_count(), 124_439_808, "as published");
         let untied = config("--untied").unwrap();
         assert_eq!(untied.parameter_count() - small.parameter_count(), 4096 * 384);
     }
@@ -176,6 +199,7 @@ mod tests {
             ("--family llama --heads 6 --kv-heads 4", "4 key-value heads"),
             ("--preset gpt2-124", "gpt2-124m"),
             ("--preset gpt2-124m --layers 3", "--layers"),
+            ("--preset gpt2-124m", "--vocabulary"),
             ("--width 4194304 --heads 1", "too large"),
             ("--width 18446744073709551614 --heads 1", "width"),
         ] {

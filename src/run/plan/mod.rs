@@ -1,8 +1,8 @@
 //! A plan: what a run is to do, validated before anything is done.
 
 mod for_corpus;
-mod overrides;
 mod keep;
+mod overrides;
 mod presets;
 mod read;
 mod section;
@@ -121,9 +121,9 @@ pub struct PhasePlan {
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
-    /// What the backward pass computes again instead of keeping it, for less memory: `blocks`, or `none`.
     /// How the matrices are stored that are frozen when the phase begins. What is frozen later keeps its bits.
     pub frozen_weights: Storage,
+    /// What the backward pass computes again instead of keeping it, for less memory: `blocks`, or `none`.
     pub recompute: Recompute,
     /// What frozen layers make of rows that come again.
     pub prefix_cache: PrefixCachePlan,

@@ -13,8 +13,27 @@ pub struct Overrides {
     pub seed: Option<u64>,
 }
 
+/// A key of the plan's top that stands for the same key of every phase.
+const OF_ALL_PHASES: &str = "precision";
+
+impl Overrides {
+    /// Puts what is set into a plan's table. What is set for all phases replaces what each phase's own key says, which
+    /// a run's own plan writes out in each; only a phase's key that is set too goes before it, in either order.
+    pub(super) fn apply(&self, table: &mut Table) -> Result<()> {
+        let is_of_all = |assignment: &String| assignment.split_once('=').is_some_and(|(key, _)| key == OF_ALL_PHASES);
+        if self.set.iter().any(is_of_all)
+            && let Some(Value::Array(phases)) = table.get_mut("phase")
+        {
+            for phase in phases.iter_mut().filter_map(Value::as_table_mut) {
+                phase.remove(OF_ALL_PHASES);
+            }
+        }
+        self.set.iter().try_for_each(|assignment| assign(table, assignment))
+    }
+}
+
 /// Puts `a.b.c=value` into the table; a phase is named by its name or its number.
-pub(super) fn assign(table: &mut Table, assignment: &str) -> Result<()> {
+fn assign(table: &mut Table, assignment: &str) -> Result<()> {
     let usage = |why: String| {
         Error::usage(format!("--set {assignment} cannot be used"))
             .because(why)

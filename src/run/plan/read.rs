@@ -2,7 +2,7 @@
 
 use super::super::data::short_name;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
-use super::overrides::{Overrides, assign};
+use super::overrides::Overrides;
 use super::section::{Section, nearest};
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
 use crate::learn::Schedule;
@@ -38,9 +38,7 @@ pub(super) fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Pla
             .because(error.to_string().trim_end())
             .next("mend that line, or start from a preset's file in presets/")
     })?;
-    for assignment in &overrides.set {
-        assign(&mut table, assignment)?;
-    }
+    overrides.apply(&mut table)?;
     let mut plan = read_plan(file, &table)?;
     if let Some(seed) = overrides.seed {
         plan.seed = seed;

@@ -87,7 +87,13 @@ fn a_phase_has_the_plans_precision_or_its_own() {
     assert_eq!(precisions(&["precision=bf16"]), [half, half]);
     assert_eq!(precisions(&["precision=bf16", "phase.tune.precision=f32"]), [half, single]);
     assert_eq!(precisions(&["phase.tune.precision=bf16"]), [single, half]);
-    assert!(parse_with(SMALL, &[]).unwrap().to_toml().unwrap().contains("precision = \"f32\""));
+    assert_eq!(precisions(&["phase.tune.precision=f32", "precision=bf16"]), [half, single]);
+    // A run's own plan names it in every phase.
+    let written = parse_with(SMALL, &[]).unwrap().to_toml().unwrap();
+    assert!(written.contains("precision = \"f32\""));
+    let changed = parse_with(&written, &["precision=bf16"]).unwrap();
+    assert_eq!((changed.phases[0].precision, changed.phases[1].precision), (half, half));
+    assert_eq!(changed.phases[1].prefix_cache.precision, single);
 }
 
 #[test]
