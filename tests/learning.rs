@@ -7,7 +7,8 @@ use candle_core::{DType, Device};
 use common::{assert_within, fixture, tensors, u32s, values};
 use frostline::corpus::batches::{Batch, IGNORE};
 use frostline::learn::{AdamWSettings, Learner, Schedule};
-use frostline::model::{Decoder, Selector, folder};
+use frostline::model::{Decoder, Parameter, Selector, Storage, folder};
+use frostline::ops::Precision;
 use frostline::ops::adamw::Settings;
 use serde_json::Value;
 
@@ -227,5 +228,50 @@ fn schedules_are_those_of_transformers() {
             let index = if step < warmup { step + 1 } else { step } as usize;
             assert_within(&[schedule.factor(step, total)], &[wanted[index]], 1e-9, &format!("{name} at {step}"));
         }
+    }
+}
+
+/// Where the processor has no such products, f32 stands in for them.
+#[test]
+fn products_in_bf16_learn_what_those_in_f32_do() {
+    for name in ["llama-tied", "gpt2"] {
+        let curve = tensors(&fixture(&format!("curve/{name}.safetensors")));
+        let mut decoder = load(name);
+        decoder.parameters.precision = Precision::Bf16;
+        let mut learner = Learner::new(decoder, &[], settings()).unwrap();
+        let losses: Vec<f64> =
+            batches(name).into_iter().map(|batch| learner.step(&[batch], LEARNING_RATE).unwrap().loss).collect();
+        assert_within(&losses, &values(&curve["losses"]), 2e-2, &format!("{name} losses in bf16"));
+        let is_exact = losses.iter().zip(values(&curve["losses"])).all(|(got, want)| (got - want).abs() < 1e-6);
+        assert!(!is_exact || !Precision::Bf16.is_supported(), "nothing was rounded");
+    }
+}
+
+/// Storage rounds once; what is learned from then on is what the rounded weights would learn in f32.
+#[test]
+fn frozen_weights_in_half_precision_are_rounded_and_nothing_else() {
+    let frozen: Vec<Selector> = ["embedding", "block.0"].map(|name| name.parse().unwrap()).into();
+    let is_frozen = |p: &Parameter| frozen.iter().any(|selector| selector.matches(p.group));
+    for storage in [Storage::Bf16, Storage::F16] {
+        let run = |wide_again: bool| {
+            let mut decoder = load("gpt2");
+            decoder.store(storage, is_frozen).unwrap();
+            if wide_again {
+                decoder.store(Storage::F32, |_| true).unwrap();
+            }
+            let mut learner = Learner::new(decoder, &frozen, settings()).unwrap();
+            let all = batches("gpt2");
+            let mut losses: Vec<u64> =
+                all[..3].iter().map(|b| learner.step(std::slice::from_ref(b), 3e-3).unwrap().loss.to_bits()).collect();
+            let halves = learner.decoder.parameters.iter().filter(|(_, p)| p.value.dtype() == storage.dtype()).count();
+            // Thawed, they are widened and learn.
+            learner.set_trainable(|_| true).unwrap();
+            assert!(learner.decoder.parameters.iter().all(|(_, p)| p.value.dtype() == DType::F32));
+            losses.push(learner.step(&all[3..4], 3e-3).unwrap().loss.to_bits());
+            (losses, bits(&learner, ""), halves)
+        };
+        let (halves, wide) = (run(false), run(true));
+        assert_eq!((halves.0, halves.1), (wide.0, wide.1));
+        assert!(halves.2 > 0 && wide.2 == 0, "nothing was stored in {storage}");
     }
 }

@@ -4,7 +4,7 @@ use super::objective;
 use super::optimizer::{AdamW, AdamWSettings, squares};
 use super::prefix::{PrefixCache, PrefixSettings};
 use crate::corpus::batches::Batch;
-use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Thaw};
+use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Storage, Thaw};
 use crate::{Error, Result};
 use std::sync::{Arc, Weak};
 
@@ -51,8 +51,9 @@ pub(super) struct LastStep {
 
 impl Learner {
     /// Trains everything but `frozen`. Nothing left to train is an error.
-    pub fn new(decoder: Decoder, frozen: &[Selector], settings: AdamWSettings) -> Result<Self> {
+    pub fn new(mut decoder: Decoder, frozen: &[Selector], settings: AdamWSettings) -> Result<Self> {
         let thaw = checked_thaw(&decoder, frozen)?;
+        decoder.store(Storage::F32, |parameter| !frozen.iter().any(|selector| selector.matches(parameter.group)))?;
         let optimizer = AdamW::new(settings, &decoder.parameters);
         let (multipliers, handed_out) = (vec![1.0; decoder.parameters.len()], Vec::new());
         Ok(Self { decoder, thaw, prefix: None, optimizer, multipliers, last: None, audit_due: true, handed_out })
@@ -100,10 +101,12 @@ impl Learner {
         self.prefix.as_ref()
     }
 
-    /// Trains the groups that `trains` says; moments of the others are kept as they are. What the prefix cache kept for
-    /// another frost line is thrown out. Nothing left to train is an error, and changes nothing.
+    /// Trains the groups that `trains` says; moments of the others are kept as they are. What is stored in half precision
+    /// and trains now is widened, and what the prefix cache kept for another frost line is thrown out. Nothing left to
+    /// train is an error, and changes nothing.
     pub fn set_trainable(&mut self, trains: impl Fn(Group) -> bool) -> Result<()> {
-        let thaw = something_trains(Thaw::of_groups(&self.decoder.parameters, trains))?;
+        let thaw = something_trains(Thaw::of_groups(&self.decoder.parameters, &trains))?;
+        self.decoder.store(Storage::F32, |parameter| trains(parameter.group))?;
         self.audit_due |= thaw != self.thaw;
         self.thaw = thaw;
         if let Some(prefix) = &mut self.prefix {

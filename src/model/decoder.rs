@@ -4,8 +4,9 @@ use super::cache::Cache;
 use super::config::Config;
 use super::group::Layer;
 use super::initialize::{Initializer, Start};
-use super::parameters::{Gradients, Parameters, Thaw};
+use super::parameters::{Gradients, Parameter, Parameters, Thaw};
 use super::recompute::Recompute;
+use super::storage::Storage;
 use super::units::{Block, BlockKept, Builder, CachedPlaces, Embedding, Head, Norm, Places, Source};
 use crate::ops::Sight;
 use crate::ops::attention::{Layout, Span};
@@ -87,6 +88,11 @@ impl Decoder {
         let (parameters, device) = (b.parameters, device.clone());
         let recompute = Recompute::default();
         Ok(Self { config, parameters, recompute, embedding, blocks, norm, head, angles, dtype, device })
+    }
+
+    /// Stores the matrices that `which` says in another type: see [`Parameters::store`].
+    pub fn store(&mut self, storage: Storage, which: impl Fn(&Parameter) -> bool) -> Result<()> {
+        self.parameters.store(storage, which)
     }
 
     pub fn device(&self) -> &Device {

@@ -11,6 +11,7 @@ mod initialize;
 pub mod parameters;
 pub mod preset;
 mod recompute;
+mod storage;
 pub mod units;
 
 pub use cache::Cache;
@@ -19,3 +20,4 @@ pub use decoder::{Decoder, Input, Pass};
 pub use group::{Group, Kind, Layer, Selector};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters, Thaw};
 pub use recompute::Recompute;
+pub use storage::Storage;

@@ -1,6 +1,7 @@
 //! The parameters of a model in a fixed order, which of them train, and their gradients.
 
 use super::group::{Group, Layer, Selector, check_selectors};
+use super::storage::Storage;
 use crate::Result;
 use crate::ops::{Precision, Slot};
 use candle_core::Tensor;
@@ -46,6 +47,16 @@ impl Parameters {
 
     pub fn iter(&self) -> impl Iterator<Item = (ParameterId, &Parameter)> {
         self.list.iter().enumerate().map(|(index, parameter)| (ParameterId(index), parameter))
+    }
+
+    /// Stores the matrices that `which` says in another type; what has it already, and whatever is no matrix, stays.
+    pub fn store(&mut self, storage: Storage, which: impl Fn(&Parameter) -> bool) -> Result<()> {
+        for parameter in self.list.iter_mut().filter(|parameter| parameter.value.rank() >= 2) {
+            if parameter.value.dtype() != storage.dtype() && which(parameter) {
+                parameter.value = parameter.value.to_dtype(storage.dtype())?;
+            }
+        }
+        Ok(())
     }
 
     /// Scalars in all parameters together.

@@ -27,7 +27,7 @@ fn sigmoid(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The gradient for the input of [`gelu`], from `gradient` of the same shape. Takes `gradient` over: the kernel works in
-/// place.
+/// place, so nobody else may hold its memory.
 pub fn gelu_backward(x: &Tensor, gradient: Tensor) -> Result<Tensor> {
     if on_cpu_f32(&[x, &gradient]) {
         with_mut_from(&gradient, x, |gradient, x| cpu::activation::gelu_backward(x, gradient))?;

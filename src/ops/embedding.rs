@@ -2,16 +2,19 @@
 
 use super::storage::{on_cpu_f32, with_mut_from, with_slices};
 use super::{Slot, cpu};
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 
-/// `table` (entries, width), `ids` → (ids, width). An id outside the table is an error.
+/// `table` (entries, width), `ids` → (ids, width); from tables in half precision in f32. An id outside the table is an
+/// error.
 pub fn forward(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
     let (entries, width) = table.dims2()?;
     if let Some(id) = ids.iter().find(|&&id| id as usize >= entries) {
         bail!("id {id} is outside a table of {entries} rows");
     }
     if !on_cpu_f32(&[table]) {
-        return table.index_select(&Tensor::from_slice(ids, ids.len(), table.device())?, 0);
+        let rows = table.index_select(&Tensor::from_slice(ids, ids.len(), table.device())?, 0)?;
+        let is_half = matches!(table.dtype(), DType::BF16 | DType::F16);
+        return if is_half { rows.to_dtype(DType::F32) } else { Ok(rows) };
     }
     let mut rows = Vec::with_capacity(ids.len() * width);
     with_slices([table], |[table]| {
@@ -67,6 +70,14 @@ mod tests {
         let (table, g) = (random((4, 33), 1), random((5, 33), 2));
         assert_close(&forward(&single(&table), &IDS).unwrap(), &forward(&table, &IDS).unwrap(), 1e-6);
         assert_close(&table_gradient(&single(&g)).unwrap(), &table_gradient(&g).unwrap(), 1e-6);
+    }
+
+    #[test]
+    fn rows_of_half_precision_come_in_f32() {
+        let table = random((4, 33), 1).to_dtype(DType::BF16).unwrap();
+        let got = forward(&table, &IDS).unwrap();
+        assert_eq!(got.dtype(), DType::F32);
+        assert_close(&got, &forward(&table.to_dtype(DType::F32).unwrap(), &IDS).unwrap(), 0.0);
     }
 
     #[test]

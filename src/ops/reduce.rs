@@ -22,7 +22,8 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
 /// Σ (x − y)², summed in the same way; of equal shape.
 pub fn squared_distance(x: &Tensor, y: &Tensor) -> Result<f64> {
     if !on_cpu_f32(&[x, y]) {
-        return sum_of_squares(&(x - y)?);
+        let wide = |x: &Tensor| if x.dtype() == DType::F64 { Ok(x.clone()) } else { x.to_dtype(DType::F32) };
+        return sum_of_squares(&(wide(x)? - wide(y)?)?);
     }
     with_slices([x, y], |[x, y]| {
         let chunks = x.par_chunks(CHUNK).zip(y.par_chunks(CHUNK));
@@ -50,5 +51,8 @@ mod tests {
         let want: f64 = values(&x).iter().zip(values(&y)).map(|(x, y)| (x - y) * (x - y)).sum();
         assert!((squared_distance(&single(&x), &single(&y)).unwrap() / want - 1.0).abs() < 1e-6);
         assert!((squared_distance(&x, &y).unwrap() / want - 1.0).abs() < 1e-5);
+        // Of two types, as a weight that was thawed and its base may be.
+        let half = y.to_dtype(DType::BF16).unwrap();
+        assert!((squared_distance(&single(&x), &half).unwrap() / want - 1.0).abs() < 1e-3);
     }
 }

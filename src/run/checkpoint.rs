@@ -33,7 +33,11 @@ pub struct State {
 pub fn open(path: &Path, device: &Device) -> Result<(Decoder, Tokenizer)> {
     let tokenizer = Tokenizer::load(path)?;
     check_vocabulary(&tokenizer, &folder::read_config(path)?)?;
-    Ok((folder::load(path, DType::F32, device)?, tokenizer))
+    let mut decoder = folder::load(path, DType::F32, device)?;
+    // As it was evaluated while it was trained, so that it is measured the same.
+    let trained = state(path).map_or(Precision::F32, |state| state.precision);
+    decoder.parameters.precision = super::device::products(device, trained).0;
+    Ok((decoder, tokenizer))
 }
 
 /// The tokenizer's ids must be in the model's vocabulary.

@@ -15,10 +15,10 @@ const PIECE: usize = 256;
 /// a prompt that several lanes share is read once. The model reads what the lanes have written when one of them asks
 /// for its next token: of all lanes that wait, in passes of up to [`FEW_ROWS`]. Lanes that have ended cost nothing.
 ///
-/// An answer is the same, to the bit of its logits, whatever else is asked for. Few positions take another way through
-/// the products than many, with other bits; so answers are always written by few, and no piece of a prompt is read
-/// beside others that would change its way. More than [`FEW_ROWS`] lanes therefore read the weights more than once for
-/// a token of each.
+/// On the CPU an answer is the same, to the bit of its logits, whatever else is asked for. Few positions take another
+/// way through the products than many, with other bits; so answers are always written by few, and no piece of a prompt
+/// is read beside others that would change its way. More than [`FEW_ROWS`] lanes therefore read the weights more than
+/// once for a token of each.
 pub struct Generator {
     decoder: Arc<Decoder>,
     cache: Cache,

@@ -137,10 +137,12 @@ impl PrefixCache {
 
     /// The layer at the frost line and the hidden states that enter it, (rows·columns, width), for
     /// [`Decoder::forward_from`]. `None` where the batch passes the cache by (see above); and, with everything kept
-    /// thrown out, where no block lies below the frost line, or the model does not work in f32.
+    /// thrown out, where no block lies below the frost line, or the model does not work in f32 on the CPU: other devices
+    /// choose their products by the number of rows.
     pub fn hidden(&mut self, decoder: &Decoder, thaw: &Thaw, input: &Input) -> Result<Option<(Layer, Tensor)>> {
         self.totals.rows += input.rows as u64;
-        let Some(origin) = Origin::of(decoder, thaw).filter(|_| decoder.dtype() == DType::F32) else {
+        let can_keep = decoder.dtype() == DType::F32 && decoder.device().is_cpu();
+        let Some(origin) = Origin::of(decoder, thaw).filter(|_| can_keep) else {
             self.kept = None;
             return Ok(None);
         };

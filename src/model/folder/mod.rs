@@ -83,7 +83,7 @@ pub fn save(decoder: &Decoder, end_of_text: Option<u32>, folder: &Path) -> Resul
     config_file::write(&decoder.config, decoder.dtype(), end_of_text, folder)?;
     let mut tensors = Vec::new();
     for (_, parameter) in decoder.parameters.iter() {
-        let value = parameter.value.to_device(&Device::Cpu)?;
+        let value = parameter.value.to_dtype(decoder.dtype())?.to_device(&Device::Cpu)?;
         let mut start = 0;
         for piece in names::pieces(&decoder.config, &parameter.name)? {
             let rows = piece.rows.unwrap_or(value.dim(0)?);

@@ -27,6 +27,9 @@ pub fn with_cache(
 ) -> Result<Tensor> {
     let (keys, values) = cache;
     check(packed, keys, spans)?;
+    if window == Some(0) {
+        bail!("a window of 0 positions would hide everything");
+    }
     if !on_cpu_f32(&[packed, keys, values]) {
         append_plainly(packed, cache, spans, heads)?;
         return plain::with_cache(packed, cache, spans, heads, window);

@@ -17,6 +17,7 @@ pub fn gelu(x: &[f32]) -> Vec<f32> {
 
 /// Turns the gradient at the output of [`gelu`] into that for its input `x`.
 pub fn gelu_backward(x: &[f32], gradient: &mut [f32]) {
+    assert_eq!(x.len(), gradient.len(), "GELU was given a gradient of another size");
     gradient.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(gradient, x)| {
         simd(|| {
             for (g, &x) in gradient.iter_mut().zip(x) {

@@ -2,7 +2,10 @@
 //! memory, in its own order and without packing it. Each output is a sum of its own, so that a row comes out the same to
 //! the bit whatever rows are beside it.
 
-use super::vector;
+use super::matmul::Operand;
+use super::{simd, vector};
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -13,10 +16,53 @@ const OUTPUTS: usize = 64;
 /// Rows of the weight, and of x, that are gone through side by side.
 const TILE: usize = 4;
 
-/// `x` is n×`width_in`, `weight` is `width_out`×`width_in`; returns n×`width_out`.
+/// A type that weights are stored in.
+trait Stored: Copy + Sync {
+    /// The same in f32, in `scratch` where it is not so already.
+    fn widen<'a>(weights: &'a [Self], scratch: &'a mut Vec<f32>) -> &'a [f32];
+}
+
+impl Stored for f32 {
+    fn widen<'a>(weights: &'a [Self], _scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        weights
+    }
+}
+
+impl Stored for bf16 {
+    fn widen<'a>(weights: &'a [Self], scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        scratch.resize(weights.len(), 0.0);
+        let widen = |weight: &bf16| f32::from_bits(u32::from(weight.to_bits()) << 16);
+        simd(|| scratch.iter_mut().zip(weights).for_each(|(wide, weight)| *wide = widen(weight)));
+        scratch
+    }
+}
+
+impl Stored for f16 {
+    fn widen<'a>(weights: &'a [Self], scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        scratch.resize(weights.len(), 0.0);
+        weights.convert_to_f32_slice(scratch);
+        scratch
+    }
+}
+
+/// `x` is n×`width_in`, `weight` is `width_out`×`width_in`, its rows one after the other; returns n×`width_out`.
 pub fn forward(
     x: &[f32],
-    weight: &[f32],
+    weight: Operand,
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    widths: (usize, usize),
+) -> Vec<f32> {
+    match weight {
+        Operand::F32(weight) => multiply(x, weight.data(), bias, residual, widths),
+        Operand::Bf16(weight) => multiply(x, weight.data(), bias, residual, widths),
+        Operand::F16(weight) => multiply(x, weight.data(), bias, residual, widths),
+    }
+}
+
+fn multiply<E: Stored>(
+    x: &[f32],
+    weight: &[E],
     bias: Option<&[f32]>,
     residual: Option<&[f32]>,
     (width_in, width_out): (usize, usize),
@@ -29,8 +75,10 @@ pub fn forward(
         parts.iter_mut().zip(row.chunks_mut(OUTPUTS)).for_each(|(part, outputs)| part.push(outputs));
     }
     let arch = pulp::Arch::new();
-    parts.into_par_iter().zip(weight.par_chunks(width_in * OUTPUTS)).enumerate().for_each(
-        |(task, (mut part, weight))| {
+    parts.into_par_iter().zip(weight.par_chunks(width_in * OUTPUTS)).enumerate().for_each_init(
+        Vec::new,
+        |scratch, (task, (mut part, weight))| {
+            let weight = E::widen(weight, scratch);
             arch.dispatch(Products { x, weight, width: width_in, y: &mut part });
             let first = task * OUTPUTS;
             for (row, outputs) in part.iter_mut().enumerate() {
@@ -111,6 +159,7 @@ fn tile<S: Simd, const W: usize, const X: usize>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::matmul::Matrix;
     use super::*;
 
     /// Small integers: sums are exact, whatever their order.
@@ -125,7 +174,7 @@ mod tests {
             let (x, weight) = (integers(rows * width_in, 3), integers(width_out * width_in, 7));
             let (bias, residual) = (integers(width_out, 5), integers(rows * width_out, 2));
             for (bias, residual) in [(None, None), (Some(&bias[..]), None), (Some(&bias[..]), Some(&residual[..]))] {
-                let y = forward(&x, &weight, bias, residual, (width_in, width_out));
+                let y = forward(&x, Matrix::new(&weight, width_in).into(), bias, residual, (width_in, width_out));
                 for (i, row) in x.chunks(width_in).enumerate() {
                     for (o, weight) in weight.chunks(width_in).enumerate() {
                         let product: f32 = row.iter().zip(weight).map(|(a, b)| a * b).sum();
@@ -142,13 +191,25 @@ mod tests {
         let (width_in, width_out) = (53, 70);
         let values = |count: usize| (0..count).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
         let (x, weight) = (values(16 * width_in), values(width_out * width_in));
-        let together = forward(&x, &weight, None, None, (width_in, width_out));
+        let weight = Matrix::new(&weight, width_in).into();
+        let together = forward(&x, weight, None, None, (width_in, width_out));
         for (row, together) in x.chunks(width_in).zip(together.chunks(width_out)) {
-            assert_eq!(forward(row, &weight, None, None, (width_in, width_out)), together);
+            assert_eq!(forward(row, weight, None, None, (width_in, width_out)), together);
         }
         for rows in [2, 3, 5] {
-            let some = forward(&x[..rows * width_in], &weight, None, None, (width_in, width_out));
+            let some = forward(&x[..rows * width_in], weight, None, None, (width_in, width_out));
             assert_eq!(some, together[..rows * width_out]);
         }
+    }
+
+    #[test]
+    fn weights_in_half_precision_are_what_they_stand_for() {
+        // Small integers are themselves in each type.
+        let (x, weight) = (integers(3 * 37, 3), integers(70 * 37, 7));
+        let bf16: Vec<bf16> = weight.iter().map(|&w| bf16::from_f32(w)).collect();
+        let f16: Vec<f16> = weight.iter().map(|&w| f16::from_f32(w)).collect();
+        let want = forward(&x, Matrix::new(&weight, 37).into(), None, None, (37, 70));
+        assert_eq!(forward(&x, Operand::Bf16(Matrix::new(&bf16, 37)), None, None, (37, 70)), want);
+        assert_eq!(forward(&x, Operand::F16(Matrix::new(&f16, 37)), None, None, (37, 70)), want);
     }
 }

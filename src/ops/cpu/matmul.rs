@@ -39,8 +39,9 @@ impl<'a, E> Matrix<'a, E> {
         rows == 0 || columns == 0 || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.data.len()
     }
 
-    /// All elements, where rows stand one after the other.
+    /// All elements: of a matrix whose rows stand one after the other.
     pub(super) fn data(&self) -> &'a [E] {
+        debug_assert!(self.column_stride == 1 && self.data.len().is_multiple_of(self.row_stride.max(1)));
         self.data
     }
 
@@ -278,7 +279,7 @@ unsafe fn prefill(c: Target, product: Product) -> bool {
     if bias.is_none() && residual.is_none() {
         return false;
     }
-    (0..m).into_par_iter().with_min_len(16).for_each(|row| {
+    let fill = |row: usize| {
         let c = c.row(row);
         for column in 0..n {
             // SAFETY: elements of the target, each row of them in one thread alone.
@@ -290,7 +291,11 @@ unsafe fn prefill(c: Target, product: Product) -> bool {
                 c.add(column).write(old + bias.map_or(0.0, |bias| bias[column]));
             }
         }
-    });
+    };
+    match product.threads {
+        Threads::All => (0..m).into_par_iter().with_min_len(16).for_each(fill),
+        Threads::One => (0..m).for_each(fill),
+    }
     true
 }
 
@@ -322,7 +327,8 @@ mod tests {
         (97, 385, 513),
     ];
 
-    /// Every layout of the operands, rounded to bfloat16 or not, within a tolerance relative to √k.
+    /// Every layout of the operands, rounded to bfloat16 or not, by our own kernels where there are any and by the crate,
+    /// within a tolerance relative to √k.
     #[test]
     fn agrees_with_the_definition_on_edge_shapes() {
         for ((m, n, k), layout) in SIZES.into_iter().flat_map(|size| (0..4).map(move |layout| (size, layout))) {
@@ -333,18 +339,28 @@ mod tests {
             let want = defined(&a, &b, (m, n, k));
             for (precision, tolerance) in [(Precision::F32, 1e-6), (Precision::Bf16, 1e-2)] {
                 let product = Product::new((m, n, k)).scaled(0.5).operands(precision);
+                let near = |got: f32, want: f64| (got as f64 - want).abs() <= tolerance * (k as f64).sqrt().max(1.0);
+                let check = |added: &[f32], whole: &[f32]| {
+                    for (index, want) in want.iter().enumerate() {
+                        let (i, j) = (index / n, index % n);
+                        let base = (bias[j] + residual[index]) as f64;
+                        let is_near =
+                            near(added[i * stride + j], 1.0 + 0.5 * want) && near(whole[index], base + 0.5 * want);
+                        assert!(is_near, "{m}x{n}x{k} layout {layout} {precision} at {i},{j}");
+                    }
+                    assert!(added.chunks(stride).all(|row| row[n..] == [1.0; 2]), "something was written between rows");
+                };
+                let plus = product.plus(Some(&bias), Some(&residual));
                 let mut added = vec![1.0; m * stride];
                 multiply(&mut added, stride, a, b, product.write(Write::Add));
-                let whole = super::product(a, b, product.plus(Some(&bias), Some(&residual)));
-                for (index, want) in want.iter().enumerate() {
-                    let (i, j) = (index / n, index % n);
-                    let near =
-                        |got: f32, want: f64| (got as f64 - want).abs() <= tolerance * (k as f64).sqrt().max(1.0);
-                    assert!(near(added[i * stride + j], 1.0 + 0.5 * want), "{m}x{n}x{k} layout {layout} at {i},{j}");
-                    let base = (bias[j] + residual[index]) as f64;
-                    assert!(near(whole[index], base + 0.5 * want), "{m}x{n}x{k} layout {layout} at {i},{j}");
+                check(&added, &super::product(a, b, plus));
+                let (mut added, mut whole) = (vec![1.0; m * stride], vec![0.0; m * n]);
+                // SAFETY: the targets have m rows of n or more.
+                unsafe {
+                    by_crate(Target { pointer: added.as_mut_ptr(), stride }, a, b, product.write(Write::Add).here());
+                    by_crate(Target { pointer: whole.as_mut_ptr(), stride: n }, a, b, plus);
                 }
-                assert!(added.chunks(stride).all(|row| row[n..] == [1.0; 2]), "something was written between rows");
+                check(&added, &whole);
             }
         }
     }
@@ -355,11 +371,25 @@ mod tests {
         let (a, b) = (values(m * k, 1), values(k * n, 2));
         let bf16: Vec<bf16> = b.iter().map(|&x| bf16::from_f32(x)).collect();
         let f16: Vec<f16> = b.iter().map(|&x| f16::from_f32(x)).collect();
-        let of = |b: Operand| product(Matrix::new(&a, k), b.transposed(), Product::new((m, n, k)));
-        let (wide_bf16, wide_f16): (Vec<f32>, Vec<f32>) =
-            (bf16.iter().map(|x| x.to_f32()).collect(), f16.iter().map(|x| x.to_f32()).collect());
-        assert_eq!(of(Operand::Bf16(Matrix::new(&bf16, k))), of(Matrix::new(&wide_bf16, k).into()));
-        assert_eq!(of(Operand::F16(Matrix::new(&f16, k))), of(Matrix::new(&wide_f16, k).into()));
+        let wide_bf16 = widened(Operand::Bf16(Matrix::new(&bf16, k)));
+        let wide_f16 = widened(Operand::F16(Matrix::new(&f16, k)));
+        assert!(wide_bf16.iter().zip(&bf16).all(|(wide, half)| *wide == half.to_f32()) && wide_f16.len() == f16.len());
+        for precision in Precision::ALL {
+            let product = Product::new((m, n, k)).operands(precision);
+            let of = |b: Operand| super::product(Matrix::new(&a, k), b, product);
+            let (bf16, wide_bf16) = (Operand::Bf16(Matrix::new(&bf16, k)), Operand::F32(Matrix::new(&wide_bf16, k)));
+            let (f16, wide_f16) = (Operand::F16(Matrix::new(&f16, k)), Operand::F32(Matrix::new(&wide_f16, k)));
+            assert_eq!(of(bf16.transposed()), of(wide_bf16.transposed()));
+            assert_eq!(of(f16.transposed()), of(wide_f16.transposed()));
+        }
+        for precision in Precision::ALL {
+            let product = Product::new((m, n, k)).operands(precision);
+            let of = |b: Operand| super::product(Matrix::new(&a, k), b, product);
+            let (bf16, wide_bf16) = (Operand::Bf16(Matrix::new(&bf16, n)), Operand::F32(Matrix::new(&wide_bf16, n)));
+            let (f16, wide_f16) = (Operand::F16(Matrix::new(&f16, n)), Operand::F32(Matrix::new(&wide_f16, n)));
+            assert_eq!(of(bf16), of(wide_bf16));
+            assert_eq!(of(f16), of(wide_f16));
+        }
     }
 
     /// On the processors that our own kernels are for.
@@ -412,19 +442,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn the_crate_and_our_own_kernels_agree() {
-        let (m, n, k) = (70, 90, 110);
-        let (a, b) = (values(m * k, 1), values(k * n, 2));
-        let (bias, residual) = (values(n, 3), values(m * n, 4));
-        let product = Product::new((m, n, k)).plus(Some(&bias), Some(&residual));
-        let (a, b) = (Matrix::new(&a, k), Matrix::new(&b, n));
-        let ours = super::product(a, b, product);
-        let mut theirs = vec![0.0; m * n];
-        // SAFETY: `theirs` has m rows of n.
-        unsafe { by_crate(Target { pointer: theirs.as_mut_ptr(), stride: n }, a, b, product) };
-        assert!(ours.iter().zip(&theirs).all(|(x, y)| (x - y).abs() < 1e-4));
     }
 }

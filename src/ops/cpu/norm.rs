@@ -74,6 +74,8 @@ pub fn backward(
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let width = weight.len();
     let chunk = width * ROWS;
+    let is_whole = gradient.len() == x.len() && residual.is_none_or(|residual| residual.len() == x.len());
+    assert!(is_whole, "a norm was given a gradient or a residual of another size");
     let mut dx = match residual {
         Some(residual) => fresh::map(residual, chunk, |x| x),
         None => fresh::zeros(x.len()),

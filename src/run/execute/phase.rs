@@ -9,7 +9,7 @@ use super::prepare::selectors;
 use super::{Run, interrupted, prefix};
 use crate::Result;
 use crate::learn::{AdamWSettings, Learner};
-use crate::model::{Decoder, Group, cost};
+use crate::model::{Decoder, Group, Parameter, cost};
 use crate::ops::adamw;
 use crate::protocol::{
     self, Change, Command, Evaluation, Event, GroupFacts, GroupReports, GroupState, Notice, PhaseStarted, PrefixState,
@@ -82,6 +82,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let frozen = selectors(phase)?;
         decoder.parameters.precision = device::products(run.request.device, phase.precision).0;
         decoder.recompute = phase.recompute;
+        let is_frozen = |parameter: &Parameter| frozen.iter().any(|selector| selector.matches(parameter.group));
+        decoder.store(phase.frozen_weights, is_frozen)?;
         let steps = length(phase, &data);
         let cache = prefix::settings(phase, &data, steps, run.request.home);
         let prefix_share = cache.as_ref().map_or(0.0, |cache| prefix::share(cache, &data, &decoder));

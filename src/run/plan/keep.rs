@@ -3,7 +3,7 @@
 use super::section::Section;
 use crate::Result;
 use crate::learn::prefix::Budget;
-use crate::model::Recompute;
+use crate::model::{Recompute, Storage};
 use crate::ops::Precision;
 use serde::Serialize;
 
@@ -34,6 +34,11 @@ impl PrefixCachePlan {
 
 pub(super) fn read_recompute(phase: &Section) -> Result<Recompute> {
     let chosen = phase.choice("recompute", &Recompute::ALL.map(Recompute::name))?;
+    Ok(chosen.and_then(|name| name.parse().ok()).unwrap_or_default())
+}
+
+pub(super) fn read_frozen_weights(phase: &Section) -> Result<Storage> {
+    let chosen = phase.choice("frozen_weights", &Storage::ALL.map(Storage::name))?;
     Ok(chosen.and_then(|name| name.parse().ok()).unwrap_or_default())
 }
 
@@ -73,9 +78,9 @@ mod tests {
         let text = plan.to_toml().unwrap();
         assert!(text.contains("recompute = \"none\"") && text.contains("[phase.prefix_cache]"), "{text}");
         let cache = "prefix_cache = { memory = 10, disk = 2000, precision = \"bf16\" }";
-        let plan = with(&format!("recompute = \"blocks\"\n{cache}")).unwrap();
+        let plan = with(&format!("recompute = \"blocks\"\nfrozen_weights = \"bf16\"\n{cache}")).unwrap();
         let phase = &plan.phases[0];
-        assert_eq!(phase.recompute, Recompute::Blocks);
+        assert_eq!((phase.recompute, phase.frozen_weights), (Recompute::Blocks, Storage::Bf16));
         assert_eq!(phase.prefix_cache, PrefixCachePlan { memory: 10, disk: 2000, precision: Precision::Bf16 });
         assert_eq!(phase.prefix_cache.budget(), Budget { memory: 10_000_000, disk: 2_000_000_000 });
         assert_eq!(parse("x", &plan.to_toml().unwrap(), &Overrides::default()).unwrap(), plan);
@@ -86,6 +91,7 @@ mod tests {
         let cases = [
             ("recompute = \"block\"", "phase.tune.recompute"),
             ("recompute = true", "phase.tune.recompute"),
+            ("frozen_weights = \"f8\"", "phase.tune.frozen_weights"),
             ("prefix_cache = { memory = -1 }", "phase.tune.prefix_cache.memory"),
             ("prefix_cache = { precision = \"f16\" }", "phase.tune.prefix_cache.precision"),
             ("prefix_cache = { size = 3 }", "phase.tune.prefix_cache.size"),

@@ -15,7 +15,7 @@ pub(crate) use read::is_plain_name;
 pub use read::load;
 
 use crate::learn::Schedule;
-use crate::model::Recompute;
+use crate::model::{Recompute, Storage};
 use crate::ops::Precision;
 use serde::Serialize;
 
@@ -122,6 +122,8 @@ pub struct PhasePlan {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
     /// What the backward pass computes again instead of keeping it, for less memory: `blocks`, or `none`.
+    /// How the matrices are stored that are frozen when the phase begins. What is frozen later keeps its bits.
+    pub frozen_weights: Storage,
     pub recompute: Recompute,
     /// What frozen layers make of rows that come again.
     pub prefix_cache: PrefixCachePlan,

@@ -1,7 +1,7 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
-use super::keep::{read_prefix_cache, read_recompute};
+use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::{Overrides, assign};
 use super::section::{Section, nearest};
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
@@ -166,7 +166,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 23] = [
+const PHASE_KEYS: [&str; 24] = [
     "name",
     "objective",
     "from",
@@ -184,6 +184,7 @@ const PHASE_KEYS: [&str; 23] = [
     "context",
     "precision",
     "frozen",
+    "frozen_weights",
     "recompute",
     "prefix_cache",
     "optimizer",
@@ -238,6 +239,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
         precision: read_precision(&section)?.unwrap_or(precision),
         frozen,
+        frozen_weights: read_frozen_weights(&section)?,
         recompute: read_recompute(&section)?,
         prefix_cache: read_prefix_cache(&section)?,
         optimizer: read_optimizer(&section)?,

@@ -49,9 +49,6 @@ struct Job<'a, E> {
     product: Product<'a>,
 }
 
-// SAFETY: the target is a pointer; tasks write disjoint elements of it, which the caller of `multiply` vouches for.
-unsafe impl<E: Sync> Sync for Job<'_, E> {}
-
 /// c = a b (+ …), see [`Product`].
 ///
 /// # Safety
