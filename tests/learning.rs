@@ -63,6 +63,21 @@ fn weights_that_were_handed_out_no_longer_change() {
 }
 
 #[test]
+fn weights_that_nobody_holds_any_longer_are_not_copied() {
+    let mut learner = Learner::new(load("gpt2"), &[], settings()).unwrap();
+    let ids = |decoder: &Decoder| decoder.parameters.iter().map(|(_, p)| p.value.id()).collect::<Vec<_>>();
+    let before = ids(&learner.decoder);
+    drop(learner.share());
+    learner.step(&batches("gpt2")[..1], LEARNING_RATE).unwrap();
+    assert!(ids(&learner.decoder) == before, "something was copied for nobody");
+    // Of several holders one is enough.
+    let held = learner.share();
+    drop(learner.share());
+    learner.step(&batches("gpt2")[1..2], LEARNING_RATE).unwrap();
+    assert!(ids(&held) == before && ids(&learner.decoder).iter().all(|id| !before.contains(id)));
+}
+
+#[test]
 fn loss_curves_are_those_of_pytorch() {
     for name in ["llama-tied", "llama-untied", "gpt2"] {
         let curve = tensors(&fixture(&format!("curve/{name}.safetensors")));

@@ -13,6 +13,7 @@ use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// More lanes than this are written one after the other, not in columns.
 const MOST_COLUMNS: usize = 6;
@@ -204,9 +205,8 @@ impl<'a> Lanes<'a> {
         for number in 0..prompts.len() {
             let left_out = generator.answer(number * arguments.count as usize).left_out;
             if left_out > 0 {
-                output::note(&format!(
-                    "note: {name}: the first {left_out} tokens of the prompt do not fit its context"
-                ));
+                let which = if prompts.len() > 1 { format!("prompt {}", number + 1) } else { "the prompt".into() };
+                output::note(&format!("note: {name}: the first {left_out} tokens of {which} do not fit its context"));
             }
         }
         self.models.push(Model { name, path, decoder, tokenizer, generator });
@@ -220,8 +220,13 @@ impl<'a> Lanes<'a> {
     /// Lets every lane write a token in turn until all have ended; `shown` is called after each round.
     fn write(&mut self, mut shown: impl FnMut(&[Lane]) -> Result<()>) -> Result<()> {
         let cancel = super::interruption()?;
+        let is_cancelled = || cancel.load(Ordering::Relaxed);
+        for model in &mut self.models {
+            // A long prompt is read in pieces, between which it can be given up.
+            while !is_cancelled() && !model.generator.read()? {}
+        }
         let mut writing = true;
-        while writing && !cancel.load(std::sync::atomic::Ordering::Relaxed) {
+        while writing && !is_cancelled() {
             writing = false;
             for lane in &mut self.lanes {
                 writing |= lane.advance(&mut self.models[lane.model].generator)?;

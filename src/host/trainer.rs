@@ -23,8 +23,8 @@ const MEASURE_PERIOD: Duration = Duration::from_secs(1);
 const MEASURE_SHARE: f64 = 0.01;
 /// How often a paused run looks whether it is to stop.
 const PAUSE_PERIOD: Duration = Duration::from_millis(100);
-/// How long a copy of the weights is kept for the next question.
-const COPY_KEPT: Duration = Duration::from_secs(10);
+/// How long weights that were handed out are kept for the next question.
+const KEPT: Duration = Duration::from_secs(10);
 
 /// What is there of a run besides its numbers: for the threads that answer questions.
 #[derive(Default)]
@@ -64,17 +64,17 @@ pub struct Progressing {
     /// What was told last.
     told: Option<State>,
     /// The weights that were handed out last.
-    copy: Option<Copy>,
+    handed_out: Option<HandedOut>,
 }
 
 /// Weights that were handed out, kept for a while so that questions in a row cost training one copy of what trains.
-struct Copy {
+struct HandedOut {
     weights: Weights,
     made: Instant,
     took: Duration,
 }
 
-impl Copy {
+impl HandedOut {
     /// Young enough to stand for the weights of now: copying takes at most this share of the time.
     fn is_fresh(&self) -> bool {
         self.made.elapsed() < MEASURE_PERIOD.max(self.took.div_f64(MEASURE_SHARE))
@@ -135,6 +135,8 @@ impl Trainer {
                     Err(error) => Answer::Refused(error.to_string()),
                 };
                 self.groups(phase);
+                // It was thrown out where the frost line moved: what is shown follows the line at once.
+                self.note(Note::Prefix(phase.prefix()));
                 self.state(if phase.is_paused() { State::Paused } else { State::Training });
                 // It goes the way of what it answers for: whoever has the answer sees what came of it.
                 self.note(Note::Answer(reply, answer));
@@ -148,20 +150,20 @@ impl Trainer {
 
     /// The weights of now, or those of a moment ago while they are fresh.
     fn weights(&mut self, phase: &mut PhaseRun) -> Result<Weights> {
-        let same = |copy: &&Copy| copy.weights.step == phase.step() || copy.is_fresh();
-        if let Some(copy) = self.state.copy.as_ref().filter(same) {
-            return Ok(copy.weights.clone());
+        let stands = |earlier: &&HandedOut| earlier.weights.step == phase.step() || earlier.is_fresh();
+        if let Some(earlier) = self.state.handed_out.as_ref().filter(stands) {
+            return Ok(earlier.weights.clone());
         }
-        self.state.copy = None;
+        self.state.handed_out = None;
         let made = Instant::now();
-        let weights = Weights { live: Arc::new(phase.weights()?), step: phase.step() };
-        self.state.copy = Some(Copy { weights: weights.clone(), made, took: made.elapsed() });
+        let weights = Weights { live: phase.weights()?, step: phase.step() };
+        self.state.handed_out = Some(HandedOut { weights: weights.clone(), made, took: made.elapsed() });
         Ok(weights)
     }
 
-    /// Gives the memory of a copy back that nobody asked for in a while.
-    fn forget_copy(&mut self) {
-        self.state.copy.take_if(|copy| copy.made.elapsed() > COPY_KEPT && !copy.is_fresh());
+    /// Gives the memory of weights back that nobody asked for in a while.
+    fn forget_handed_out(&mut self) {
+        self.state.handed_out.take_if(|weights| weights.made.elapsed() > KEPT && !weights.is_fresh());
     }
 }
 
@@ -206,7 +208,7 @@ impl Observer for Trainer {
     fn phase_begins(&mut self, phase: &PhaseRun) {
         let description = phase.describe();
         self.state.phase = description.index as u32;
-        self.state.copy = None;
+        self.state.handed_out = None;
         lock(&self.shelf).base = phase.base();
         self.note(Note::Phase(description, phase.facts()));
         self.groups(phase);
@@ -223,7 +225,7 @@ impl Observer for Trainer {
 
     fn between_steps(&mut self, phase: &mut PhaseRun) -> Result<bool> {
         self.measure(phase)?;
-        self.forget_copy();
+        self.forget_handed_out();
         match self.next_order(phase.is_paused()) {
             Some(order) => {
                 self.carry_out(order, phase);
@@ -234,7 +236,8 @@ impl Observer for Trainer {
     }
 
     fn phase_ended(&mut self, weights: Decoder, step: u64) {
-        self.state.copy = None;
+        self.state.handed_out = None;
+        self.note(Note::Prefix(None));
         lock(&self.shelf).last = Some(Weights { live: Arc::new(weights), step });
     }
 }

@@ -6,6 +6,7 @@ use super::prefix::{PrefixCache, PrefixSettings};
 use crate::corpus::batches::Batch;
 use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Storage, Thaw};
 use crate::{Error, Result};
+use std::sync::{Arc, Weak};
 
 /// What one optimizer step did.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +17,8 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// Positions read.
     pub tokens: u64,
-    /// Parameters that train but got no gradient, or nothing but zeros: only looked for at the first step and after what trains changed.
+    /// Parameters that train but got no gradient, or nothing but zeros: only looked for at the first step and after what
+    /// trains changed.
     pub missing: Vec<String>,
     /// What a person should know.
     pub notices: Vec<String>,
@@ -33,8 +35,8 @@ pub struct Learner {
     multipliers: Vec<f64>,
     last: Option<LastStep>,
     audit_due: bool,
-    /// For each parameter whether somebody else may be reading its memory: it is copied before it changes.
-    shared: Vec<bool>,
+    /// What was handed out and is still held by somebody: memory in common with it is copied before it changes.
+    handed_out: Vec<Weak<Decoder>>,
 }
 
 /// What the last step leaves behind for whoever wants to measure it.
@@ -53,25 +55,30 @@ impl Learner {
         let thaw = checked_thaw(&decoder, frozen)?;
         decoder.store(Storage::F32, |parameter| !frozen.iter().any(|selector| selector.matches(parameter.group)))?;
         let optimizer = AdamW::new(settings, &decoder.parameters);
-        let (multipliers, shared) = (vec![1.0; decoder.parameters.len()], vec![false; decoder.parameters.len()]);
-        Ok(Self { decoder, thaw, prefix: None, optimizer, multipliers, last: None, audit_due: true, shared })
+        let (multipliers, handed_out) = (vec![1.0; decoder.parameters.len()], Vec::new());
+        Ok(Self { decoder, thaw, prefix: None, optimizer, multipliers, last: None, audit_due: true, handed_out })
     }
 
-    /// The model as it is now, which no later step changes. Nothing is copied yet: before the next step
-    /// changes something, it moves to memory of its own (see [`Learner::unshare`]); what does not train stays shared.
-    pub fn share(&mut self) -> Decoder {
-        self.shared.fill(true);
-        self.decoder.clone()
+    /// The model as it is now, which no later step changes for as long as the [`Arc`] is held. Nothing is copied yet:
+    /// before the next step changes something, it moves to memory of its own (see [`Learner::unshare`]); what does not
+    /// train stays shared, and what nobody holds any longer costs nothing.
+    pub fn share(&mut self) -> Arc<Decoder> {
+        let shared = Arc::new(self.decoder.clone());
+        self.handed_out.retain(|handed_out| handed_out.strong_count() > 0);
+        self.handed_out.push(Arc::downgrade(&shared));
+        shared
     }
 
-    /// Gives every parameter that trains memory of its own again, where it was shared.
+    /// Gives every parameter that trains memory of its own again, where somebody holds it still.
     pub fn unshare(&mut self) -> Result<()> {
-        for (index, shared) in self.shared.iter_mut().enumerate() {
+        self.handed_out.retain(|handed_out| handed_out.strong_count() > 0);
+        let held: Vec<Arc<Decoder>> = self.handed_out.iter().filter_map(Weak::upgrade).collect();
+        for index in 0..self.decoder.parameters.len() {
             let id = ParameterId(index);
-            if *shared && self.thaw.trains(id) {
+            let own = self.decoder.parameters[id].value.id();
+            if self.thaw.trains(id) && held.iter().any(|other| other.parameters[id].value.id() == own) {
                 let value = self.decoder.parameters[id].value.copy()?;
                 self.decoder.parameters[id].value = value;
-                *shared = false;
             }
         }
         Ok(())
@@ -95,13 +102,16 @@ impl Learner {
     }
 
     /// Trains the groups that `trains` says; moments of the others are kept as they are. What is stored in half precision
-    /// and trains now is widened. Nothing left to train is an
-    /// error, and changes nothing.
+    /// and trains now is widened, and what the prefix cache kept for another frost line is thrown out. Nothing left to
+    /// train is an error, and changes nothing.
     pub fn set_trainable(&mut self, trains: impl Fn(Group) -> bool) -> Result<()> {
         let thaw = something_trains(Thaw::of_groups(&self.decoder.parameters, &trains))?;
         self.decoder.store(Storage::F32, |parameter| trains(parameter.group))?;
         self.audit_due |= thaw != self.thaw;
         self.thaw = thaw;
+        if let Some(prefix) = &mut self.prefix {
+            prefix.keep_what_fits(&self.decoder, &self.thaw);
+        }
         Ok(())
     }
 

@@ -11,5 +11,5 @@ pub mod schedule;
 pub use evaluation::{ExampleScore, TextScore};
 pub use learner::{Learner, StepReport};
 pub use optimizer::{AdamW, AdamWSettings};
-pub use prefix::{PrefixCache, PrefixReport, PrefixSettings};
+pub use prefix::{PrefixCache, PrefixReport, PrefixSettings, PrefixTotals};
 pub use schedule::Schedule;

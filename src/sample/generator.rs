@@ -3,6 +3,7 @@
 use super::answer::{Answer, Ended, Task};
 use super::report::Report;
 use crate::model::{Cache, Decoder};
+use crate::ops::linear::FEW_ROWS;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 use std::sync::Arc;
@@ -12,7 +13,12 @@ const PIECE: usize = 256;
 
 /// Answers being written by one model: lanes, each with a prompt and a seed of its own. Prompts are read together, and
 /// a prompt that several lanes share is read once. The model reads what the lanes have written when one of them asks
-/// for its next token: of all lanes that wait, in one pass. Lanes that have ended cost nothing.
+/// for its next token: of all lanes that wait, in passes of up to [`FEW_ROWS`]. Lanes that have ended cost nothing.
+///
+/// On the CPU an answer is the same, to the bit of its logits, whatever else is asked for. Few positions take another
+/// way through the products than many, with other bits; so answers are always written by few, and no piece of a prompt
+/// is read beside others that would change its way. More than [`FEW_ROWS`] lanes therefore read the weights more than
+/// once for a token of each.
 pub struct Generator {
     decoder: Arc<Decoder>,
     cache: Cache,
@@ -56,15 +62,7 @@ impl Generator {
 
     /// Reads a piece of the prompts; true once all were read.
     pub fn read(&mut self) -> Result<bool> {
-        let mut pieces: Vec<(usize, usize)> = Vec::new();
-        let mut total = 0;
-        for (lane, answer) in self.answers.iter().enumerate() {
-            let count = (answer.task.prompt.len() - answer.read).min(PIECE);
-            if count > 0 && self.readers[lane] == lane && (total == 0 || total + count <= PIECE) {
-                pieces.push((lane, answer.read + count));
-                total += count;
-            }
-        }
+        let pieces = self.next_pieces();
         if pieces.is_empty() {
             return Ok(true);
         }
@@ -76,6 +74,23 @@ impl Generator {
         let hidden = self.decoder.read_rows(&new, &mut self.cache)?;
         self.take_pieces(&pieces, &hidden)?;
         Ok(self.answers.iter().all(|answer| answer.read == answer.task.prompt.len()))
+    }
+
+    /// The pieces of prompts that are read next, (lane, end). Few positions stay few, and many go with many alone.
+    fn next_pieces(&self) -> Vec<(usize, usize)> {
+        let mut pieces = Vec::new();
+        let (mut total, mut most) = (0, PIECE);
+        for (lane, answer) in self.answers.iter().enumerate() {
+            let count = (answer.task.prompt.len() - answer.read).min(PIECE);
+            let is_few = count <= FEW_ROWS;
+            let goes_along = total == 0 || (total + count <= most && is_few == (most == FEW_ROWS));
+            if count > 0 && self.readers[lane] == lane && goes_along {
+                most = if is_few { FEW_ROWS } else { PIECE };
+                pieces.push((lane, answer.read + count));
+                total += count;
+            }
+        }
+        pieces
     }
 
     /// Notes what was read, (lane, end), from the hidden states of all pieces; where a prompt is finished, its lanes
@@ -103,6 +118,7 @@ impl Generator {
             return Ok(());
         }
         let last = Tensor::new(last, hidden.device())?;
+        // Few again: of more than that many pieces each would have few positions, and then so had all together.
         let logits = self.decoder.logits(&hidden.index_select(&last, 0)?)?;
         self.take_logits(&finished, &logits)?;
         finished.into_iter().try_for_each(|lane| self.share_prompt(lane))
@@ -163,10 +179,13 @@ impl Generator {
             answer.unread.filter(|_| answer.ended.is_none()).map(|token| (lane, [token]))
         };
         let newest: Vec<(usize, [u32; 1])> = self.answers.iter().enumerate().filter_map(waiting).collect();
-        let new: Vec<(usize, &[u32])> = newest.iter().map(|(lane, token)| (*lane, &token[..])).collect();
-        let logits = self.decoder.extend_rows(&new, &mut self.cache)?;
-        let lanes: Vec<usize> = newest.iter().map(|(lane, _)| *lane).collect();
-        self.take_logits(&lanes, &logits)
+        for newest in newest.chunks(FEW_ROWS) {
+            let new: Vec<(usize, &[u32])> = newest.iter().map(|(lane, token)| (*lane, &token[..])).collect();
+            let logits = self.decoder.extend_rows(&new, &mut self.cache)?;
+            let lanes: Vec<usize> = newest.iter().map(|(lane, _)| *lane).collect();
+            self.take_logits(&lanes, &logits)?;
+        }
+        Ok(())
     }
 }
 
@@ -274,6 +293,46 @@ mod tests {
             if let (Some(a), Some(b)) = (alone.prompt_perplexity(), together.prompt_perplexity()) {
                 assert!((a / b - 1.0).abs() < 1e-5, "lane {lane}: {a} {b}");
             }
+        }
+    }
+
+    /// The bits of the logits that every token of an answer was chosen from.
+    fn traced(generator: &mut Generator, lanes: usize) -> Vec<Vec<Vec<u32>>> {
+        let mut trace = vec![Vec::new(); lanes];
+        let mut writes = true;
+        while writes {
+            writes = false;
+            for (lane, trace) in trace.iter_mut().enumerate() {
+                if generator.next_token(lane).unwrap().is_some() {
+                    trace.push(generator.answer(lane).logits.iter().map(|logit| logit.to_bits()).collect());
+                    writes = true;
+                }
+            }
+        }
+        trace
+    }
+
+    #[test]
+    fn an_answer_is_the_same_to_the_bit_whatever_else_is_asked() {
+        let decoder = decoder(300);
+        // Few positions and many, a long prompt with a few left over, and more lanes than are read in one pass, which
+        // end one after the other.
+        let lengths = [3, 260, 16, 17, 40, 1, 9, 255];
+        let tasks: Vec<Task> = (0..FEW_ROWS + 8)
+            .map(|lane| {
+                let prompt: Vec<u32> =
+                    (0..lengths[lane % lengths.len()]).map(|at| (at * 7 + lane) as u32 % 300).collect();
+                task(&prompt, 2 + lane % 5, vec![])
+            })
+            .collect();
+        let mut together = Generator::new(decoder.clone(), tasks.clone()).unwrap().with_prompt_perplexity();
+        let together_traces = traced(&mut together, tasks.len());
+        for (lane, task) in tasks.into_iter().enumerate() {
+            let mut alone = one(decoder.clone(), task).with_prompt_perplexity();
+            assert!(traced(&mut alone, 1)[0] == together_traces[lane], "lane {lane}");
+            let (alone, together) = (alone.answer(0), together.answer(lane));
+            assert_eq!(alone.tokens, together.tokens, "lane {lane}");
+            assert_eq!(alone.prompt_perplexity(), together.prompt_perplexity(), "lane {lane}");
         }
     }
 

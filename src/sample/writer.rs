@@ -18,8 +18,8 @@ pub struct Written {
     pub report: Option<Report>,
 }
 
-/// Writes the answer of one lane token by token. Tokens that may be the beginning of a stop text, or of a character, are held back
-/// until it is clear; joined, the texts of all tokens are the answer.
+/// Writes the answer of one lane token by token. Tokens that may be the beginning of a stop text, or of a character, are
+/// held back until it is clear; joined, the texts of all tokens are the answer.
 pub struct Writer {
     lane: usize,
     tokenizer: Arc<Tokenizer>,

@@ -1,9 +1,10 @@
 //! What a choice of trainable groups costs a step, from what each group is known to cost. No clock is read here.
 //!
-//! The forward pass runs in full, but for rows that the prefix cache has: theirs begins at the frost line. The gradient is carried down to the lowest layer that trains, and within that
-//! layer to the lowest group that trains; it passes through frozen groups above as through any other. The gradient of
-//! weights is computed for groups that train alone. Activations are kept from the frost line up, or computed again there
-//! on the way back; gradients and moments are held for groups that train.
+//! The forward pass runs in full, but for rows that the prefix cache has: theirs begins at the frost line. The gradient
+//! is carried down to the lowest layer that trains, and within that layer to the lowest group that trains; it passes
+//! through frozen groups above as through any other. The gradient of weights is computed for groups that train alone.
+//! Activations are kept from the frost line up, or computed again there on the way back; gradients and moments are held
+//! for groups that train.
 
 use crate::protocol::{GroupFacts, Kind, Layer};
 

@@ -3,7 +3,7 @@
 use super::testing::{app, groups, status, steps};
 use super::*;
 use crate::app::{Effect, Gesture, Key, Pane, Pointer, Spot, action};
-use crate::protocol::{Ask, Command, Group, Kind, Layer, Message};
+use crate::protocol::{Ask, Command, Group, Kind, Layer, Message, PrefixState, Status};
 
 /// Presses a key as the shell does: the action that has it, unless it is refused.
 fn press(app: &mut App, key: &str) {
@@ -193,6 +193,52 @@ fn changes_are_measured_once_enough_steps_ran_on_both_sides() {
     app.message(Message::Status(Box::new(status(&all, 1256, upper))));
     let measured: Vec<Measured> = app.layers.changes().map(|change| change.measured).collect();
     assert_eq!(measured[..2], [Measured::Ratio(1000.0 / 1600.0), Measured::Never]);
+}
+
+/// A status in which the prefix cache serves this share of the rows, and has room for that share of them.
+fn warm(step: u64, served: f64, share: f64, trains: impl Fn(Group) -> bool) -> Status {
+    let mut warm = status(&groups(4, true), step, trains);
+    let (rows, hits, misses) = (64, 100, 64);
+    warm.prefix = Some(PrefixState { blocks: 2, rows, bytes: 1 << 20, disk_bytes: 0, hits, misses, served });
+    warm.phase.as_mut().unwrap().prefix_share = share;
+    warm
+}
+
+#[test]
+fn a_change_is_predicted_with_the_cache_where_the_frost_line_stays_and_without_it_where_it_moves() {
+    let upper = |group: Group| group.layer >= Layer::Block(2);
+    let without_mlp = |group: Group| upper(group) && group.kind != Kind::Mlp;
+    let higher = |group: Group| group.layer >= Layer::Block(3);
+    let mut app = app(4, true, upper);
+    app.message(Message::Status(Box::new(warm(1241, 0.75, 1.0, upper))));
+    let work = |app: &App, trains: &dyn Fn(Group) -> bool, served: f64| {
+        let view = View::of(app).unwrap();
+        let trains: Vec<bool> = view.groups.iter().map(|group| trains(*group)).collect();
+        predict::predict(view.facts, &trains, served).work
+    };
+    app.message(Message::Status(Box::new(warm(1242, 0.75, 1.0, without_mlp))));
+    let expected = work(&app, &without_mlp, 0.75) / work(&app, &upper, 0.75);
+    assert_eq!(app.layers.newest_change().unwrap().predicted, Some(expected), "the cache stays warm");
+    // The line goes up, and what was kept below it is of no use.
+    let mut cold = warm(1243, 0.0, 1.0, higher);
+    cold.prefix = None;
+    app.message(Message::Status(Box::new(cold)));
+    let expected = work(&app, &higher, 0.0) / work(&app, &without_mlp, 0.75);
+    assert_eq!(app.layers.newest_change().unwrap().predicted, Some(expected), "the cache begins anew");
+}
+
+#[test]
+fn a_prospect_counts_on_what_the_cache_has_room_for() {
+    let upper = |group: Group| group.layer >= Layer::Block(2);
+    let mut app = app(4, true, upper);
+    app.message(Message::Status(Box::new(warm(1241, 0.25, 0.5, upper))));
+    let view = View::of(&app).unwrap();
+    let below: f64 = view.facts.iter().filter(|facts| !upper(facts.group)).map(|facts| facts.forward).sum();
+    let cold = predict::predict(view.facts, &view.trains, 0.0).work;
+    assert_eq!(view.cost().work, cold - 0.25 * below, "as it is now");
+    assert_eq!(view.cost_with(&view.trains).work, cold - 0.5 * below, "once the cache is full");
+    let all = vec![true; view.facts.len()];
+    assert_eq!(view.cost_with(&all), view.full_cost());
 }
 
 #[test]

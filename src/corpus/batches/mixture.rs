@@ -89,6 +89,10 @@ impl Rows for Mixture {
         (first.rows.rows_per_epoch() as u128 * ONE as u128).div_ceil(first.share.max(1) as u128) as u64
     }
 
+    fn distinct_rows(&self) -> u64 {
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.rows.distinct_rows()))
+    }
+
     fn repeats(&self) -> bool {
         self.parts.iter().all(|part| part.rows.repeats())
     }
@@ -135,6 +139,14 @@ mod tests {
         let second = batch.inputs.chunks(4).filter(|row| row[0] >= 1000).count();
         assert_eq!((batch.rows, second), (8, 2));
         assert_eq!(batch, mixture.batch(3).unwrap());
+    }
+
+    #[test]
+    fn an_epoch_is_the_first_source_s_and_distinct_rows_are_everybody_s() {
+        let of_source = source(0).rows_per_epoch();
+        let mixture = mixture(&[0.75, 0.25], 1);
+        assert_eq!(mixture.rows_per_epoch(), (of_source * 4).div_ceil(3));
+        assert_eq!(mixture.distinct_rows(), 2 * of_source);
     }
 
     #[test]

@@ -94,6 +94,11 @@ pub trait Rows: Send + Sync {
     /// How many rows make an epoch: in every epoch each comes once.
     fn rows_per_epoch(&self) -> u64;
 
+    /// How many different rows there are, where epochs repeat: those of one epoch, of every source.
+    fn distinct_rows(&self) -> u64 {
+        self.rows_per_epoch()
+    }
+
     /// Whether an epoch has the same rows as the one before, in whatever order.
     fn repeats(&self) -> bool;
 

@@ -1,11 +1,11 @@
 //! One lane of an answer.
 
 use super::{Reply, Weights};
-use crate::Result;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
 use crate::protocol::{Lane, LaneEnd, LaneStarted, SampleAnswer, SampleAsk, SampleSettings, SampledToken};
 use crate::sample::{Ended, Generator, Sampling, Task, Writer, Written};
+use crate::{Error, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,73 @@ const ALTERNATIVES: usize = 8;
 /// Between two replies with tokens.
 const INTERVAL: Duration = Duration::from_millis(30);
 
+/// Weights that a lane answers with.
+#[derive(Clone)]
+pub struct Voice {
+    pub decoder: Arc<Decoder>,
+    tokenizer: Arc<Tokenizer>,
+    /// Words for what they are.
+    description: String,
+}
+
+impl Voice {
+    pub fn of(lane: &Lane, weights: &dyn Weights) -> Result<Self> {
+        // The tokenizer first: before the run has one it has no weights either, and to ask for those may take long.
+        let own = |get: Getter| {
+            let tokenizer = weights.tokenizer()?;
+            get(weights).map(|(decoder, text)| (decoder, tokenizer, text))
+        };
+        let (decoder, tokenizer, description) = match lane {
+            Lane::Base => own(|weights| weights.base())?,
+            Lane::Live => own(|weights| weights.live())?,
+            Lane::Checkpoint(name) => weights.checkpoint(name)?,
+        };
+        Ok(Self { decoder, tokenizer, description })
+    }
+}
+
+/// Lanes that answer with the same weights, and so in the same passes.
+pub struct OneModel {
+    pub generator: Generator,
+    pub lanes: Vec<Writing>,
+}
+
+impl OneModel {
+    /// For lanes, by their place in the request, that all have the same decoder; at least one. Nothing is read yet.
+    pub fn new(ask: &SampleAsk, voices: Vec<(usize, Voice)>) -> Result<Self> {
+        let settings = &ask.settings;
+        let (mut tasks, mut lanes, mut decoder) = (Vec::new(), Vec::new(), None);
+        for (lane, voice) in voices {
+            let sampling = sampling(settings);
+            let task = Task::of_text(&voice.tokenizer, &ask.prompt, sampling, settings.max_tokens as usize)?;
+            let stop = settings.stop.clone();
+            lanes.push(Writing {
+                lane: lane as u32,
+                index: tasks.len(),
+                weights: voice.description,
+                writer: Writer::new(tasks.len(), voice.tokenizer.clone(), stop, Some(ALTERNATIVES)),
+                tokenizer: voice.tokenizer,
+                prompt_tokens: task.prompt.len(),
+                began: None,
+                written: 0,
+                waiting: Vec::new(),
+                sent: None,
+            });
+            tasks.push(task);
+            decoder = Some(voice.decoder);
+        }
+        let decoder = decoder.ok_or_else(|| Error::new("no lane is to answer"))?;
+        Ok(Self { generator: Generator::new(decoder, tasks)?.with_prompt_perplexity(), lanes })
+    }
+}
+
 /// A lane that has its weights.
 pub struct Writing {
     lane: u32,
+    /// Its place in the generator.
+    index: usize,
     weights: String,
     tokenizer: Arc<Tokenizer>,
-    generator: Generator,
     writer: Writer,
     prompt_tokens: usize,
     /// Since the prompt was read.
@@ -34,42 +95,17 @@ pub struct Writing {
 type Getter = fn(&dyn Weights) -> Result<(Arc<Decoder>, String)>;
 
 impl Writing {
-    /// Gets the weights and the prompt's tokens; nothing is read yet.
-    pub fn open(lane: usize, ask: &SampleAsk, weights: &dyn Weights) -> Result<Self> {
-        // The tokenizer first: before the run has one it has no weights either, and to ask for those may take long.
-        let own = |get: Getter| {
-            let tokenizer = weights.tokenizer()?;
-            get(weights).map(|(decoder, text)| (decoder, tokenizer, text))
-        };
-        let (decoder, tokenizer, description) = match &ask.lanes[lane] {
-            Lane::Base => own(|weights| weights.base())?,
-            Lane::Live => own(|weights| weights.live())?,
-            Lane::Checkpoint(name) => weights.checkpoint(name)?,
-        };
-        let settings = &ask.settings;
-        let task = Task::of_text(&tokenizer, &ask.prompt, sampling(settings), settings.max_tokens as usize)?;
-        let prompt_tokens = task.prompt.len();
-        let generator = Generator::new(decoder, vec![task])?.with_prompt_perplexity();
-        Ok(Self {
-            lane: lane as u32,
-            weights: description,
-            writer: Writer::new(0, tokenizer.clone(), settings.stop.clone(), Some(ALTERNATIVES)),
-            generator,
-            tokenizer,
-            prompt_tokens,
-            began: None,
-            written: 0,
-            waiting: Vec::new(),
-            sent: None,
-        })
+    /// Its place in the request.
+    pub fn lane(&self) -> usize {
+        self.lane as usize
     }
 
-    /// Reads a piece of the prompt, or writes a token. Returns why the lane has ended, once it has.
-    pub fn advance(&mut self, reply: &mut Reply) -> Result<Option<LaneEnd>> {
+    /// Reads a piece of the prompts, or writes a token. Returns why the lane has ended, once it has.
+    pub fn advance(&mut self, generator: &mut Generator, reply: &mut Reply) -> Result<Option<LaneEnd>> {
         if self.began.is_none() {
-            if self.generator.read()? {
+            if generator.read()? {
                 self.began = Some(Instant::now());
-                let answer = self.generator.answer(0);
+                let answer = generator.answer(self.index);
                 reply(SampleAnswer::Started(LaneStarted {
                     lane: self.lane,
                     weights: std::mem::take(&mut self.weights),
@@ -80,12 +116,12 @@ impl Writing {
             }
             return Ok(None);
         }
-        let tokens = self.writer.advance(&mut self.generator)?;
+        let tokens = self.writer.advance(generator)?;
         self.take(tokens);
         if self.sent.is_none_or(|sent| sent.elapsed() >= INTERVAL) {
             self.send(reply);
         }
-        Ok(self.generator.answer(0).ended.map(|ended| match ended {
+        Ok(generator.answer(self.index).ended.map(|ended| match ended {
             Ended::Stopped => LaneEnd::EndOfText,
             Ended::StopText => LaneEnd::StopText,
             Ended::Complete => LaneEnd::Complete,
@@ -93,8 +129,11 @@ impl Writing {
         }))
     }
 
-    /// Sends what was written and not sent; returns tokens a second.
-    pub fn stop(&mut self, reply: &mut Reply) -> f64 {
+    /// Sends what was written and not sent; returns tokens a second. The lanes beside it go on without it.
+    pub fn stop(&mut self, generator: &mut Generator, reply: &mut Reply) -> f64 {
+        if generator.answer(self.index).ended.is_none() {
+            generator.end(self.index, Ended::Complete);
+        }
         let rest = self.writer.finish();
         self.take(rest);
         self.send(reply);

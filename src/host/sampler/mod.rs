@@ -1,4 +1,5 @@
-//! Answers prompts while training goes on: several lanes side by side, with weights of their own, on one core.
+//! Answers prompts while training goes on: several lanes side by side, each with its weights, on one core. Lanes of the
+//! same weights go through them together.
 
 mod lane;
 mod limits;
@@ -7,7 +8,7 @@ use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
 use crate::protocol::{Lane, LaneEnd, LaneEnded, SampleAnswer, SampleAsk};
 use crate::{Context, Result};
-use lane::Writing;
+use lane::{OneModel, Voice};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,41 +58,70 @@ fn answer(ask: &SampleAsk, weights: &dyn Weights, cancel: &AtomicBool, reply: &m
         }
         return;
     }
-    // Checkpoints are read from the disk: the other lanes write meanwhile.
-    let mut order: Vec<usize> = (0..ask.lanes.len()).collect();
-    order.sort_by_key(|&index| matches!(ask.lanes[index], Lane::Checkpoint(_)));
-    let mut lanes: Vec<(usize, Option<Writing>)> = order.into_iter().map(|index| (index, None)).collect();
-    while !lanes.is_empty() {
-        lanes.retain_mut(|(index, writing)| {
-            let end = match cancel.load(Ordering::Relaxed) {
-                true => Some(LaneEnd::Cancelled),
-                false => turn(*index, writing, ask, weights, reply)
-                    .unwrap_or_else(|error| Some(LaneEnd::Failed(error.to_string()))),
-            };
-            if let Some(end) = &end {
-                let rate = writing.as_mut().map_or(0.0, |writing| writing.stop(reply));
-                reply(ended(*index, end.clone(), rate));
-            }
-            end.is_none()
+    let mut models = open(ask, weights, cancel, reply);
+    while !models.is_empty() {
+        models.retain_mut(|OneModel { generator, lanes }| {
+            lanes.retain_mut(|lane| {
+                let end = match cancel.load(Ordering::Relaxed) {
+                    true => Some(LaneEnd::Cancelled),
+                    false => {
+                        lane.advance(generator, reply).unwrap_or_else(|error| Some(LaneEnd::Failed(error.to_string())))
+                    }
+                };
+                if let Some(end) = &end {
+                    let rate = lane.stop(generator, reply);
+                    reply(ended(lane.lane(), end.clone(), rate));
+                }
+                end.is_none()
+            });
+            !lanes.is_empty()
         });
     }
 }
 
-/// One piece of work for a lane: getting its weights, reading a piece of the prompt, or writing a token.
-fn turn(
-    index: usize,
-    writing: &mut Option<Writing>,
-    ask: &SampleAsk,
-    weights: &dyn Weights,
-    reply: &mut Reply,
-) -> Result<Option<LaneEnd>> {
-    match writing {
-        Some(writing) => writing.advance(reply),
-        None => {
-            *writing = Some(Writing::open(index, ask, weights)?);
-            Ok(None)
+/// Gets the weights of all lanes; those that get none end here.
+fn open(ask: &SampleAsk, weights: &dyn Weights, cancel: &AtomicBool, reply: &mut Reply) -> Vec<OneModel> {
+    // Checkpoints, which take time to read, come last: what is live is asked for when the answer begins.
+    let mut order: Vec<usize> = (0..ask.lanes.len()).collect();
+    order.sort_by_key(|&index| matches!(ask.lanes[index], Lane::Checkpoint(_)));
+    let mut voices: Vec<(usize, Voice)> = Vec::new();
+    for index in order {
+        let lane = &ask.lanes[index];
+        let same = voices.iter().find(|(other, _)| ask.lanes[*other] == *lane).map(|(_, voice)| voice.clone());
+        let voice = match (cancel.load(Ordering::Relaxed), same) {
+            (true, _) => Err(LaneEnd::Cancelled),
+            (false, Some(voice)) => Ok(voice),
+            (false, None) => Voice::of(lane, weights).map_err(|error| LaneEnd::Failed(error.to_string())),
+        };
+        match voice {
+            Ok(voice) => voices.push((index, voice)),
+            Err(end) => reply(ended(index, end, 0.0)),
         }
     }
+    let mut models = Vec::new();
+    for voices in by_decoder(voices) {
+        let lanes: Vec<usize> = voices.iter().map(|(lane, _)| *lane).collect();
+        match OneModel::new(ask, voices) {
+            Ok(model) => models.push(model),
+            Err(error) => {
+                lanes.into_iter().for_each(|lane| reply(ended(lane, LaneEnd::Failed(error.to_string()), 0.0)));
+            }
+        }
+    }
+    models
+}
+
+/// Lanes that have one and the same decoder in memory, together.
+fn by_decoder(voices: Vec<(usize, Voice)>) -> Vec<Vec<(usize, Voice)>> {
+    let mut together: Vec<Vec<(usize, Voice)>> = Vec::new();
+    for (lane, voice) in voices {
+        let is_same = |lanes: &&mut Vec<(usize, Voice)>| Arc::ptr_eq(&lanes[0].1.decoder, &voice.decoder);
+        match together.iter_mut().find(is_same) {
+            Some(lanes) => lanes.push((lane, voice)),
+            None => together.push(vec![(lane, voice)]),
+        }
+    }
+    together
 }
 
 fn ended(lane: usize, why: LaneEnd, tokens_per_second: f64) -> SampleAnswer {

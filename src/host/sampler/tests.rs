@@ -95,6 +95,31 @@ fn lanes_write_what_their_weights_write_alone() {
 }
 
 #[test]
+fn lanes_of_one_decoder_go_through_it_together() {
+    let lanes = vec![Lane::Live, Lane::Base, Lane::Checkpoint("copy".into()), Lane::Live];
+    let ask = ask(lanes, 10);
+    let mut replies = Vec::new();
+    let models = open(&ask, shelf(), &AtomicBool::new(false), &mut |reply| replies.push(reply));
+    let places = |model: &OneModel| model.lanes.iter().map(|lane| lane.lane()).collect::<Vec<_>>();
+    assert_eq!(models.iter().map(places).collect::<Vec<_>>(), [vec![0, 3, 2], vec![1]]);
+    assert!(replies.is_empty());
+    let replies = answers(&ask);
+    assert_eq!(ends(&replies), [0, 1, 2, 3].map(|lane| (lane, LaneEnd::Complete)));
+    assert_eq!(tokens_of(&replies, 3), tokens_of(&replies, 0));
+    assert_eq!(tokens_of(&replies, 1).len(), 10);
+    let started = replies.iter().filter(|reply| matches!(reply, SampleAnswer::Started(_))).count();
+    assert_eq!(started, 4);
+}
+
+#[test]
+fn a_prompt_that_cannot_be_answered_fails_every_lane_once() {
+    let settings = SampleSettings { temperature: -1.0, ..SampleSettings::default() };
+    let replies = answers(&SampleAsk { settings, ..ask(vec![Lane::Live, Lane::Base, Lane::Live], 5) });
+    assert_eq!(ends(&replies).len(), 3);
+    assert!(ends(&replies).iter().all(|(_, end)| matches!(end, LaneEnd::Failed(_))));
+}
+
+#[test]
 fn each_lane_says_what_it_is_then_writes_then_ends() {
     let replies = answers(&ask(vec![Lane::Live], 5));
     let SampleAnswer::Started(started) = &replies[0] else { panic!("{:?}", replies[0]) };

@@ -2,8 +2,9 @@
 //! again (Liu et al. 2021, AutoFreeze, arXiv 2102.01386).
 //!
 //! Each row is kept for itself, so a batch of which some rows are known goes through the frozen layers with the others
-//! alone. In f32 nothing changes by a bit. In bf16 every row of a batch that
-//! goes through the cache is rounded, kept or not: what is learned does not depend on what there was room for.
+//! alone. In f32 nothing changes by a bit. In bf16 every row is rounded, kept or not: what is learned does not depend on
+//! what there was room for. Batches of so few positions that they take another way through the products, with other bits
+//! ([`linear::FEW_ROWS`]), pass the cache by: nothing is looked up for them, and nothing of them is kept.
 //!
 //! When the budget is used up, no more rows are kept, and none is thrown out: epochs go round, and what was seen longest
 //! ago is what comes next. When the frost line moves, or a weight below it is another, everything is thrown out, and the
@@ -50,11 +51,22 @@ pub struct PrefixReport {
     pub served: f64,
 }
 
+/// What a cache did since it was made, wherever the frost line was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrefixTotals {
+    /// Rows that were trained on, and those of them that came from the cache.
+    pub rows: u64,
+    pub hits: u64,
+    /// The most that was kept at once, bytes in memory and on the disk together.
+    pub most_bytes: u64,
+}
+
 /// The hidden states of rows at the frost line.
 #[derive(Debug)]
 pub struct PrefixCache {
     settings: PrefixSettings,
     kept: Option<Kept>,
+    totals: PrefixTotals,
     /// What a person should know and was not told yet.
     notices: Vec<String>,
 }
@@ -96,7 +108,7 @@ impl Origin {
 
 impl PrefixCache {
     pub fn new(settings: PrefixSettings) -> Self {
-        Self { settings, kept: None, notices: Vec::new() }
+        Self { settings, kept: None, totals: PrefixTotals::default(), notices: Vec::new() }
     }
 
     /// `None` while nothing is kept.
@@ -107,21 +119,36 @@ impl PrefixCache {
         Some(PrefixReport { layer, rows, bytes, hits: kept.hits, misses: kept.misses, served })
     }
 
+    pub fn totals(&self) -> PrefixTotals {
+        self.totals
+    }
+
+    /// Throws out, and gives back the memory and the file of, what was kept for another frost line or other weights
+    /// below it.
+    pub fn keep_what_fits(&mut self, decoder: &Decoder, thaw: &Thaw) {
+        let origin = Origin::of(decoder, thaw);
+        self.kept.take_if(|kept| Some(&kept.origin) != origin.as_ref());
+    }
+
     /// What there is to tell since the last time.
     pub fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
     }
 
     /// The layer at the frost line and the hidden states that enter it, (rows·columns, width), for
-    /// [`Decoder::forward_from`]. `None`, with everything kept thrown out, where no block lies below the frost line, or
-    /// the model does not work in f32 on the CPU: other devices choose their products by the number of rows.
+    /// [`Decoder::forward_from`]. `None` where the batch passes the cache by (see above); and, with everything kept
+    /// thrown out, where no block lies below the frost line, or the model does not work in f32 on the CPU: other devices
+    /// choose their products by the number of rows.
     pub fn hidden(&mut self, decoder: &Decoder, thaw: &Thaw, input: &Input) -> Result<Option<(Layer, Tensor)>> {
-        let Some(origin) =
-            Origin::of(decoder, thaw).filter(|_| decoder.dtype() == DType::F32 && decoder.device().is_cpu())
-        else {
+        self.totals.rows += input.rows as u64;
+        let can_keep = decoder.dtype() == DType::F32 && decoder.device().is_cpu();
+        let Some(origin) = Origin::of(decoder, thaw).filter(|_| can_keep) else {
             self.kept = None;
             return Ok(None);
         };
+        if takes_another_way(input.rows * input.columns) {
+            return Ok(None);
+        }
         let (layer, precision) = (origin.layer, self.settings.precision);
         let row_scalars = input.columns * decoder.config.width;
         let row_bytes = row_scalars * rows::scalar_bytes(precision);
@@ -138,11 +165,12 @@ impl PrefixCache {
                 None => missing.push(row),
             }
         }
+        self.totals.hits += (input.rows - missing.len()) as u64;
         if kept.count(input.rows, missing.len()) {
             self.notices.push(kept.begins(decoder.blocks_below(layer)));
         }
-        if !missing.is_empty() && missing.len() * input.columns <= linear::FEW_ROWS {
-            // So few positions would take another way through the products, with other bits than the whole batch.
+        if !missing.is_empty() && takes_another_way(missing.len() * input.columns) {
+            // The whole batch goes with them, whose way it is.
             missing = (0..input.rows).collect();
         }
         if !missing.is_empty() {
@@ -156,9 +184,16 @@ impl PrefixCache {
                 self.notices.extend(kept.add(keys[row], &bytes, &self.settings));
             }
         }
+        let Budget { memory, disk } = kept.store.bytes();
+        self.totals.most_bytes = self.totals.most_bytes.max(memory + disk);
         let shape = (input.rows * input.columns, decoder.config.width);
         Ok(Some((layer, Tensor::from_vec(hidden, shape, decoder.device())?)))
     }
+}
+
+/// Whether so few positions take another way through the products, with other bits than many.
+fn takes_another_way(positions: usize) -> bool {
+    positions <= linear::FEW_ROWS
 }
 
 impl Kept {

@@ -415,4 +415,32 @@ mod tests {
             }
         }
     }
+
+    /// The crate's products, which stand in elsewhere, have this too: among more rows than take the way of few rows.
+    #[test]
+    fn a_row_of_the_crate_s_products_does_not_depend_on_many_rows_beside_it() {
+        let few = super::super::few_rows::MOST_ROWS;
+        for (m, n, k) in [(250, 800, 700), (100, 384, 1536), (70, 33, 64)] {
+            let (a, b) = (values(m * k, 1), values(k * n, 2));
+            let of = |rows: std::ops::Range<usize>, b: Matrix, threads: Threads| {
+                let mut c = vec![0.0; rows.len() * n];
+                let product = Product { threads, ..Product::new((rows.len(), n, k)) };
+                let target = Target { pointer: c.as_mut_ptr(), stride: n };
+                // SAFETY: `c` has as many rows of n as the product.
+                unsafe { by_crate(target, Matrix::new(&a[rows.start * k..], k), b, product) };
+                c
+            };
+            for b in [Matrix::new(&b, n), Matrix::new(&b, k).transposed()] {
+                let whole = of(0..m, b, Threads::One);
+                assert_eq!(of(0..m, b, Threads::All), whole, "{m}x{n}x{k}");
+                for rows in [0..few + 1, 7..30, 13..64, 19..m] {
+                    assert_eq!(
+                        of(rows.clone(), b, Threads::All),
+                        whole[rows.start * n..rows.end * n],
+                        "{rows:?} {n}x{k}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -3,6 +3,8 @@
 mod phase;
 mod prefix;
 mod prepare;
+#[cfg(test)]
+mod testing;
 
 pub use phase::PhaseRun;
 pub use prepare::{Preparations, check_names, check_plan};

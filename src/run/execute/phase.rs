@@ -91,7 +91,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let groups = decoder.parameters.groups();
         let mut learner = Learner::new(decoder, &frozen, settings(phase))?;
         learner.cache_prefix(cache);
-        let base_weights = keeps_base.then(|| Arc::new(learner.share()));
+        let base_weights = keeps_base.then(|| learner.share());
         let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate);
         Ok(Self {
             plan: phase,
@@ -221,9 +221,9 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         self.run.step
     }
 
-    /// The weights as they are now, which training no longer changes. What is frozen is not copied, and nothing is while
-    /// the phase is paused; what trains is copied here, so that whoever asks can tell what it costs.
-    pub fn weights(&mut self) -> Result<Decoder> {
+    /// The weights as they are now, which training no longer changes while they are held. What is frozen is not copied,
+    /// and nothing is while the phase is paused; what trains is copied here, so that whoever asks can tell what it costs.
+    pub fn weights(&mut self) -> Result<Arc<Decoder>> {
         let weights = self.learner.share();
         if !self.is_paused {
             self.learner.unshare()?;
@@ -336,7 +336,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             tokens_per_second: report.tokens as f64 / started.elapsed().as_secs_f64(),
             seconds: self.run.started.elapsed().as_secs_f64(),
         }))?;
-        let account = self.prefix().filter(|_| self.done == self.steps).and_then(|state| prefix::account(&state));
+        let cache = self.learner.prefix().filter(|_| self.done == self.steps);
+        let account = cache.and_then(|cache| prefix::account(&cache.totals()));
         account.map_or(Ok(()), |text| self.notice(text))
     }
 
@@ -429,3 +430,7 @@ fn watch(plan: &Plan, index: usize, phases: &[Arc<PhaseData>]) -> Watch {
 fn suites(data: &Arc<PhaseData>, count: usize, is_probe: bool) -> Vec<SuiteAt> {
     (0..count).map(|place| SuiteAt { data: data.clone(), place, is_probe }).collect()
 }
+
+#[cfg(test)]
+#[path = "phase_tests.rs"]
+mod tests;

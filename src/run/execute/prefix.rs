@@ -4,7 +4,7 @@ use super::super::data::PhaseData;
 use super::super::home::Home;
 use super::super::plan::PhasePlan;
 use crate::learn::prefix::{Budget, scalar_bytes};
-use crate::learn::{PrefixReport, PrefixSettings};
+use crate::learn::{PrefixReport, PrefixSettings, PrefixTotals};
 use crate::model::Decoder;
 use crate::protocol::PrefixState;
 
@@ -17,11 +17,11 @@ pub fn settings(plan: &PhasePlan, data: &PhaseData, steps: u64, home: &Home) -> 
     (comes_again && budget != Budget::default()).then_some(settings)
 }
 
-/// Which share of a phase's rows there is room for.
+/// Which share of a phase's different rows there is room for.
 pub fn share(settings: &PrefixSettings, data: &PhaseData, decoder: &Decoder) -> f64 {
     let row = (data.batches.context() * decoder.config.width * scalar_bytes(settings.precision)) as u64;
     let room = settings.budget.memory / row + settings.budget.disk / row;
-    (room as f64 / data.batches.rows_per_epoch().max(1) as f64).min(1.0)
+    (room as f64 / data.batches.distinct_rows().max(1) as f64).min(1.0)
 }
 
 /// A report as the protocol has it.
@@ -37,25 +37,20 @@ pub fn state(report: &PrefixReport, decoder: &Decoder) -> PrefixState {
     }
 }
 
-/// What the cache did, at the end of a phase; `None` where no row came from it.
-pub fn account(state: &PrefixState) -> Option<String> {
-    let blocks = if state.blocks == 1 { "1 block".to_string() } else { format!("{} blocks", state.blocks) };
-    let share = 100.0 * state.hits as f64 / (state.hits + state.misses).max(1) as f64;
-    let megabytes = (state.bytes + state.disk_bytes) as f64 / 1e6;
-    (state.hits > 0).then(|| format!("prefix cache: {blocks} · {share:.0}% of rows · {megabytes:.1} MB"))
+/// What the cache did in the whole of a phase, at its end, wherever the frost line was; `None` where no row came from it.
+pub fn account(totals: &PrefixTotals) -> Option<String> {
+    let share = 100.0 * totals.hits as f64 / totals.rows.max(1) as f64;
+    let megabytes = totals.most_bytes as f64 / 1e6;
+    (totals.hits > 0).then(|| format!("prefix cache: {share:.0}% of the phase's rows came from it, {megabytes:.1} MB"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::plan::{self, Overrides, Plan};
-    use super::super::{Observer, PhaseRun, Request, execute};
+    use super::super::testing::{execute, plan};
+    use super::super::{Observer, PhaseRun};
     use super::*;
     use crate::Result;
-    use crate::corpus::progress::Silent;
     use crate::protocol::{Command, Event};
-    use candle_core::Device;
-    use std::sync::atomic::AtomicBool;
-    use tempfile::TempDir;
 
     /// Freezes or thaws at a step, and remembers everything.
     #[derive(Default)]
@@ -63,6 +58,8 @@ mod tests {
         losses: Vec<u64>,
         notices: Vec<String>,
         states: Vec<Option<PrefixState>>,
+        /// The state after each command.
+        steered: Vec<Option<PrefixState>>,
         share: f64,
     }
 
@@ -84,34 +81,17 @@ mod tests {
                 _ => return Ok(false),
             };
             phase.steer(&command.parse::<Command>().unwrap())?;
+            self.steered.push(phase.prefix());
             Ok(false)
         }
     }
 
-    fn plan(folder: &TempDir, settings: &str) -> Plan {
-        let row =
-            |index: usize| format!("{{\"prompt\": \"how much is {index}?\", \"completion\": \"it is {index}\"}}\n");
-        let rows = folder.path().join("rows.jsonl");
-        std::fs::write(&rows, (0..64).map(row).collect::<String>()).unwrap();
-        let text = format!(
-            "name = \"small\"\ntokenizer = {{ vocabulary = 300 }}\nmodel = {{ preset = \"llama-1m\", context = 32 }}\n\
-             [[phase]]\nname = \"tune\"\nobjective = \"sft\"\ncorpus = '{}'\nsteps = 27\nbatch = 8\ncontext = 32\n\
-             frozen = [\"embedding\", \"block.0-1\"]\noptimizer = {{ learning_rate = 1e-3 }}\n{settings}",
-            rows.display()
-        );
-        let file = folder.path().join("plan.toml");
-        std::fs::write(&file, text).unwrap();
-        plan::load(file.to_str().unwrap(), &Overrides::default()).unwrap()
-    }
+    const FROZEN: &str = "frozen = [\"embedding\", \"block.0-1\"]";
 
     fn carry_out(settings: &str) -> Watcher {
         let folder = tempfile::tempdir().unwrap();
-        let (plan, home) = (plan(&folder, settings), Home::find(Some(&folder.path().join("home"))).unwrap());
-        let cancel = AtomicBool::new(false);
         let mut watcher = Watcher::default();
-        let request =
-            Request { plan: &plan, name: None, device: &Device::Cpu, home: &home, progress: &Silent, cancel: &cancel };
-        execute(&request, &mut watcher).unwrap();
+        execute(&plan(&folder, &format!("{FROZEN}\n{settings}")), &folder, &mut watcher);
         watcher
     }
 
@@ -123,7 +103,9 @@ mod tests {
         let kept = carry_out("recompute = \"blocks\"");
         assert_eq!((&kept.losses, kept.share), (&plain.losses, 1.0));
         assert!(kept.notices.iter().any(|text| text.contains("blocks 0 to 1")), "{:?}", kept.notices);
-        assert!(kept.notices.last().unwrap().starts_with("prefix cache: 3 blocks · "), "{:?}", kept.notices);
+        let told = kept.notices.last().unwrap();
+        assert!(told.starts_with("prefix cache: ") && told.contains("% of the phase's rows came from it"), "{told}");
+        assert_eq!(kept.steered, [None, None], "what was kept goes with the frost line");
         let blocks: Vec<u64> = kept.states.iter().flatten().map(|state| state.blocks).collect();
         assert_eq!((blocks.first(), blocks.last(), blocks.contains(&1)), (Some(&2), Some(&3), true));
         let on_disk = carry_out("prefix_cache = { memory = 0, disk = 1000 }");
@@ -135,14 +117,10 @@ mod tests {
     #[test]
     fn a_phase_that_sees_every_row_once_keeps_none() {
         let folder = tempfile::tempdir().unwrap();
-        let mut once = plan(&folder, "");
+        let mut once = plan(&folder, FROZEN);
         (once.phases[0].steps, once.phases[0].epochs) = (None, Some(1.0));
-        let home = Home::find(Some(folder.path())).unwrap();
-        let cancel = AtomicBool::new(false);
-        let request =
-            Request { plan: &once, name: None, device: &Device::Cpu, home: &home, progress: &Silent, cancel: &cancel };
         let mut watcher = Watcher::default();
-        execute(&request, &mut watcher).unwrap();
+        execute(&once, &folder, &mut watcher);
         assert_eq!((watcher.share, watcher.states.iter().flatten().count()), (0.0, 0));
     }
 }
