@@ -178,17 +178,16 @@ impl InFile {
 }
 
 #[cfg(test)]
-impl Store {
-    /// A store whose file can only be read.
-    pub fn on_a_failing_disk(row_bytes: usize, budget: Budget) -> Self {
-        let file = InFile::over(File::open("/dev/null").unwrap());
-        Self { file: Some(file), ..Self::new(row_bytes, budget) }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Store {
+        /// A store whose file can only be read.
+        pub fn on_a_failing_disk(row_bytes: usize, budget: Budget) -> Self {
+            let file = InFile::over(File::open("/dev/null").unwrap());
+            Self { file: Some(file), ..Self::new(row_bytes, budget) }
+        }
+    }
 
     fn row(index: usize, bytes: usize) -> Vec<u8> {
         (0..bytes).map(|at| (index * 31 + at) as u8).collect()
