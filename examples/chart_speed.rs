@@ -82,6 +82,7 @@ fn records(done: u64, count: u64) -> StepRecords {
             gradient_norm: 0.5 + noise,
             tokens_per_second: 45_000.0 + 900.0 * noise,
             seconds: step as f64 * 0.1,
+            changes: 0,
         });
     }
     records

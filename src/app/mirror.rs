@@ -1,6 +1,8 @@
 //! What the host said, kept: the same for every pane.
 
-use crate::protocol::{Event, Group, GroupFacts, GroupReports, GroupState, Message, Status, StepRecords, Welcome};
+use crate::protocol::{
+    Branch, Event, Group, GroupFacts, GroupReports, GroupState, Message, Status, StepRecords, Welcome,
+};
 use std::collections::VecDeque;
 
 /// Reports of the groups that are kept, for small histories in the grid.
@@ -19,6 +21,8 @@ pub struct Mirror {
     pub events: Vec<Event>,
     /// The newest last.
     pub reports: VecDeque<GroupReports>,
+    /// Curves beside the run's own.
+    pub branches: Vec<Branch>,
     /// Why the connection ended.
     pub goodbye: Option<String>,
     /// Grows with everything that was taken in: who draws can see whether anything changed.
@@ -44,6 +48,7 @@ impl Mirror {
                 }
                 self.reports.push_back(report);
             }
+            Message::Branches(branches) => self.branches = branches,
             Message::Goodbye(why) => self.goodbye = Some(why),
             Message::Events { .. } | Message::Answer { .. } => {}
         }
@@ -87,6 +92,7 @@ mod tests {
                 gradient_norm: 1.0,
                 tokens_per_second: 9.0,
                 seconds,
+                changes: 0,
             });
         }
         records

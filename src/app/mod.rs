@@ -229,12 +229,13 @@ impl App {
         match &answer {
             Answer::Applied { step, effect } => self.say(format!("{effect} · after step {step}")),
             Answer::Refused(why) => self.refuse(why.clone()),
-            Answer::Sample(_) | Answer::Corpus(_) => {}
+            Answer::Forked { .. } | Answer::Lineage(_) | Answer::Sample(_) | Answer::Corpus(_) => {}
         }
         match answer {
             Answer::Applied { .. } | Answer::Refused(_) => layers::answered(self, id, answer),
             Answer::Sample(answer) => prompt::answered(self, id, answer),
             Answer::Corpus(answer) => corpus::answered(self, id, answer),
+            Answer::Forked { .. } | Answer::Lineage(_) => {}
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn sample_app() -> App {
         [(500, "rate x0.5", "learning rate ×0.5"), (900, "freeze block.0-1", "froze block.0–1")]
     {
         let change = Change { command: command.into(), effect: effect.into() };
-        events.push(Event::Steered(Steered { phase: phase_of(step).into(), step, change }));
+        events.push(Event::Steered(Steered { phase: phase_of(step).into(), step, change, by: Default::default() }));
     }
     events.push(Event::Checkpoint(CheckpointSaved {
         phase: "pretrain".into(),
@@ -168,6 +168,7 @@ pub fn welcome() -> Welcome {
         sources: vec![("world:stories".into(), "pretrain".into()), ("world:sentiment".into(), "sentiment".into())],
         device: "cpu, 2 threads".into(),
         process: 4242,
+        absence: None,
     }
 }
 
@@ -252,6 +253,7 @@ pub fn step_record(step: u64) -> StepRecord {
         gradient_norm: 0.6 + 0.3 * wiggle + if step == 400 { 8.0 } else { 0.0 },
         tokens_per_second: 41_000.0 + 900.0 * wiggle + if step > 900 { 9_000.0 } else { 0.0 },
         seconds: step as f64 * 0.05,
+        changes: 0,
     }
 }
 
@@ -302,6 +304,8 @@ pub fn status(state: State, step: u64, frozen: usize) -> Status {
         sampling: 0,
         sampling_cost: None,
         clients: 1,
+        held: None,
+        undo: None,
     }
 }
 

@@ -81,6 +81,14 @@ impl Observer for Screen {
             Event::Notice(notice) => self.say(&format!("  note: {}", notice.text)),
             Event::Steered(steered) => self.say(&format!("  step {}: {}", steered.step, steered.change.effect)),
             Event::Checkpoint(saved) => self.say(&format!("  saved {}", saved.path)),
+            Event::Guarded(guarded) => {
+                self.say(&format!("  step {}: {}: {}", guarded.step, guarded.why, guarded.effect))
+            }
+            Event::Rewound(rewound) => {
+                self.say(&format!("  step {}: {}; back to step {}", rewound.step, rewound.why, rewound.to_step));
+            }
+            Event::Resumed(resumed) => self.say(&format!("  goes on from step {}", resumed.step)),
+            Event::Begun(_) => {}
             Event::Failed(_) | Event::Finished(_) => self.end_bar(),
         }
     }

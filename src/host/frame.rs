@@ -71,6 +71,7 @@ mod tests {
             gradient_norm: 2.0,
             tokens_per_second: 3.0,
             seconds: 4.0,
+            changes: 0,
         };
         records.push(record);
         let messages = [

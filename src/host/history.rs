@@ -168,6 +168,7 @@ mod tests {
                 gradient_norm: 1.0,
                 tokens_per_second: 1.0,
                 seconds: 1.0,
+                changes: 0,
             };
             history.steps.push(record);
             if step == 7 {

@@ -191,6 +191,7 @@ impl Recorder {
             gradient_norm: shortest(step.gradient_norm),
             tokens_per_second: shortest(step.tokens_per_second),
             seconds: step.seconds,
+            changes: step.changes.into(),
         }));
     }
 
@@ -273,6 +274,10 @@ fn step_of(event: &Event) -> u64 {
         Event::Checkpoint(saved) => saved.step,
         Event::Notice(notice) => notice.step,
         Event::Steered(steered) => steered.step,
+        Event::Guarded(guarded) => guarded.step,
+        Event::Rewound(rewound) => rewound.step,
+        Event::Resumed(resumed) => resumed.step,
+        Event::Begun(_) => 0,
         Event::Failed(failed) => failed.step,
         Event::Finished(finished) => finished.steps,
     }
@@ -334,6 +339,7 @@ mod tests {
                 gradient_norm: 1.0,
                 tokens_per_second: rate,
                 seconds: 1.0,
+                changes: 0,
             };
             producer.try_push(Record { step, phase: 0, sampling: step.step > 5 }).unwrap();
         }

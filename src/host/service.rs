@@ -150,6 +150,7 @@ fn welcome(work: &Work, plan: &Plan, name: &str) -> Welcome {
         sources: listed,
         device: work.device_name.clone(),
         process: std::process::id(),
+        absence: None,
     }
 }
 

@@ -13,6 +13,7 @@ pub fn welcome() -> Welcome {
         sources: Vec::new(),
         device: "cpu".into(),
         process: 1,
+        absence: None,
     }
 }
 

@@ -21,13 +21,20 @@ pub enum Command {
         of: Option<Selector>,
         rate: Rate,
     },
+    /// One source's share of the rows of a mixture; the others keep their proportions.
+    Mix {
+        source: String,
+        share: f64,
+    },
+    /// The next batch changes nothing.
+    Skip,
     Pause,
     Continue,
     /// Measure everything that is watched, now.
     Evaluate,
     /// Write a checkpoint, now.
     Checkpoint,
-    /// Take back the last change of what trains or how fast.
+    /// Go back to the state just before the last change.
     Undo,
 }
 
@@ -51,7 +58,7 @@ pub struct Change {
 }
 
 /// The verbs, how they are written, and what they do: for help and for errors.
-pub const GRAMMAR: [(&str, &str); 9] = [
+pub const GRAMMAR: [(&str, &str); 11] = [
     ("freeze LAYER…", "stop training layers or groups: freeze block.0-3, freeze all/norm"),
     ("thaw LAYER…", "train them again"),
     ("frost-line LAYER", "train this layer and everything above it, freeze everything below"),
@@ -59,11 +66,13 @@ pub const GRAMMAR: [(&str, &str); 9] = [
         "rate [LAYER] xF | R",
         "multiply the learning rate (rate x0.5), set it (rate 1e-4), or that of groups (rate head x2)",
     ),
+    ("mix SOURCE SHARE", "give a source this share of a mixture's rows: mix stories 0.3"),
+    ("skip", "let the next batch change nothing"),
     ("pause", "hold training after this step; continue goes on"),
     ("continue", "go on training"),
     ("evaluate", "measure everything that is watched, now"),
     ("checkpoint", "write a checkpoint, now"),
-    ("undo", "take back the last change of what trains or how fast"),
+    ("undo", "go back to the state just before the last change: weights, moments and step"),
 ];
 
 impl FromStr for Command {
@@ -79,6 +88,8 @@ impl FromStr for Command {
             ("frost-line", [layer]) => Ok(Command::FrostLine(layer.parse()?)),
             ("rate", [rate]) => Ok(Command::Rate { of: None, rate: rate.parse()? }),
             ("rate", [of, rate]) => Ok(Command::Rate { of: Some(of.parse()?), rate: rate.parse()? }),
+            ("mix", [source, share]) => Ok(Command::Mix { source: source.to_string(), share: read_share(share)? }),
+            ("skip", []) => Ok(Command::Skip),
             ("pause", []) => Ok(Command::Pause),
             ("continue", []) => Ok(Command::Continue),
             ("evaluate", []) => Ok(Command::Evaluate),
@@ -91,6 +102,12 @@ impl FromStr for Command {
 
 fn selectors(words: &[&str]) -> Result<Vec<Selector>> {
     words.iter().flat_map(|word| word.split(',')).filter(|word| !word.is_empty()).map(str::parse).collect()
+}
+
+fn read_share(text: &str) -> Result<f64> {
+    let refused = || Error::usage(format!("\"{text}\" is no share")).next("write a number above 0 and below 1: 0.05");
+    let share: f64 = text.parse().map_err(|_| refused())?;
+    if share > 0.0 && share < 1.0 { Ok(share) } else { Err(refused()) }
 }
 
 fn not_a_command(text: &str, verb: &str) -> Error {
@@ -140,6 +157,8 @@ impl fmt::Display for Command {
             Command::FrostLine(layer) => write!(f, "frost-line {layer}"),
             Command::Rate { of: None, rate } => write!(f, "rate {rate}"),
             Command::Rate { of: Some(of), rate } => write!(f, "rate {of} {rate}"),
+            Command::Mix { source, share } => write!(f, "mix {source} {share}"),
+            Command::Skip => f.write_str("skip"),
             Command::Pause => f.write_str("pause"),
             Command::Continue => f.write_str("continue"),
             Command::Evaluate => f.write_str("evaluate"),
@@ -165,6 +184,8 @@ mod tests {
             "rate 0.01",
             "rate head x2",
             "rate block.0-1/mlp 0.25",
+            "mix stories 0.3",
+            "skip",
             "pause",
             "continue",
             "evaluate",
@@ -188,6 +209,10 @@ mod tests {
             "rate NaN",
             "rate a b c",
             "pause now",
+            "mix stories",
+            "mix stories 0",
+            "mix stories 1",
+            "mix stories NaN",
             "frost-line block.0-2",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");

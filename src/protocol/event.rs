@@ -6,14 +6,54 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
+    /// The first line of a journal.
+    Begun(Begun),
     Phase(PhaseStarted),
     Step(Step),
     Evaluation(Evaluation),
     Checkpoint(CheckpointSaved),
     Notice(Notice),
     Steered(Steered),
+    /// A guard saw something go wrong, and did something about it.
+    Guarded(Guarded),
+    /// The run went back to where it stood before: what came between no longer counts.
+    Rewound(Rewound),
+    /// Somebody went on with a run that had ended or was killed.
+    Resumed(Resumed),
     Failed(Failed),
     Finished(Finished),
+}
+
+/// A run's folder was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    pub run: String,
+    /// Of the program.
+    pub version: String,
+    /// A hash of `plan.toml`: what was recorded belongs to this plan.
+    pub plan: String,
+    /// The run that this one came from, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Where a run came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The other run's name, in the same home.
+    pub run: String,
+    /// Steps that both have in common.
+    pub step: u64,
+    pub kind: OriginKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginKind {
+    /// It has the other's first steps, and goes on by itself.
+    Fork,
+    /// The other's plan and changes were carried out again.
+    Replay,
 }
 
 /// A phase begins.
@@ -54,6 +94,9 @@ pub struct Step {
     /// Since the run began, evaluations and pauses included.
     #[serde(default)]
     pub seconds: f64,
+    /// Changes that the journal held by then: one that lost some of them is found out.
+    #[serde(default)]
+    pub changes: u64,
 }
 
 /// One suite measured.
@@ -102,6 +145,58 @@ pub struct Steered {
     /// What was asked, and what came of it.
     #[serde(flatten)]
     pub change: super::Change,
+    #[serde(default)]
+    pub by: By,
+}
+
+/// Who told a run something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    #[default]
+    Person,
+    /// The plan has it at this step.
+    Plan,
+    /// A guard, by the plan's policy.
+    Guard,
+}
+
+/// Something went wrong in training, and was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guarded {
+    pub phase: String,
+    /// The step that went wrong.
+    pub step: u64,
+    /// What was seen: `the loss is NaN`.
+    pub why: String,
+    /// What was done about it: `went back to step 100 and paused`.
+    pub effect: String,
+}
+
+/// The run stands where it stood before; everything from `to_line` of the journal and `to_step` of the metrics on, up
+/// to here, was taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rewound {
+    pub phase: String,
+    /// Steps done before it went back.
+    pub step: u64,
+    /// Steps done where it stands now.
+    pub to_step: u64,
+    /// Lines of the journal that still count.
+    pub to_line: u64,
+    /// In a few words: `undid: froze block.0`.
+    pub why: String,
+}
+
+/// A run goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Steps done where it goes on from.
+    pub step: u64,
+    /// The checkpoint that it goes on from; `None` for the run's beginning.
+    pub checkpoint: Option<String>,
+    /// Steps that had been done and are done again, the same way.
+    pub again: u64,
 }
 
 /// The run ended in an error.
@@ -151,6 +246,7 @@ mod tests {
             gradient_norm: f64::NAN,
             tokens_per_second: 1.0,
             seconds: 1.0,
+            changes: 0,
         };
         let json = serde_json::to_string(&Event::Step(step)).unwrap();
         let Event::Step(read) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };

@@ -2,12 +2,13 @@
 
 use super::corpus::{CorpusAnswer, CorpusAsk};
 use super::layers::{GroupFacts, GroupReports};
+use super::lineage::{Branch, Kin};
 use super::prompt::{SampleAnswer, SampleAsk};
 use super::{Command, Event, Status, StepRecords};
 use serde::{Deserialize, Serialize};
 
 /// Both sides compare this first; a client of another version is told so, and nothing else.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// From a client to the host. Ids are the client's own; answers carry them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,14 @@ pub enum Ask {
     Corpus(CorpusAsk),
     /// Ends the work of an earlier request.
     Cancel(u64),
+    /// Makes a new run that has this run's steps up to `at` in common with it; the newest checkpoint's without a step.
+    /// Answered with [`Answer::Forked`].
+    Fork {
+        at: Option<u64>,
+        name: Option<String>,
+    },
+    /// The runs that this one is related to. Answered with [`Answer::Lineage`].
+    Lineage,
     /// Finish the step, save, and end the host.
     Stop,
 }
@@ -49,6 +58,9 @@ pub enum Message {
         events: Vec<Event>,
     },
     Groups(GroupReports),
+    /// Curves beside the run's own: what was taken back, and the runs that this one is related to. All of them, each
+    /// time one of them changed.
+    Branches(Vec<Branch>),
     Answer {
         id: u64,
         answer: Answer,
@@ -74,6 +86,20 @@ pub struct Welcome {
     pub device: String,
     /// The host's process.
     pub process: u32,
+    /// Where the run stood when the last client left; `None` where none was there before, or one still is.
+    #[serde(default)]
+    pub absence: Option<Absence>,
+}
+
+/// What the last client had seen when it left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absence {
+    /// Seconds since 1970.
+    pub since: u64,
+    /// Steps done.
+    pub step: u64,
+    /// Events that there were.
+    pub events: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +111,12 @@ pub enum Answer {
     },
     /// It did not, and why.
     Refused(String),
+    /// A new run, and the step that it goes on from.
+    Forked {
+        run: String,
+        step: u64,
+    },
+    Lineage(Vec<Kin>),
     Sample(SampleAnswer),
     Corpus(CorpusAnswer),
 }

@@ -6,6 +6,7 @@ mod corpus;
 mod event;
 mod group;
 mod layers;
+mod lineage;
 mod message;
 mod prompt;
 mod status;
@@ -13,10 +14,14 @@ mod step;
 
 pub use command::{Change, Command, GRAMMAR, Rate};
 pub use corpus::*;
-pub use event::{CheckpointSaved, Evaluation, Event, Failed, Finished, Notice, PhaseStarted, Steered, Step};
+pub use event::{
+    Begun, By, CheckpointSaved, Evaluation, Event, Failed, Finished, Guarded, Notice, Origin, OriginKind, PhaseStarted,
+    Resumed, Rewound, Steered, Step,
+};
 pub use group::{Group, Kind, Layer, Selector};
 pub use layers::{GroupFacts, GroupReport, GroupReports};
-pub use message::{Answer, Ask, Message, Request, VERSION, Welcome};
+pub use lineage::{Branch, BranchKind, Kin, KinPhase};
+pub use message::{Absence, Answer, Ask, Message, Request, VERSION, Welcome};
 pub use prompt::*;
-pub use status::{GroupState, Phase, PrefixState, Preparation, Progress, State, Status};
+pub use status::{GroupState, Phase, PrefixState, Preparation, Progress, State, Status, Undoable};
 pub use step::{StepRecord, StepRecords};

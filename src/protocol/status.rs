@@ -105,6 +105,15 @@ pub struct GroupState {
     pub multiplier: f64,
 }
 
+/// A change that can be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undoable {
+    /// What it did, in a few words: `froze block.0`.
+    pub effect: String,
+    /// Steps done before it: where the run would stand again.
+    pub step: u64,
+}
+
 /// Everything that changes slowly. It is sent when something in it changed, at most ten times a second.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -122,6 +131,12 @@ pub struct Status {
     /// `None` where nothing is kept.
     #[serde(default)]
     pub prefix: Option<PrefixState>,
+    /// Why the run is held, where nobody asked for it: a guard, a full disk.
+    #[serde(default)]
+    pub held: Option<String>,
+    /// What `undo` would take back now.
+    #[serde(default)]
+    pub undo: Option<Undoable>,
     /// Commands that wait for the end of the step, as they were typed.
     pub pending: Vec<String>,
     /// Until the end of the phase.
@@ -149,6 +164,8 @@ impl Status {
             rate_factor: 1.0,
             groups: Vec::new(),
             prefix: None,
+            held: None,
+            undo: None,
             pending: Vec::new(),
             seconds_left: None,
             step_seconds: None,

@@ -16,6 +16,9 @@ pub struct StepRecord {
     pub tokens_per_second: f32,
     /// Since the run began, evaluations and pauses included.
     pub seconds: f64,
+    /// Changes that the journal held by then.
+    #[serde(default)]
+    pub changes: u32,
 }
 
 impl From<&super::Step> for StepRecord {
@@ -27,6 +30,7 @@ impl From<&super::Step> for StepRecord {
             gradient_norm: step.gradient_norm as f32,
             tokens_per_second: step.tokens_per_second as f32,
             seconds: step.seconds,
+            changes: step.changes.min(u32::MAX.into()) as u32,
         }
     }
 }
@@ -71,7 +75,17 @@ impl StepRecords {
             gradient_norm: *self.gradient_norm.get(index)?,
             tokens_per_second: *self.tokens_per_second.get(index)?,
             seconds: *self.seconds.get(index)?,
+            changes: 0,
         })
+    }
+
+    /// Leaves out everything after this step: the run went back to it.
+    pub fn cut_after(&mut self, step: u64) {
+        let kept = self.step.partition_point(|own| *own <= step);
+        self.step.truncate(kept);
+        let columns = [&mut self.loss, &mut self.learning_rate, &mut self.gradient_norm, &mut self.tokens_per_second];
+        columns.into_iter().for_each(|column| column.truncate(kept));
+        self.seconds.truncate(kept);
     }
 
     /// Up to `count` records from index `from` of these.

@@ -104,7 +104,11 @@ fn rank(event: &Event, phases: &HashMap<String, usize>) -> (u64, usize, u8) {
         Event::Notice(notice) => (notice.step, notice.phase.as_deref().map_or(0, place), 2),
         Event::Evaluation(evaluation) => (evaluation.step, place(&evaluation.phase), 3),
         Event::Checkpoint(saved) => (saved.step, place(&saved.phase), 4),
+        Event::Begun(_) => (0, 0, 0),
         Event::Steered(steered) => (steered.step, place(&steered.phase), 5),
+        Event::Guarded(guarded) => (guarded.step, place(&guarded.phase), 5),
+        Event::Rewound(rewound) => (rewound.step, place(&rewound.phase), 5),
+        Event::Resumed(resumed) => (resumed.step, usize::MAX, 5),
         Event::Failed(failed) => (failed.step, usize::MAX, 6),
         Event::Finished(_) => (u64::MAX, usize::MAX, 7),
     }

@@ -81,6 +81,7 @@ impl Steering {
             Command::Rate { of: None, rate } => self.rate(*rate)?,
             Command::Rate { of: Some(of), rate } => self.rate_of(of, *rate)?,
             Command::Undo => return self.undone().map(Some),
+            Command::Mix { .. } | Command::Skip => return Ok(None),
             Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),
         };
         if !settings.trains.contains(&true) {

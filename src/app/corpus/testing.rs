@@ -57,6 +57,7 @@ pub(crate) fn welcome() -> Message {
             .into(),
         device: "cpu".into(),
         process: 1,
+        absence: None,
     }))
 }
 

@@ -147,7 +147,10 @@ impl History {
             Event::Notice(notice) => (notice.step, MarkKind::Notice, notice.text.clone()),
             Event::Checkpoint(saved) => (saved.step, MarkKind::Checkpoint, "saved".to_string()),
             Event::Evaluation(evaluation) => return self.evaluate(evaluation),
-            Event::Step(_) | Event::Failed(_) | Event::Finished(_) => return,
+            Event::Guarded(guarded) => (guarded.step, MarkKind::Notice, format!("{}: {}", guarded.why, guarded.effect)),
+            Event::Rewound(rewound) => (rewound.to_step, MarkKind::Steered, rewound.why.clone()),
+            Event::Resumed(resumed) => (resumed.step, MarkKind::Notice, "resumed".to_string()),
+            Event::Begun(_) | Event::Step(_) | Event::Failed(_) | Event::Finished(_) => return,
         };
         self.newest = self.newest.max(step);
         let place = self.marks.partition_point(|mark| mark.step <= step);

@@ -28,6 +28,7 @@ pub fn record(step: u64, border: u64) -> StepRecord {
         gradient_norm: (0.4 + 2.0 / (1.0 + within / 40.0) + 0.1 * noise(step + 7)) as f32,
         tokens_per_second: (45_000.0 + if step > border { 18_000.0 } else { 0.0 } + 900.0 * noise(step + 3)) as f32,
         seconds: at * 0.11,
+        changes: 0,
     }
 }
 
@@ -60,7 +61,7 @@ pub fn phase(name: &str, first_step: u64, steps: u64) -> Event {
 
 pub fn steered(phase: &str, step: u64, effect: &str) -> Event {
     let change = Change { command: "freeze block.0-3".into(), effect: effect.into() };
-    Event::Steered(Steered { phase: phase.into(), step, change })
+    Event::Steered(Steered { phase: phase.into(), step, change, by: Default::default() })
 }
 
 pub fn records(steps: std::ops::RangeInclusive<u64>, of: impl Fn(u64) -> StepRecord) -> StepRecords {

@@ -243,6 +243,7 @@ fn a_phase_told_after_its_steps_starts_the_average_over_and_a_new_run_everything
         sources: Vec::new(),
         device: "cpu".into(),
         process: 1,
+        absence: None,
     };
     app.message(Message::Welcome(Box::new(welcome)));
     assert_eq!((app.graphs.history.newest, app.graphs.history.phases.len()), (0, 0));

@@ -71,6 +71,8 @@ pub fn status(groups: &[Group], step: u64, trains: impl Fn(Group) -> bool) -> St
         sampling: 0,
         sampling_cost: None,
         clients: 1,
+        held: None,
+        undo: None,
     }
 }
 
@@ -101,6 +103,7 @@ pub fn steps(start: u64, count: u64, tokens_per_second: f32) -> StepRecords {
             gradient_norm: 0.5,
             tokens_per_second,
             seconds: step as f64 / 10.0,
+            changes: 0,
         });
     }
     records

@@ -35,6 +35,8 @@ pub fn status(state: State, step: u64) -> Status {
         sampling: 0,
         sampling_cost: Some(0.71),
         clients: 1,
+        held: None,
+        undo: None,
     }
 }
 
@@ -57,6 +59,7 @@ pub fn attached() -> App {
             sources: Vec::new(),
             device: "cpu".into(),
             process: 1,
+            absence: None,
         })),
         Message::Events { start: 0, events: vec![saved("pretrain", 800), saved("sentiment", 1200)] },
         Message::Status(Box::new(status(State::Training, 1240))),

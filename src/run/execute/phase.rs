@@ -12,8 +12,8 @@ use crate::learn::{AdamWSettings, Learner};
 use crate::model::{Decoder, Group, Parameter, cost};
 use crate::ops::adamw;
 use crate::protocol::{
-    self, Change, Command, Evaluation, Event, GroupFacts, GroupReports, GroupState, Notice, PhaseStarted, PrefixState,
-    State, Steered, Step,
+    self, By, Change, Command, Evaluation, Event, GroupFacts, GroupReports, GroupState, Notice, PhaseStarted,
+    PrefixState, State, Steered, Step,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -202,7 +202,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     fn journal(&mut self, command: &Command, effect: &str) -> Result<()> {
         let change = Change { command: command.to_string(), effect: effect.to_string() };
         let (phase, step) = (self.plan.name.clone(), self.run.step);
-        self.run.emit(Event::Steered(Steered { phase, step, change }))
+        self.run.emit(Event::Steered(Steered { phase, step, change, by: By::Person }))
     }
 
     fn apply_steering(&mut self) -> Result<()> {
@@ -335,6 +335,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             gradient_norm: report.gradient_norm,
             tokens_per_second: report.tokens as f64 / started.elapsed().as_secs_f64(),
             seconds: self.run.started.elapsed().as_secs_f64(),
+            changes: 0,
         }))?;
         let cache = self.learner.prefix().filter(|_| self.done == self.steps);
         let account = cache.and_then(|cache| prefix::account(&cache.totals()));

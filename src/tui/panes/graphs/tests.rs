@@ -119,6 +119,8 @@ fn status(state: State) -> Status {
         sampling: 0,
         sampling_cost: None,
         clients: 1,
+        held: None,
+        undo: None,
     }
 }
 
