@@ -104,7 +104,7 @@ fn events(steps: u64) -> Vec<Event> {
     };
     let steered = |part: u64| {
         let change = Change { command: "rate x0.5".into(), effect: "rate x0.5".into() };
-        Event::Steered(Steered { phase: "phase 0".into(), step: part * steps / 100, change })
+        Event::Steered(Steered { phase: "phase 0".into(), step: part * steps / 100, change, by: Default::default() })
     };
     (0..4).map(phase).chain((1..100).map(steered)).collect()
 }
