@@ -1,7 +1,7 @@
 //! `frostline host`: the process that trains a run and serves its clients; and how other commands start one.
 
 use super::{Place, interruption, output};
-use crate::host::{HostPlace, Work, client, serve};
+use crate::host::{HostPlace, Resume, Work, client, serve};
 use crate::run::execute::check_names;
 use crate::run::folder::RunFolder;
 use crate::run::plan::{self, Overrides};
@@ -25,6 +25,9 @@ pub struct Arguments {
     target: String,
     #[command(flatten)]
     changes: Changes,
+    /// Go on with a run that has begun, from its newest whole checkpoint
+    #[arg(long)]
+    resume: bool,
     /// Leave the terminal's session, as hosts do that `frostline` starts
     #[arg(long, hide = true)]
     detached: bool,
@@ -48,7 +51,8 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     }
     let folder = open_or_create(&arguments.target, &arguments.changes, place)?;
     output::note(&format!("host of {}, process {}", folder.display(), std::process::id()));
-    serve(&work(&folder, place, interruption()?))
+    let resume = arguments.resume.then(Resume::default);
+    serve(&Work { resume, ..work(&folder, place, interruption()?) })
 }
 
 /// What a host of this process works on.
@@ -58,6 +62,7 @@ pub fn work(folder: &Path, place: &Place, stop: Arc<AtomicBool>) -> Work {
         device: place.device.clone(),
         device_name: place.device_name.clone(),
         run: folder.to_path_buf(),
+        resume: None,
         patience: PATIENCE,
         stop,
     }
@@ -82,7 +87,7 @@ pub fn open_or_create(target: &str, changes: &Changes, place: &Place) -> Result<
 /// Makes the folder of a new run, once everything that it names can be opened.
 pub fn create(plan: &Plan, changes: &Changes, place: &Place) -> Result<PathBuf> {
     check_names(plan, &place.home)?;
-    Ok(RunFolder::create(&place.home, changes.run.as_deref(), plan)?.path)
+    Ok(RunFolder::create(&place.home, changes.run.as_deref(), plan, None)?.path)
 }
 
 /// Connects to the host of a run; where it has none, one is started in a session of its own.

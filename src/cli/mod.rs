@@ -5,9 +5,11 @@ mod corpus;
 mod eval;
 mod host;
 mod inspect;
+mod journal;
 mod output;
 mod progress;
 mod remote;
+mod resume;
 mod sample;
 mod side_by_side;
 mod summary;
@@ -74,6 +76,18 @@ enum Command {
     Send(remote::Send),
     /// Finish the step, save, and end a run's host
     Stop(remote::One),
+    /// Print a run's journal: every phase, change, checkpoint and notice
+    Journal(journal::Arguments),
+    /// Go on with a run that was stopped, killed, or failed, as if nothing had happened
+    Resume(resume::Resume),
+    /// Carry a run's plan and journal out again, to the same weights
+    Replay(resume::Replay),
+    /// Write a run down as a plan that anybody can carry out
+    Recipe(resume::Recipe),
+    /// Make a run that has another's first steps, and goes on by itself
+    Fork(resume::Fork),
+    /// Show which runs come from which
+    Lineage(journal::Lineage),
 }
 
 /// Runs the program and returns its exit code: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
@@ -117,6 +131,12 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Status(status)) => remote::status(status, &place),
         Some(Command::Send(send)) => remote::send(send, &place),
         Some(Command::Stop(stop)) => remote::stop(stop, &place),
+        Some(Command::Journal(journal)) => journal::run(journal, &place),
+        Some(Command::Resume(resume)) => resume::resume(resume, &place),
+        Some(Command::Replay(replay)) => resume::replay(replay, &place),
+        Some(Command::Recipe(recipe)) => resume::recipe(recipe, &place),
+        Some(Command::Fork(fork)) => resume::fork(fork, &place),
+        Some(Command::Lineage(lineage)) => journal::lineage(lineage, &place),
     }
 }
 

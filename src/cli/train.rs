@@ -5,7 +5,7 @@ use super::progress::{Bar, style};
 use super::summary::Summary;
 use super::{Place, interruption, output};
 use crate::Result;
-use crate::protocol::{Evaluation, Event, PhaseStarted, Step};
+use crate::protocol::{Evaluation, Event, Finished, PhaseStarted, Step};
 use crate::run::execute::Request;
 use crate::run::plan::{self, Overrides};
 use crate::run::{Observer, execute};
@@ -39,16 +39,34 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let bar = Bar::default();
     let name = arguments.run.as_deref();
     let (device, home) = (&place.device, &place.home);
-    let request = Request { plan: &plan, name, device, home, progress: &bar, cancel: &cancel };
-    if arguments.json {
-        execute(&request, &mut Json)?;
-        return Ok(());
+    let request = Request { plan: &plan, name, device, home, progress: &bar, cancel: &cancel, until: None };
+    watched(Form::of(arguments.json), |observer| execute(&request, observer, None)).map(drop)
+}
+
+/// For whom a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Person,
+    Json,
+}
+
+impl Form {
+    pub fn of(json: bool) -> Self {
+        if json { Form::Json } else { Form::Person }
+    }
+}
+
+/// Shows what happens while something is carried out, and a table at its end.
+pub fn watched(form: Form, carry_out: impl FnOnce(&mut dyn Observer) -> Result<Finished>) -> Result<Finished> {
+    if form == Form::Json {
+        return carry_out(&mut Json);
     }
     let mut screen = Screen::default();
-    let finished = execute(&request, &mut screen);
+    let finished = carry_out(&mut screen);
     screen.end_bar();
     let finished = finished?;
-    output::show(&screen.summary.render(&finished, output::width()))
+    output::show(&screen.summary.render(&finished, output::width()))?;
+    Ok(finished)
 }
 
 /// Prints every event as it comes.

@@ -2,7 +2,7 @@
 
 use super::HostPlace;
 use super::frame;
-use super::lock::{Holder, Lock};
+use crate::run::{Holder, Lock};
 use crate::protocol::{Ask, Message, Request, VERSION};
 use crate::{Context, Error, Result};
 use std::net::Shutdown;

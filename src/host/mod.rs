@@ -12,9 +12,7 @@ pub mod corpus;
 pub mod frame;
 mod desk;
 mod history;
-mod lock;
 mod orders;
-mod place;
 mod recorder;
 mod reopen;
 pub mod sampler;
@@ -24,6 +22,5 @@ mod service;
 mod testing;
 mod trainer;
 
-pub use lock::{Holder, Lock};
-pub use place::HostPlace;
-pub use service::{Work, serve, serve_here};
+pub use crate::run::{Holder, HostPlace, Lock};
+pub use service::{Resume, Work, serve, serve_here};

@@ -5,14 +5,16 @@ use super::history::Shared;
 use super::orders::Reply;
 use crate::protocol::{
     Answer, Event, GroupFacts, GroupReports, GroupState, Notice, Phase, PrefixState, State, StepRecord,
+    Undoable,
 };
 use crate::run::folder::Metrics;
 use crate::run::memory;
+use crate::{Error, Result};
 use ringbuf::HeapCons;
 use ringbuf::traits::{Consumer, Observer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 /// Records that the ring has room for: minutes of the fastest steps.
@@ -43,6 +45,12 @@ pub enum Note {
     Groups(Vec<GroupState>, f64),
     Reports(GroupReports),
     Prefix(Option<PrefixState>),
+    /// Why the run is held although nobody paused it.
+    Held(Option<String>),
+    /// What `undo` would take back.
+    Undo(Option<Undoable>),
+    /// Asks for everything so far to be on the disk; answered with the length of the metrics, bytes.
+    Flushed(Sender<Result<u64>>),
     /// A command was carried out: everything that came of it was noted before.
     Answer(Reply, Answer),
     /// The recorder writes the metrics from now on.
@@ -162,7 +170,21 @@ impl Recorder {
             }
             Note::Reports(reports) => self.shared.lock().report(reports),
             Note::Prefix(prefix) => self.change(|status| status.prefix = prefix),
+            Note::Held(held) => self.change(|status| status.held = held),
+            Note::Undo(undo) => self.change(|status| status.undo = undo),
+            Note::Flushed(answer) => self.flush(&answer),
         }
+    }
+
+    /// Has everything on the disk that was recorded, and says how long the file is then.
+    fn flush(&mut self, answer: &Sender<Result<u64>>) {
+        self.steps_up_to(u64::MAX);
+        let synced = match &mut self.state.metrics {
+            Some(metrics) => metrics.sync(),
+            None => Err(Error::new("nobody writes the metrics")),
+        };
+        // Whoever asked may have given up.
+        let _ = answer.send(synced);
     }
 
     /// Rates of before do not count for what trains now.

@@ -10,7 +10,7 @@ use super::trainer::{Preparing, Progressing, SharedShelf, Trainer};
 use super::{HostPlace, Lock};
 use crate::error::Kind;
 use crate::protocol::{Event, Preparation, State, Status, VERSION, Welcome};
-use crate::run::execute::{Request, execute_in};
+use crate::run::execute::{Beginning, Request, find_beginning, go_on};
 use crate::run::folder::RunFolder;
 use crate::run::plan::{self, Overrides};
 use crate::run::records::Records;
@@ -34,10 +34,18 @@ pub struct Work {
     pub device_name: String,
     /// The run's folder, with its plan.
     pub run: PathBuf,
+    /// Whether a run that has begun is gone on with, rather than shown as it is; and from which step's checkpoint.
+    pub resume: Option<Resume>,
     /// How long a host that has nothing left to do waits for clients.
     pub patience: std::time::Duration,
     /// Set from outside to end it: signals.
     pub stop: Arc<AtomicBool>,
+}
+
+/// Where a run is taken up again: at the checkpoint of a step, or the newest whole one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resume {
+    pub at: Option<u64>,
 }
 
 /// Serves a run until it is stopped, or is over and nobody looks any more. A run that has not begun is carried out; one
@@ -73,8 +81,12 @@ impl Host {
     fn start(work: &Work) -> Result<Self> {
         let plan = plan::load(&work.run.join("plan.toml").to_string_lossy(), &Overrides::default())?;
         let name = work.run.file_name().map_or(plan.name.clone(), |name| name.to_string_lossy().into_owned());
-        let records = records::read(&work.run)?;
-        let begun = has_begun(&records);
+        let shown = records::read(&work.run)?;
+        let begun = has_begun(&shown) && work.resume.is_none();
+        let (records, taken_up) = match begun {
+            true => (shown, None),
+            false => take_up(work)?,
+        };
         let mut history = History::new(welcome(work, &plan, &name), first_status(&name, begun, &records.events));
         history.status.step = records.steps.step.last().copied().unwrap_or(0);
         history.steps = records.steps;
@@ -92,7 +104,10 @@ impl Host {
         let service = Arc::new(service);
         let parts =
             Parts { work: work.clone(), plan, shared, waiting, shelf, sampling, cancel, service: service.clone() };
-        let threads = if begun { super::reopen::start(parts)? } else { train(parts)? };
+        let threads = match taken_up {
+            None => super::reopen::start(parts)?,
+            Some(taken_up) => train(parts, taken_up)?,
+        };
         // It ends when the last prompt can have been asked: nobody waits for it.
         let asked = Arc::downgrade(&service);
         drop(spawn("sampler", move || answering::answer_prompts(&asked, &prompts))?);
@@ -110,6 +125,16 @@ impl Host {
         let by_signal = work.stop.load(Ordering::Relaxed);
         outcome.or_else(|error| if error.kind == Kind::Interrupted && !by_signal { Ok(()) } else { Err(error) })
     }
+}
+
+/// A run's folder, and where it goes on.
+type TakenUp = (RunFolder, Beginning);
+
+/// What is known of a run up to where it goes on, and everything to go on with.
+fn take_up(work: &Work) -> Result<(Records, Option<TakenUp>)> {
+    let (mut folder, entries) = RunFolder::open(&work.run)?;
+    let beginning = find_beginning(&mut folder, entries, work.resume.and_then(|resume| resume.at))?;
+    Ok((records::of(&work.run, beginning.events())?, Some((folder, beginning))))
 }
 
 /// Whether anything was trained: a run that ended before its first step starts anew.
@@ -169,7 +194,7 @@ fn end_state(events: &[Event]) -> State {
 }
 
 /// Starts the training thread and the recorder.
-fn train(parts: Parts) -> Result<Vec<JoinHandle<Result<()>>>> {
+fn train(parts: Parts, taken_up: TakenUp) -> Result<Vec<JoinHandle<Result<()>>>> {
     let (producer, ring) = HeapRb::new(RING).split();
     let (notes, received) = channel();
     let (lost, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
@@ -203,7 +228,7 @@ fn train(parts: Parts) -> Result<Vec<JoinHandle<Result<()>>>> {
     let (work, plan) = (parts.work, parts.plan);
     let training = spawn("training", move || {
         let _end = End { done, notes: notes.clone() };
-        let outcome = carry_out(&work, &plan, trainer, &notes);
+        let outcome = carry_out(&work, &plan, taken_up, trainer, &notes);
         let state = match &outcome {
             Ok(()) => State::Finished,
             Err(error) if error.kind == Kind::Interrupted => State::Stopped,
@@ -215,13 +240,18 @@ fn train(parts: Parts) -> Result<Vec<JoinHandle<Result<()>>>> {
     Ok(vec![training, recording])
 }
 
-fn carry_out(work: &Work, plan: &Plan, mut trainer: Trainer, notes: &Sender<Note>) -> Result<()> {
-    let folder = RunFolder::open(&work.run)?;
+fn carry_out(
+    work: &Work,
+    plan: &Plan,
+    (folder, beginning): TakenUp,
+    mut trainer: Trainer,
+    notes: &Sender<Note>,
+) -> Result<()> {
     let preparing = Preparing::new(notes.clone());
     let cancel = trainer.cancel.clone();
-    let request =
-        Request { plan, name: None, device: &work.device, home: &work.home, progress: &preparing, cancel: &cancel };
-    execute_in(folder, &request, &mut trainer).map(|_| ())
+    let (device, home) = (&work.device, &work.home);
+    let request = Request { plan, name: None, device, home, progress: &preparing, cancel: &cancel, until: None };
+    go_on(folder, beginning, &request, &mut trainer).map(|_| ())
 }
 
 /// Says that training is over when it is dropped, however it ended.

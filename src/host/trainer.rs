@@ -1,19 +1,20 @@
 //! The training thread's side: carries the plan out, leaves records in the ring, and takes orders between steps.
 
 use super::corpus::CorpusService;
-use super::orders::{Order, Weights};
+use super::orders::{Order, Reply, Weights};
 use super::recorder::{Note, Record};
 use crate::corpus::progress::Progress;
 use crate::model::Decoder;
-use crate::protocol::{self, Answer, Event, Preparation, State, StepRecord};
+use crate::protocol::{self, Answer, Command, Event, Preparation, State, StepRecord, Undoable};
 use crate::run::Observer;
-use crate::run::execute::{PhaseRun, Preparations};
+use crate::run::execute::{Outcome, PhaseRun, Preparations};
 use crate::run::folder::Metrics;
 use crate::{Error, Result};
 use ringbuf::HeapProd;
 use ringbuf::traits::Producer;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,15 @@ pub struct Progressing {
     told: Option<State>,
     /// The weights that were handed out last.
     handed_out: Option<HandedOut>,
+    /// Something was changed by the plan, the journal or a guard: what is shown follows.
+    is_stale: bool,
+    /// Why the run is held, and what can be undone, as it was told last.
+    held: Option<String>,
+    undo: Option<Undoable>,
+    /// Commands that wait until what was said before is done again.
+    deferred: VecDeque<(Command, Reply)>,
+    /// Who asked for the checkpoint of a step that is being written.
+    saving: Vec<(u64, Reply)>,
 }
 
 /// Weights that were handed out, kept for a while so that questions in a row cost training one copy of what trains.
@@ -126,25 +136,63 @@ impl Trainer {
 
     fn carry_out(&mut self, order: Order, phase: &mut PhaseRun) {
         match order {
-            Order::Steer(command, reply) => {
-                if let Some(state) = working(&command) {
-                    self.state(state);
-                }
-                let answer = match phase.steer(&command) {
-                    Ok(effect) => Answer::Applied { step: phase.step(), effect },
-                    Err(error) => Answer::Refused(error.to_string()),
-                };
-                self.groups(phase);
-                // It was thrown out where the frost line moved: what is shown follows the line at once.
-                self.note(Note::Prefix(phase.prefix()));
-                self.state(if phase.is_paused() { State::Paused } else { State::Training });
-                // It goes the way of what it answers for: whoever has the answer sees what came of it.
-                self.note(Note::Answer(reply, answer));
-                self.recorder.unpark();
-            }
+            Order::Steer(command, reply) => self.state.deferred.push_back((command, reply)),
             Order::Weights(reply) => {
                 let _ = reply.send(self.weights(phase));
             }
+        }
+    }
+
+    fn steer(&mut self, command: &Command, reply: Reply, phase: &mut PhaseRun) {
+        if let Some(state) = working(command) {
+            self.state(state);
+        }
+        let outcome = phase.steer(command);
+        self.show_standing(phase);
+        self.state(if phase.stands_still() { State::Paused } else { State::Training });
+        let answer = match outcome {
+            Ok(Outcome::Done(effect)) => Answer::Applied { step: phase.step(), effect },
+            // Training goes on while it is written.
+            Ok(Outcome::Saving(step)) => return self.state.saving.push((step, reply)),
+            Err(error) => Answer::Refused(error.to_string()),
+        };
+        self.answer(reply, answer);
+    }
+
+    /// It goes the way of what it answers for: whoever has the answer sees what came of it.
+    fn answer(&mut self, reply: Reply, answer: Answer) {
+        self.note(Note::Answer(reply, answer));
+        self.recorder.unpark();
+    }
+
+    /// Answers who asked for the checkpoint of this step.
+    fn answer_saved(&mut self, step: u64, answer: &Answer) {
+        let (asked, rest) = std::mem::take(&mut self.state.saving).into_iter().partition(|(own, _)| *own == step);
+        self.state.saving = rest;
+        let asked: Vec<(u64, Reply)> = asked;
+        asked.into_iter().for_each(|(_, reply)| self.answer(reply, answer.clone()));
+    }
+
+    /// What trains, and what was thrown out of the prefix cache where the frost line moved, is shown at once.
+    fn show_standing(&mut self, phase: &PhaseRun) {
+        self.state.is_stale = false;
+        self.groups(phase);
+        self.note(Note::Prefix(phase.prefix()));
+    }
+
+    /// Tells why the run is held and what can be undone, where that is news.
+    fn tell_changes(&mut self, phase: &PhaseRun) {
+        if self.state.is_stale {
+            self.show_standing(phase);
+        }
+        if self.state.held.as_deref() != phase.held() {
+            self.state.held = phase.held().map(str::to_string);
+            self.note(Note::Held(self.state.held.clone()));
+        }
+        let undo = phase.undoable();
+        if self.state.undo != undo {
+            self.state.undo = undo.clone();
+            self.note(Note::Undo(undo));
         }
     }
 
@@ -189,8 +237,30 @@ impl Observer for Trainer {
                     self.lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            event => self.note(Note::Event(event.clone())),
+            event => {
+                self.state.is_stale |= matches!(event, Event::Steered(_) | Event::Rewound(_));
+                self.note(Note::Event(event.clone()));
+                if let Event::Checkpoint(saved) = event {
+                    let answer = Answer::Applied { step: saved.step, effect: format!("saved {}", saved.path) };
+                    self.answer_saved(saved.step, &answer);
+                }
+            }
         }
+    }
+
+    fn waits(&self) -> bool {
+        true
+    }
+
+    fn metrics_on_disk(&mut self) -> Option<Receiver<Result<u64>>> {
+        let (sender, receiver) = channel();
+        self.note(Note::Flushed(sender));
+        self.recorder.unpark();
+        Some(receiver)
+    }
+
+    fn not_saved(&mut self, step: u64, why: &str) {
+        self.answer_saved(step, &Answer::Refused(why.to_string()));
     }
 
     fn prepared(&mut self, preparations: &Preparations) {
@@ -226,7 +296,16 @@ impl Observer for Trainer {
     fn between_steps(&mut self, phase: &mut PhaseRun) -> Result<bool> {
         self.measure(phase)?;
         self.forget_handed_out();
-        match self.next_order(phase.is_paused()) {
+        self.tell_changes(phase);
+        // What is said now comes after what was said before.
+        if !phase.is_catching_up()
+            && let Some((command, reply)) = self.state.deferred.pop_front()
+        {
+            self.steer(&command, reply, phase);
+            self.tell_changes(phase);
+            return Ok(true);
+        }
+        match self.next_order(phase.stands_still() && self.state.deferred.is_empty()) {
             Some(order) => {
                 self.carry_out(order, phase);
                 Ok(true)

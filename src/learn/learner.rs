@@ -5,8 +5,49 @@ use super::optimizer::{AdamW, AdamWSettings, squares};
 use super::prefix::{PrefixCache, PrefixSettings};
 use crate::corpus::batches::Batch;
 use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Storage, Thaw};
+use crate::ops::adamw::Moments;
 use crate::{Error, Result};
 use std::sync::{Arc, Weak};
+
+/// Weights and optimizer as they were between two steps: held without copies, and nothing in them changes while they are
+/// held.
+#[derive(Clone, Debug)]
+pub struct LearnerState {
+    pub decoder: Arc<Decoder>,
+    /// In the fixed order of the parameters.
+    pub moments: Arc<Vec<Option<Moments>>>,
+    /// Whether the next step looks for parameters without a gradient.
+    pub audit_due: bool,
+}
+
+/// A forward and a backward pass over a batch, before anything is done with it.
+#[derive(Debug)]
+pub struct Pass {
+    /// Mean over the learned positions, nats per token.
+    pub loss: f64,
+    /// Before clipping, over everything that trains.
+    pub gradient_norm: f64,
+    /// Positions read.
+    pub tokens: u64,
+    gradients: Gradients,
+    /// Σ g² of each parameter.
+    squares: Vec<f64>,
+}
+
+impl Pass {
+    /// A pass without gradients, as a guard sees it.
+    #[cfg(test)]
+    pub fn measured(loss: f64, gradient_norm: f64) -> Self {
+        let nothing = crate::model::Parameters::default();
+        let gradients = Gradients::new(&Thaw::of_groups(&nothing, |_| true));
+        Self { loss, gradient_norm, tokens: 0, gradients, squares: Vec::new() }
+    }
+
+    /// Whether loss and gradient are numbers.
+    pub fn is_finite(&self) -> bool {
+        self.loss.is_finite() && self.gradient_norm.is_finite()
+    }
+}
 
 /// What one optimizer step did.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +78,8 @@ pub struct Learner {
     audit_due: bool,
     /// What was handed out and is still held by somebody: memory in common with it is copied before it changes.
     handed_out: Vec<Weak<Decoder>>,
+    /// The same of the optimizer's moments.
+    moments_out: Vec<Weak<Vec<Option<Moments>>>>,
 }
 
 /// What the last step leaves behind for whoever wants to measure it.
@@ -55,8 +98,18 @@ impl Learner {
         let thaw = checked_thaw(&decoder, frozen)?;
         decoder.store(Storage::F32, |parameter| !frozen.iter().any(|selector| selector.matches(parameter.group)))?;
         let optimizer = AdamW::new(settings, &decoder.parameters);
-        let (multipliers, handed_out) = (vec![1.0; decoder.parameters.len()], Vec::new());
-        Ok(Self { decoder, thaw, prefix: None, optimizer, multipliers, last: None, audit_due: true, handed_out })
+        let multipliers = vec![1.0; decoder.parameters.len()];
+        Ok(Self {
+            decoder,
+            thaw,
+            prefix: None,
+            optimizer,
+            multipliers,
+            last: None,
+            audit_due: true,
+            handed_out: Vec::new(),
+            moments_out: Vec::new(),
+        })
     }
 
     /// The model as it is now, which no later step changes for as long as the [`Arc`] is held. Nothing is copied yet:
@@ -69,8 +122,34 @@ impl Learner {
         shared
     }
 
-    /// Gives every parameter that trains memory of its own again, where somebody holds it still.
+    /// Weights and moments as they are now: see [`Learner::share`].
+    pub fn state(&mut self) -> LearnerState {
+        let moments = Arc::new(self.optimizer.all_moments().to_vec());
+        self.moments_out.retain(|handed_out| handed_out.strong_count() > 0);
+        self.moments_out.push(Arc::downgrade(&moments));
+        LearnerState { decoder: self.share(), moments, audit_due: self.audit_due }
+    }
+
+    /// Goes back, or on, to a state of the same model. What trains, and at which rates, is set apart from it.
+    pub fn restore(&mut self, state: &LearnerState) {
+        // Whoever gave it may hold it still, and it may not have come from here.
+        self.handed_out.push(Arc::downgrade(&state.decoder));
+        self.moments_out.push(Arc::downgrade(&state.moments));
+        self.decoder = (*state.decoder).clone();
+        self.optimizer.set_moments(state.moments.to_vec());
+        self.audit_due = state.audit_due;
+        self.last = None;
+    }
+
+    /// Bytes that holding a state costs once training goes on: what trains is copied then, weights and moments.
+    pub fn state_bytes(&self) -> u64 {
+        let trains = self.decoder.parameters.iter().filter(|(id, _)| self.thaw.trains(*id));
+        trains.map(|(_, parameter)| 3 * size_of::<f32>() as u64 * parameter.value.elem_count() as u64).sum()
+    }
+
+    /// Gives every parameter that trains memory of its own again, with its moments, where somebody holds it still.
     pub fn unshare(&mut self) -> Result<()> {
+        self.unshare_moments()?;
         self.handed_out.retain(|handed_out| handed_out.strong_count() > 0);
         let held: Vec<Arc<Decoder>> = self.handed_out.iter().filter_map(Weak::upgrade).collect();
         for index in 0..self.decoder.parameters.len() {
@@ -79,6 +158,19 @@ impl Learner {
             if self.thaw.trains(id) && held.iter().any(|other| other.parameters[id].value.id() == own) {
                 let value = self.decoder.parameters[id].value.copy()?;
                 self.decoder.parameters[id].value = value;
+            }
+        }
+        Ok(())
+    }
+
+    fn unshare_moments(&mut self) -> Result<()> {
+        self.moments_out.retain(|handed_out| handed_out.strong_count() > 0);
+        let held: Vec<Arc<Vec<Option<Moments>>>> = self.moments_out.iter().filter_map(Weak::upgrade).collect();
+        for id in (0..self.decoder.parameters.len()).map(ParameterId) {
+            let Some(own) = self.optimizer.moments(id).map(|moments| moments.first.id()) else { continue };
+            let is_shared = |other: &Arc<Vec<Option<Moments>>>| other[id.0].as_ref().is_some_and(|m| m.first.id() == own);
+            if self.thaw.trains(id) && held.iter().any(is_shared) {
+                self.optimizer.copy_moments(id)?;
             }
         }
         Ok(())
@@ -127,6 +219,17 @@ impl Learner {
     /// One optimizer step over micro-batches, whose gradients add up to that of one large batch. A loss or gradient
     /// that is no number is an error, and leaves the weights as they were.
     pub fn step(&mut self, batches: &[Batch], learning_rate: f64) -> Result<StepReport> {
+        let pass = self.pass(batches)?;
+        if !pass.is_finite() {
+            return Err(Error::new("training diverged")
+                .because(format!("the loss is {} and the gradient's norm {}", pass.loss, pass.gradient_norm))
+                .next("lower the learning rate, lengthen the warm-up, or clip gradients at a smaller norm"));
+        }
+        self.update(pass, learning_rate)
+    }
+
+    /// The loss and the gradients of micro-batches together; the weights stay as they are.
+    pub fn pass(&mut self, batches: &[Batch]) -> Result<Pass> {
         let learned: usize = batches.iter().map(Batch::learned).sum();
         if learned == 0 {
             return Err(Error::new("a batch has nothing to learn from"));
@@ -139,25 +242,31 @@ impl Learner {
             loss += objective::accumulate(decoder, batch, thaw, prefix, scale, &mut gradients)? * scale;
         }
         let squares = squares(&gradients, self.decoder.parameters.len())?;
-        let norm = squares.iter().sum::<f64>().sqrt();
-        if !loss.is_finite() || !norm.is_finite() {
-            return Err(Error::new("training diverged")
-                .because(format!("the loss is {loss} and the gradient's norm {norm}"))
-                .next("lower the learning rate, lengthen the warm-up, or clip gradients at a smaller norm"));
-        }
+        let gradient_norm = squares.iter().sum::<f64>().sqrt();
+        let tokens = batches.iter().map(|batch| batch.inputs.len() as u64).sum();
+        Ok(Pass { loss, gradient_norm, tokens, gradients, squares })
+    }
+
+    /// Moves what trains along a pass's gradients.
+    pub fn update(&mut self, pass: Pass, learning_rate: f64) -> Result<StepReport> {
+        let Pass { loss, gradient_norm, tokens, gradients, squares } = pass;
         let missing = if self.audit_due { self.missing(&squares) } else { Vec::new() };
         self.audit_due = false;
         self.unshare()?;
         let multipliers = &self.multipliers;
         let rate = |id: ParameterId| learning_rate * multipliers[id.0];
-        self.optimizer.step(&mut self.decoder.parameters, &gradients, norm, rate)?;
+        self.optimizer.step(&mut self.decoder.parameters, &gradients, gradient_norm, rate)?;
         let rates = (0..squares.len()).map(ParameterId).map(|id| if gradients.trains(id) { rate(id) } else { 0.0 });
         let rates = rates.collect();
         let trained = (0..squares.len()).map(|index| gradients.trains(ParameterId(index))).collect();
         self.last = Some(LastStep { squares, rates, trained });
-        let tokens = batches.iter().map(|batch| batch.inputs.len() as u64).sum();
-        let notices = self.prefix.as_mut().map(PrefixCache::take_notices).unwrap_or_default();
-        Ok(StepReport { loss, gradient_norm: norm, tokens, missing, notices })
+        let notices = self.take_notices();
+        Ok(StepReport { loss, gradient_norm, tokens, missing, notices })
+    }
+
+    /// What a person should know and was not told yet.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        self.prefix.as_mut().map(PrefixCache::take_notices).unwrap_or_default()
     }
 
     /// The gradient audit: parameters that train and got nothing, or nothing but zeros.

@@ -9,7 +9,7 @@ pub mod prefix;
 pub mod schedule;
 
 pub use evaluation::{ExampleScore, TextScore};
-pub use learner::{Learner, StepReport};
+pub use learner::{Learner, LearnerState, Pass, StepReport};
 pub use optimizer::{AdamW, AdamWSettings};
 pub use prefix::{PrefixCache, PrefixReport, PrefixSettings, PrefixTotals};
 pub use schedule::Schedule;

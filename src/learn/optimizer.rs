@@ -41,6 +41,24 @@ impl AdamW {
         self.moments[id.0].as_ref()
     }
 
+    /// The state of every parameter, in the fixed order.
+    pub fn all_moments(&self) -> &[Option<Moments>] {
+        &self.moments
+    }
+
+    /// Puts the state of every parameter in the place of what is there.
+    pub fn set_moments(&mut self, moments: Vec<Option<Moments>>) {
+        self.moments = moments;
+    }
+
+    /// Gives the moments of a parameter memory of their own.
+    pub(super) fn copy_moments(&mut self, id: ParameterId) -> Result<()> {
+        if let Some(moments) = &mut self.moments[id.0] {
+            (moments.first, moments.second) = (moments.first.copy()?, moments.second.copy()?);
+        }
+        Ok(())
+    }
+
     /// Clips, then moves every parameter that has a gradient at its own rate; the others stay byte-identical. `norm`
     /// is the gradient's, the root of what [`squares`] gives.
     pub fn step(

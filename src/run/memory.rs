@@ -31,3 +31,24 @@ pub fn resident_bytes() -> Option<u64> {
     let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
 }
+
+/// The memory that this process may still take, bytes: what the system has, or what a control group leaves; `None` where
+/// the system does not tell.
+pub fn available_bytes() -> Option<u64> {
+    let of_system = field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:").map(|kibibytes| kibibytes << 10)?;
+    Some(of_group().map_or(of_system, |of_group| of_group.min(of_system)))
+}
+
+/// What the limit of this process's control group leaves (version 2); files that are only cached can be given back.
+fn of_group() -> Option<u64> {
+    let folder = std::path::Path::new("/sys/fs/cgroup");
+    let number = |name: &str| std::fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+    let cached = field(&std::fs::read_to_string(folder.join("memory.stat")).ok()?, "inactive_file").unwrap_or(0);
+    Some(number("memory.max")?.saturating_sub(number("memory.current")?.saturating_sub(cached)))
+}
+
+/// The number behind a word at the start of a line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}

@@ -1,5 +1,6 @@
 //! A run at a glance: for lists, without reading all of its records.
 
+use super::folder::Metrics;
 use super::{Home, plan, records};
 use crate::protocol::Event;
 use serde::Serialize;
@@ -45,8 +46,8 @@ pub fn all(home: &Home) -> Vec<Overview> {
 /// One run; `None` where its plan cannot be read.
 pub fn of(folder: &Path) -> Option<Overview> {
     let plan = plan::load(&folder.join("plan.toml").to_string_lossy(), &plan::Overrides::default()).ok()?;
-    let journal = records::lines(&folder.join("journal.jsonl")).unwrap_or_default();
-    let last = last_step(&folder.join("metrics.jsonl"));
+    let journal = records::journal(folder).unwrap_or_default();
+    let last = last_step(folder);
     let phase = journal.iter().rev().find_map(|event| match event {
         Event::Phase(phase) => Some(phase.phase.clone()),
         _ => None,
@@ -74,8 +75,8 @@ fn changed(path: &Path) -> u64 {
 }
 
 /// The last step that was written whole.
-fn last_step(metrics: &Path) -> Option<crate::protocol::Step> {
-    let mut file = File::open(metrics).ok()?;
+pub fn last_step(run: &Path) -> Option<crate::protocol::Step> {
+    let mut file = File::open(run.join(Metrics::FILE)).ok()?;
     let size = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(TAIL))).ok()?;
     let mut tail = Vec::new();

@@ -1,8 +1,9 @@
 //! What a run's files say happened: read again when nobody trains it any more.
 
+use super::folder::Metrics;
+use super::journal;
 use crate::protocol::{Event, StepRecord, StepRecords};
 use crate::{Context, Error, Result};
-use serde::Deserialize;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -19,15 +20,24 @@ pub struct Records {
 /// No honest line is longer.
 const LONGEST_LINE: usize = 1 << 20;
 
-/// Reads `journal.jsonl` and `metrics.jsonl`. A last line that was torn by a crash is left out; anything else that
-/// cannot be read is an error that names the line. Files that are not there yet are empty.
+/// Reads `journal.jsonl` and `metrics.jsonl`, without what the run went back from. A last line that was torn by a crash is
+/// left out; anything else that cannot be read is an error that names the line. Files that are not there yet are empty.
 pub fn read(run: &Path) -> Result<Records> {
+    let entries = journal::read(&run.join(journal::FILE))?;
+    of(run, entries.effective().into_iter().map(|entry| entry.event.clone()).collect())
+}
+
+/// The metrics beside what the journal said.
+pub fn of(run: &Path, journal: Vec<Event>) -> Result<Records> {
     let mut records = Records::default();
-    let journal = journal(run)?;
     let mut evaluations = Vec::new();
-    for event in lines(&run.join("metrics.jsonl"))? {
+    for event in lines(&run.join(Metrics::FILE))? {
         match event {
             Event::Step(step) => records.steps.push(StepRecord::from(&step)),
+            Event::Rewound(rewound) => {
+                records.steps.cut_after(rewound.to_step);
+                evaluations.retain(|event| step_of(event) <= rewound.to_step);
+            }
             event => evaluations.push(event),
         }
     }
@@ -35,9 +45,17 @@ pub fn read(run: &Path) -> Result<Records> {
     Ok(records)
 }
 
-/// The journal alone.
+/// The journal alone, without what the run went back from.
 pub fn journal(run: &Path) -> Result<Vec<Event>> {
-    lines(&run.join("journal.jsonl"))
+    let entries = journal::read(&run.join(journal::FILE))?;
+    Ok(entries.effective().into_iter().map(|entry| entry.event.clone()).collect())
+}
+
+fn step_of(event: &Event) -> u64 {
+    match event {
+        Event::Evaluation(evaluation) => evaluation.step,
+        _ => 0,
+    }
 }
 
 /// Why a run ended, where the last that happened is an error.
@@ -48,14 +66,7 @@ pub fn failure(events: &[Event]) -> Option<String> {
     }
 }
 
-/// A journal's line has a time too.
-#[derive(Deserialize)]
-struct Line {
-    #[serde(flatten)]
-    event: Event,
-}
-
-pub(super) fn lines(path: &Path) -> Result<Vec<Event>> {
+fn lines(path: &Path) -> Result<Vec<Event>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -69,8 +80,8 @@ pub(super) fn lines(path: &Path) -> Result<Vec<Event>> {
         let read = (&mut reader).take(LONGEST_LINE as u64).read_until(b'\n', &mut line);
         read.what(|| format!("cannot read {}", path.display()))?;
         let whole = line.last() == Some(&b'\n');
-        match serde_json::from_slice::<Line>(&line) {
-            Ok(parsed) => events.push(parsed.event),
+        match serde_json::from_slice(&line) {
+            Ok(event) => events.push(event),
             // The end, or a line that a crash tore.
             Err(_) if !whole && line.len() < LONGEST_LINE => return Ok(events),
             Err(error) => {

@@ -3,7 +3,7 @@
 use super::plan::PhasePlan;
 use crate::model::group::check_selectors;
 use crate::model::{Group, Selector};
-use crate::protocol::{Command, Event, GroupState, Layer, Rate};
+use crate::protocol::{By, Command, Event, GroupState, Layer, Rate, Steered};
 use crate::{Error, Result};
 
 /// Everything that can be changed by hand, as it is at one moment.
@@ -14,17 +14,31 @@ pub struct Settings {
     pub multipliers: Vec<f64>,
     /// What the schedule is multiplied by.
     pub rate_factor: f64,
+    /// Of a mixture's sources, in their order; empty where there is no mixture.
+    pub shares: Vec<f64>,
 }
 
-/// How a phase is steered, and how it was before each change.
+/// How a phase is steered, and what changed it.
 #[derive(Clone, Debug)]
 pub struct Steering {
     groups: Vec<Group>,
     now: Settings,
-    /// Settings before each change, and the change in words; the newest last.
-    before: Vec<(Settings, String)>,
+    /// The newest last.
+    changes: Vec<(Made, String)>,
     /// The plan's learning rate at the peak of the schedule.
     peak: f64,
+    /// The names of a mixture's sources.
+    sources: Vec<String>,
+}
+
+/// When a change was made, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Steps of the whole run done before it.
+    pub step: u64,
+    /// Its line of the journal.
+    pub line: u64,
+    pub by: By,
 }
 
 /// What a command would make of the settings.
@@ -33,20 +47,19 @@ pub struct Proposal {
     pub settings: Settings,
     /// In a few words: `froze block.0-3`.
     pub effect: String,
-    is_undo: bool,
 }
 
-/// Changes that can be taken back.
-const MOST_UNDOS: usize = 1000;
 /// Rates beyond this are slips of the finger.
 const LARGEST_RATE: f64 = 100.0;
 
 impl Steering {
-    /// As the plan has it: `frozen` does not train, everything else at the plan's rate.
-    pub fn new(groups: Vec<Group>, frozen: &[Selector], peak: f64) -> Self {
+    /// As the plan has it: `frozen` does not train, everything else at the plan's rate; `sources` are those of a mixture,
+    /// with their shares.
+    pub fn new(groups: Vec<Group>, frozen: &[Selector], peak: f64, sources: Vec<(String, f64)>) -> Self {
         let trains = groups.iter().map(|group| !frozen.iter().any(|selector| selector.matches(*group))).collect();
-        let now = Settings { trains, multipliers: vec![1.0; groups.len()], rate_factor: 1.0 };
-        Self { groups, now, before: Vec::new(), peak }
+        let (sources, shares) = sources.into_iter().unzip();
+        let now = Settings { trains, multipliers: vec![1.0; groups.len()], rate_factor: 1.0, shares };
+        Self { groups, now, changes: Vec::new(), peak, sources }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -72,6 +85,11 @@ impl Steering {
         states.map(|(&group, (&trainable, &multiplier))| GroupState { group, trainable, multiplier }).collect()
     }
 
+    /// The last change that was made in the phase, and what it did.
+    pub fn last_change(&self) -> Option<(Made, &str)> {
+        self.changes.last().map(|(made, effect)| (*made, effect.as_str()))
+    }
+
     /// What a change of settings would come to, and why it cannot be; `None` for commands that change none.
     pub fn propose(&self, command: &Command) -> Result<Option<Proposal>> {
         let (settings, effect) = match command {
@@ -80,28 +98,42 @@ impl Steering {
             Command::FrostLine(layer) => (self.frost_line(*layer)?, format!("frost line at {layer}")),
             Command::Rate { of: None, rate } => self.rate(*rate)?,
             Command::Rate { of: Some(of), rate } => self.rate_of(of, *rate)?,
-            Command::Undo => return self.undone().map(Some),
-            Command::Mix { .. } | Command::Skip => return Ok(None),
+            Command::Mix { source, share } => self.mix(source, *share)?,
+            Command::Skip | Command::Undo => return Ok(None),
             Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),
         };
         if !settings.trains.contains(&true) {
             return Err(Error::new("nothing would be left to train").next("leave some layer thawed"));
         }
         let effect = if settings == self.now { format!("no change: {effect} before") } else { effect };
-        Ok(Some(Proposal { settings, effect, is_undo: false }))
+        Ok(Some(Proposal { settings, effect }))
     }
 
     /// Makes a proposal the case.
-    pub fn take(&mut self, proposal: Proposal) {
-        if proposal.is_undo {
-            self.before.pop();
-        } else if proposal.settings != self.now {
-            if self.before.len() >= MOST_UNDOS {
-                self.before.remove(0);
-            }
-            self.before.push((self.now.clone(), proposal.effect));
+    pub fn take(&mut self, proposal: Proposal, made: Made) {
+        if proposal.settings != self.now {
+            self.changes.push((made, proposal.effect));
         }
         self.now = proposal.settings;
+    }
+
+    /// One source has `share` of the rows; the others keep their proportions in what is left.
+    fn mix(&self, source: &str, share: f64) -> Result<(Settings, String)> {
+        if self.sources.is_empty() {
+            return Err(Error::new("this phase has no mixture").because("it reads one source, or examples"));
+        }
+        let places: Vec<usize> = (0..self.sources.len()).filter(|place| self.sources[*place] == source).collect();
+        let [place] = places[..] else {
+            let why = if places.is_empty() { "no source has this name" } else { "several sources have this name" };
+            let names = format!("the sources are {}", self.sources.join(", "));
+            return Err(Error::new(format!("{source} cannot be mixed")).because(why).next(names));
+        };
+        let others = 1.0 - self.now.shares[place];
+        let scaled = |(at, old): (usize, &f64)| if at == place { share } else { old * (1.0 - share) / others };
+        let shares: Vec<f64> = self.now.shares.iter().enumerate().map(scaled).collect();
+        let parts = self.sources.iter().zip(&shares).map(|(name, share)| format!("{name} {:.1}%", 100.0 * share));
+        let effect = format!("rows: {}", parts.collect::<Vec<_>>().join(", "));
+        Ok((Settings { shares, ..self.now.clone() }, effect))
     }
 
     fn switched(&self, selectors: &[Selector], trains: bool) -> Result<Settings> {
@@ -152,15 +184,6 @@ impl Steering {
         };
         Ok((settings, effect))
     }
-
-    fn undone(&self) -> Result<Proposal> {
-        match self.before.last() {
-            Some((settings, effect)) => {
-                Ok(Proposal { settings: settings.clone(), effect: format!("undid: {effect}"), is_undo: true })
-            }
-            None => Err(Error::new("there is nothing to undo").because("nothing was changed by hand in this phase")),
-        }
-    }
 }
 
 fn checked(rate: f64) -> Result<f64> {
@@ -175,20 +198,37 @@ fn list(selectors: &[Selector]) -> String {
     selectors.iter().map(Selector::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// How a phase was steered in the end, from the commands that were recorded.
-pub fn from_records(groups: Vec<Group>, phase: &PhasePlan, events: &[Event]) -> Steering {
-    let frozen: Vec<Selector> = phase.frozen.iter().filter_map(|text| text.parse().ok()).collect();
-    let mut steering = Steering::new(groups, &frozen, phase.optimizer.learning_rate);
-    let begun = events.iter().rposition(|event| matches!(event, Event::Phase(begun) if begun.phase == phase.name));
-    for event in &events[begun.unwrap_or(0)..] {
-        if let Event::Steered(steered) = event
-            && let Ok(command) = steered.change.command.parse()
+/// A mixture's shares, and the step of the phase from which each holds.
+pub type Courses = Vec<(u64, Vec<f64>)>;
+
+/// How a phase stands after changes that were recorded, each with its line; `before` is the run's step before the phase.
+pub fn follow(mut steering: Steering, changes: &[&(u64, Steered)], before: u64) -> (Steering, Courses) {
+    let mut courses = Courses::new();
+    for (line, steered) in changes {
+        let shares = steering.settings().shares.clone();
+        if let Ok(command) = steered.change.command.parse()
             && let Ok(Some(proposal)) = steering.propose(&command)
         {
-            steering.take(proposal);
+            steering.take(proposal, Made { step: steered.step, line: *line, by: steered.by });
+        }
+        if steering.settings().shares != shares {
+            courses.push((steered.step.saturating_sub(before), steering.settings().shares.clone()));
         }
     }
-    steering
+    (steering, courses)
+}
+
+/// How a phase was steered in the end, from the events that still count.
+pub fn from_records(groups: Vec<Group>, phase: &PhasePlan, events: &[Event]) -> Steering {
+    let frozen: Vec<Selector> = phase.frozen.iter().filter_map(|text| text.parse().ok()).collect();
+    let begun = events.iter().rposition(|event| matches!(event, Event::Phase(begun) if begun.phase == phase.name));
+    let steered = events[begun.unwrap_or(0)..].iter().filter_map(|event| match event {
+        Event::Steered(steered) if steered.phase == phase.name => Some((0, steered.clone())),
+        _ => None,
+    });
+    let steered: Vec<(u64, Steered)> = steered.collect();
+    let steering = Steering::new(groups, &frozen, phase.optimizer.learning_rate, Vec::new());
+    follow(steering, &steered.iter().collect::<Vec<_>>(), 0).0
 }
 
 #[cfg(test)]
@@ -198,13 +238,14 @@ mod tests {
 
     fn steering() -> Steering {
         let config = preset::find("llama-1m").unwrap().config(300, 16);
-        Steering::new(config.groups(), &["embedding".parse().unwrap()], 1e-3)
+        let sources = [("stories", 0.5), ("ledger", 0.3), ("facts", 0.2)].map(|(name, share)| (name.to_string(), share));
+        Steering::new(config.groups(), &["embedding".parse().unwrap()], 1e-3, sources.into())
     }
 
     fn give(steering: &mut Steering, command: &str) -> Result<String> {
         let proposal = steering.propose(&command.parse().unwrap())?.unwrap();
         let effect = proposal.effect.clone();
-        steering.take(proposal);
+        steering.take(proposal, Made { step: 1, line: 1, by: By::Person });
         Ok(effect)
     }
 
@@ -213,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_change_what_they_name_and_undo_takes_them_back() {
+    fn commands_change_what_they_name() {
         let mut steering = steering();
         assert_eq!(frozen(&steering), ["embedding/embedding"]);
         give(&mut steering, "freeze block.0/mlp").unwrap();
@@ -224,12 +265,15 @@ mod tests {
         let states = steering.states();
         assert!(states.iter().all(|s| (s.multiplier == 2.0) == (s.group.to_string() == "block.1/mlp")));
         assert_eq!(steering.settings().rate_factor, 0.5);
-        for left in [4, 4, 2, 1] {
-            assert!(give(&mut steering, "undo").unwrap().starts_with("undid"));
-            assert_eq!(frozen(&steering).len(), left);
-        }
-        assert!(give(&mut steering, "undo").is_err());
-        assert_eq!(steering.settings().rate_factor, 1.0);
+        assert_eq!(steering.last_change().unwrap().1, "rate of block.1/mlp ×2");
+    }
+
+    #[test]
+    fn a_share_leaves_the_others_their_proportions() {
+        let mut steering = steering();
+        assert_eq!(give(&mut steering, "mix stories 0.75").unwrap(), "rows: stories 75.0%, ledger 15.0%, facts 10.0%");
+        let error = give(&mut steering, "mix nowhere 0.5").unwrap_err().to_string();
+        assert!(error.contains("stories, ledger, facts"), "{error}");
     }
 
     #[test]
@@ -242,7 +286,7 @@ mod tests {
         assert_eq!(*steering.settings(), before);
         // What is so already is no change, and nothing to undo.
         assert!(give(&mut steering, "freeze embedding").unwrap().starts_with("no change"));
-        assert!(give(&mut steering, "undo").is_err());
+        assert!(steering.last_change().is_none());
     }
 
     #[test]

@@ -127,6 +127,14 @@ pub trait Batches: Rows {
         Ok(batch)
     }
 
+    fn sources(&self) -> Vec<(String, f64)> {
+        Vec::new()
+    }
+
+    fn mix(&self, _courses: &[(u64, Vec<f64>)]) -> Result<()> {
+        Err(crate::error::Error::new("this phase reads one source, or examples: there is no mixture"))
+    }
+
     /// How many batches it takes to see everything once, rounded up.
     fn batches_per_epoch(&self) -> u64 {
         self.rows_per_epoch().div_ceil(self.rows().max(1) as u64)

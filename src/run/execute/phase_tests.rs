@@ -1,6 +1,7 @@
 use super::super::Observer;
 use super::super::testing::{execute, plan};
 use super::*;
+use crate::protocol::Command;
 use candle_core::Tensor;
 
 /// Asks for the weights while the phase trains, and while it is paused.
@@ -36,8 +37,12 @@ impl Asks {
 impl Observer for Asks {
     fn event(&mut self, _: &Event) {}
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn between_steps(&mut self, phase: &mut PhaseRun) -> Result<bool> {
-        match (phase.step(), phase.is_paused()) {
+        match (phase.step(), phase.stands_still()) {
             (2, _) => self.ask(phase)?,
             (4, false) => drop(phase.steer(&Command::Pause)?),
             (4, true) => {

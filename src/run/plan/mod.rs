@@ -5,6 +5,7 @@ mod keep;
 mod overrides;
 mod presets;
 mod read;
+mod safety;
 mod section;
 
 pub use for_corpus::for_corpus;
@@ -13,6 +14,7 @@ pub use overrides::Overrides;
 pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
 pub use read::load;
+pub use safety::{ChangePlan, GuardAction, GuardPlan, OnDiskError, OnShortMemory, SnapshotsPlan};
 
 use crate::learn::Schedule;
 use crate::model::{Recompute, Storage};
@@ -24,12 +26,19 @@ use serde::Serialize;
 pub struct Plan {
     pub name: String,
     pub seed: u64,
+    pub on_disk_error: OnDiskError,
+    pub on_short_memory: OnShortMemory,
     /// `None` where the model's checkpoint brings its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<TokenizerPlan>,
     pub model: ModelPlan,
+    /// States in memory, to go back to.
+    pub snapshots: SnapshotsPlan,
     #[serde(rename = "phase")]
     pub phases: Vec<PhasePlan>,
+    /// What changes while it runs, without anybody saying so.
+    #[serde(rename = "change", skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangePlan>,
 }
 
 /// Where the tokenizer comes from: exactly one is set.
@@ -130,6 +139,8 @@ pub struct PhasePlan {
     pub optimizer: OptimizerPlan,
     pub schedule: Schedule,
     pub evaluation: EvaluationPlan,
+    /// What is done about steps that go wrong.
+    pub guard: GuardPlan,
     /// Steps between checkpoints, besides the one at the end; 0 for none.
     pub checkpoint_every: u64,
 }

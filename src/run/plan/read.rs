@@ -3,6 +3,7 @@
 use super::super::data::short_name;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
+use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
 use crate::learn::Schedule;
@@ -52,7 +53,7 @@ pub(super) fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Pla
 }
 
 fn read_plan(file: &str, table: &Table) -> Result<Plan> {
-    let top = Section::new(file, String::new(), table, &["name", "seed", "precision", "tokenizer", "model", "phase"])?;
+    let top = Section::new(file, String::new(), table, &PLAN_KEYS)?;
     let name = top.text("name")?.ok_or_else(|| top.missing("name"))?;
     if !is_plain_name(&name) {
         return Err(top.refuse("name", format!("\"{name}\" cannot name a folder")).next(NAME_ADVICE));
@@ -82,8 +83,23 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
         return Err(top.missing("phase").next("write at least one [[phase]]"));
     }
     let seed = top.integer("seed", 0..=i64::MAX as u64)?.unwrap_or(0);
-    Ok(Plan { name, seed, tokenizer, model, phases })
+    let (on_disk_error, on_short_memory) = (read_on_disk_error(&top)?, read_on_short_memory(&top)?);
+    let (snapshots, changes) = (read_snapshots(&top)?, read_changes(&top, file)?);
+    Ok(Plan { name, seed, on_disk_error, on_short_memory, tokenizer, model, snapshots, phases, changes })
 }
+
+const PLAN_KEYS: [&str; 10] = [
+    "name",
+    "seed",
+    "precision",
+    "on_disk_error",
+    "on_short_memory",
+    "tokenizer",
+    "model",
+    "snapshots",
+    "phase",
+    "change",
+];
 
 const NAME_ADVICE: &str = "use letters, digits, '-' and '_'";
 
@@ -164,7 +180,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 24] = [
+const PHASE_KEYS: [&str; 25] = [
     "name",
     "objective",
     "from",
@@ -188,6 +204,7 @@ const PHASE_KEYS: [&str; 24] = [
     "optimizer",
     "schedule",
     "evaluation",
+    "guard",
     "checkpoint_every",
 ];
 
@@ -243,6 +260,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         optimizer: read_optimizer(&section)?,
         schedule: read_schedule(&section)?,
         evaluation: read_evaluation(&section)?,
+        guard: read_guard(&section)?,
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
     })
 }

@@ -1,6 +1,6 @@
 //! One host for one run: a lock that the system lets go of when its process ends, however it ends.
 
-use super::HostPlace;
+use super::place::HostPlace;
 use crate::{Context, Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};

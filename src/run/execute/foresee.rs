@@ -1,0 +1,64 @@
+//! Memory that a phase will take, worked out before it takes it.
+
+use super::phase::PhaseRun;
+use crate::model::Group;
+use crate::run::memory;
+use crate::run::plan::OnShortMemory;
+use crate::run::steering::Settings;
+use crate::{Error, Result};
+
+/// What takes less is not worth a look: the figures are estimates.
+const SMALL: u64 = 256 << 20;
+
+impl PhaseRun<'_, '_> {
+    /// Refuses a phase, or says of it, that it needs more memory than there is.
+    pub(super) fn foresee_start(&mut self) -> Result<()> {
+        let steering = self.steering.clone();
+        let training = self.training_bytes(|group| steering.trains(group), |_| false);
+        let prefix = if self.prefix_share > 0.0 { self.plan.prefix_cache.budget().memory } else { 0 };
+        let states = self.learner.state_bytes().min(self.run.request.plan.snapshots.bytes());
+        self.check(training + prefix + states, &format!("the phase {}", self.plan.name))
+    }
+
+    /// Refuses a change, or says of it, that it needs more memory than there is.
+    pub(super) fn foresee_memory(&mut self, settings: &Settings) -> Result<()> {
+        let (steering, groups) = (self.steering.clone(), self.groups.clone());
+        let place = |group: Group| groups.iter().position(|own| *own == group);
+        let will = |group: Group| place(group).is_some_and(|place| settings.trains[place]);
+        let more = self.training_bytes(will, |group| steering.trains(group));
+        self.check(more, "this change")
+    }
+
+    /// Bytes that training takes for groups that will train, beyond those that do: gradients, moments, what is kept for
+    /// the way back, and a copy while a checkpoint is written.
+    fn training_bytes(&self, will: impl Fn(Group) -> bool, does: impl Fn(Group) -> bool) -> u64 {
+        let facts = self.facts();
+        let line = |trains: &dyn Fn(Group) -> bool| {
+            facts.iter().filter(|fact| trains(fact.group)).map(|fact| fact.group.layer).min()
+        };
+        let (new_line, old_line) = (line(&will), line(&does));
+        let of = |fact: &crate::protocol::GroupFacts| {
+            let is_reached = |line: Option<crate::model::Layer>| line.is_some_and(|line| line <= fact.group.layer);
+            let kept = if is_reached(new_line) && !is_reached(old_line) { fact.kept_bytes } else { 0 };
+            // Weights and moments are copied: as much as gradients and moments take.
+            let trained = if will(fact.group) && !does(fact.group) { 2 * fact.training_bytes } else { 0 };
+            kept + trained
+        };
+        facts.iter().map(of).sum()
+    }
+
+    fn check(&mut self, needed: u64, what: &str) -> Result<()> {
+        let available = if self.run.request.device.is_cpu() { memory::available_bytes() } else { None };
+        let Some(available) = available.filter(|available| needed > SMALL && needed > *available) else { return Ok(()) };
+        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+        let why = format!("it takes about {:.1} GB more, and {:.1} GB are free", gigabytes(needed), gigabytes(available));
+        if self.run.request.plan.on_short_memory == OnShortMemory::Warn {
+            self.notice(format!("{what} may need more memory than there is: {why}"));
+            return Ok(());
+        }
+        Err(Error::new(format!("{what} needs more memory than there is")).because(why).next(
+            "take fewer rows at once (batch, or more of accumulate), a shorter context, recompute = \"blocks\", fewer \
+             layers that train, or less for snapshots and prefix_cache; on_short_memory = \"warn\" tries it all the same",
+        ))
+    }
+}
