@@ -210,8 +210,9 @@ impl Run<'_> {
             return Ok(path.clone());
         }
         let (run, step, precision) = (self.folder.name.clone(), self.step, decoder.parameters.precision);
-        let state = CheckpointState { run, phase: phase.to_string(), step, loss, base, precision };
-        let path = checkpoint::save(&self.folder.path, decoder, &self.prepared.preparations.tokenizer, &state)
+        let state = CheckpointState { run, phase: phase.to_string(), step, loss, base, precision, progress: None };
+        let snapshot = checkpoint::Snapshot { decoder: Arc::new(decoder.clone()), moments: Vec::new(), state };
+        let path = checkpoint::save(&self.folder.path, &snapshot, &self.prepared.preparations.tokenizer)
             .map_err(|error| error.next("make room there; checkpoints written before are whole"))?;
         let saved = CheckpointSaved { phase: phase.to_string(), step, path: path.display().to_string() };
         self.emit(Event::Checkpoint(saved))?;

@@ -1,5 +1,6 @@
 //! A plan: what a run is to do, validated before anything is done.
 
+mod checkpoints;
 mod for_corpus;
 mod keep;
 mod overrides;
@@ -14,6 +15,7 @@ pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
 pub use read::load;
 
+use super::checkpoint::Keep;
 use crate::learn::Schedule;
 use crate::model::{Recompute, Storage};
 use crate::ops::Precision;
@@ -132,6 +134,8 @@ pub struct PhasePlan {
     pub evaluation: EvaluationPlan,
     /// Steps between checkpoints, besides the one at the end; 0 for none.
     pub checkpoint_every: u64,
+    /// Which of those stay.
+    pub keep: Keep,
 }
 
 /// A source of text and its share.

@@ -1,6 +1,7 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
+use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
 use super::section::{Section, nearest};
@@ -164,7 +165,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 24] = [
+const PHASE_KEYS: [&str; 25] = [
     "name",
     "objective",
     "from",
@@ -189,6 +190,7 @@ const PHASE_KEYS: [&str; 24] = [
     "schedule",
     "evaluation",
     "checkpoint_every",
+    "keep",
 ];
 
 /// `precision` is the one of phases that name none.
@@ -244,6 +246,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         schedule: read_schedule(&section)?,
         evaluation: read_evaluation(&section)?,
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
+        keep: read_keep(&section)?,
     })
 }
 
