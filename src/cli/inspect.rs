@@ -3,9 +3,8 @@
 use super::Place;
 use super::output::{self, count, number};
 use crate::Result;
-use crate::model::{Decoder, Group, folder};
+use crate::model::{Decoder, Group};
 use crate::run::checkpoint;
-use candle_core::DType;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +60,7 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
         return inspect_run(folder, arguments.json);
     }
     let path = checkpoint::resolve(&arguments.path, &place.home)?;
-    let decoder = folder::load(&path, DType::F32, &place.device)?;
+    let decoder = checkpoint::weights(&path, &place.device)?;
     let report = describe(path, &decoder);
     if arguments.json { output::write_json(&report) } else { output::show(&render(&report)) }
 }

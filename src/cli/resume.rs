@@ -144,5 +144,8 @@ pub fn fork(arguments: &Fork, place: &Place) -> Result<()> {
         steps => format!("; its last {steps} steps are done again from the checkpoint of step {}", forked.from),
     };
     let run = &forked.run;
-    output::show(&format!("{run} has the first {} steps of {}{again}\ngo on with `frostline resume {run}`, or open it with `frostline {run}`\n", forked.step, arguments.run))
+    output::show(&format!(
+        "{run} has the first {} steps of {}{again}\ngo on with `frostline resume {run}`, or open it with `frostline {run}`\n",
+        forked.step, arguments.run
+    ))
 }

@@ -2,8 +2,8 @@
 
 use super::HostPlace;
 use super::frame;
-use crate::run::{Holder, Lock};
 use crate::protocol::{Ask, Message, Request, VERSION};
+use crate::run::{Holder, Lock};
 use crate::{Context, Error, Result};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;

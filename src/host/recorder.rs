@@ -4,8 +4,7 @@
 use super::history::Shared;
 use super::orders::Reply;
 use crate::protocol::{
-    Answer, Event, GroupFacts, GroupReports, GroupState, Notice, Phase, PrefixState, State, StepRecord,
-    Undoable,
+    Answer, Event, GroupFacts, GroupReports, GroupState, Notice, Phase, PrefixState, State, StepRecord, Undoable,
 };
 use crate::run::folder::Metrics;
 use crate::run::memory;

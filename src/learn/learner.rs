@@ -168,7 +168,8 @@ impl Learner {
         let held: Vec<Arc<Vec<Option<Moments>>>> = self.moments_out.iter().filter_map(Weak::upgrade).collect();
         for id in (0..self.decoder.parameters.len()).map(ParameterId) {
             let Some(own) = self.optimizer.moments(id).map(|moments| moments.first.id()) else { continue };
-            let is_shared = |other: &Arc<Vec<Option<Moments>>>| other[id.0].as_ref().is_some_and(|m| m.first.id() == own);
+            let is_shared =
+                |other: &Arc<Vec<Option<Moments>>>| other[id.0].as_ref().is_some_and(|m| m.first.id() == own);
             if self.thaw.trains(id) && held.iter().any(is_shared) {
                 self.optimizer.copy_moments(id)?;
             }

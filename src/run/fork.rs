@@ -76,7 +76,8 @@ fn refuse_future(run: &Path, step: u64) -> Result<()> {
 /// The run's plan; what was changed between the checkpoint and the fork is done again by itself.
 fn plan_of(run: &Path, entries: &Entries, lines: u64, saved: u64, step: u64) -> Result<Plan> {
     let plan = plan::load(&run.join(folder::PLAN).to_string_lossy(), &Overrides::default())?;
-    let before = recipe::steered(entries).filter(|(line, steered)| *line < lines || (steered.step < step && saved < step));
+    let before =
+        recipe::steered(entries).filter(|(line, steered)| *line < lines || (steered.step < step && saved < step));
     let changes = recipe::merged(&plan, before.map(|(_, steered)| steered));
     Ok(Plan { changes, ..plan })
 }

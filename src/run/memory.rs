@@ -35,7 +35,8 @@ pub fn resident_bytes() -> Option<u64> {
 /// The memory that this process may still take, bytes: what the system has, or what a control group leaves; `None` where
 /// the system does not tell.
 pub fn available_bytes() -> Option<u64> {
-    let of_system = field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:").map(|kibibytes| kibibytes << 10)?;
+    let of_system =
+        field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:").map(|kibibytes| kibibytes << 10)?;
     Some(of_group().map_or(of_system, |of_group| of_group.min(of_system)))
 }
 

@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod data;
 pub mod device;
+pub mod disk;
 pub mod execute;
 pub mod folder;
 pub mod fork;

@@ -238,7 +238,8 @@ mod tests {
 
     fn steering() -> Steering {
         let config = preset::find("llama-1m").unwrap().config(300, 16);
-        let sources = [("stories", 0.5), ("ledger", 0.3), ("facts", 0.2)].map(|(name, share)| (name.to_string(), share));
+        let sources =
+            [("stories", 0.5), ("ledger", 0.3), ("facts", 0.2)].map(|(name, share)| (name.to_string(), share));
         Steering::new(config.groups(), &["embedding".parse().unwrap()], 1e-3, sources.into())
     }
 

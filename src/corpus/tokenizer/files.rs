@@ -1,5 +1,6 @@
 //! A tokenizer as files: `tokenizer.json` and its companions, as `transformers` reads and writes them.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,13 +89,18 @@ impl Tokenizer {
 
     /// Writes `tokenizer.json` and its companions into an existing folder.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        let json = self.inner.to_string(true).what(|| "cannot write the tokenizer".into())?;
-        let files = self.companions.0.iter().map(|(name, text)| (*name, text.as_str()));
-        for (name, text) in [(TOKENIZER, json.as_str())].into_iter().chain(files) {
+        for (name, text) in self.files()? {
             let path = folder.join(name);
-            fs::write(&path, text).what(|| format!("cannot write {}", path.display()))?;
+            fs::write(&path, text.as_bytes()).what(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())
+    }
+
+    /// The files that [`Tokenizer::save`] writes: name and contents.
+    pub fn files(&self) -> Result<Vec<(&'static str, Cow<'_, str>)>> {
+        let json = self.inner.to_string(true).what(|| "cannot write the tokenizer".into())?;
+        let companions = self.companions.0.iter().map(|(name, text)| (*name, Cow::Borrowed(text.as_str())));
+        Ok([(TOKENIZER, Cow::Owned(json))].into_iter().chain(companions).collect())
     }
 }
 

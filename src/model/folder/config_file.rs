@@ -1,7 +1,8 @@
 //! `config.json`, as `transformers` writes it for Llama, Mistral (a Llama with a sliding window) and GPT-2.
 
 use super::super::config::{Config, Family, Llama3Scaling, Rotary, RotaryScaling};
-use super::{not_a_model, write_json};
+use super::files::{Files, write_json};
+use super::not_a_model;
 use crate::ops::attention::Heads;
 use crate::{Context, Result};
 use candle_core::DType;
@@ -210,7 +211,7 @@ impl Gpt2File {
 }
 
 /// Writes `config.json` and `generation_config.json`.
-pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, folder: &Path) -> Result<()> {
+pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, files: &mut dyn Files) -> Result<()> {
     let dtype = match dtype {
         DType::BF16 => "bfloat16",
         DType::F16 => "float16",
@@ -226,9 +227,9 @@ pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, fol
     let begin_of_text = config.begin_of_text.or(end_of_text);
     value["bos_token_id"] = json!(begin_of_text);
     value["eos_token_id"] = json!(end_of_text);
-    write_json(&folder.join("config.json"), &value)?;
+    write_json(files, "config.json", &value)?;
     let generation = json!({ "bos_token_id": begin_of_text, "eos_token_id": end_of_text });
-    write_json(&folder.join("generation_config.json"), &generation)
+    write_json(files, "generation_config.json", &generation)
 }
 
 fn llama_json(config: &Config) -> Value {
@@ -296,6 +297,7 @@ fn gpt2_json(config: &Config) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Plain;
     use super::*;
 
     fn read_text(text: &str) -> Result<Config> {
@@ -309,10 +311,16 @@ mod tests {
         for preset in super::super::super::preset::PRESETS {
             let config = preset.config(777, 99);
             let folder = tempfile::tempdir().unwrap();
-            write(&config, DType::F32, Some(3), folder.path()).unwrap();
+            write(&config, DType::F32, Some(3), &mut Plain(folder.path())).unwrap();
             let written = Config { begin_of_text: Some(3), ..config };
             assert_eq!(read(folder.path()).unwrap(), written);
-            write(&Config { begin_of_text: Some(1), ..written.clone() }, DType::F32, Some(3), folder.path()).unwrap();
+            write(
+                &Config { begin_of_text: Some(1), ..written.clone() },
+                DType::F32,
+                Some(3),
+                &mut Plain(folder.path()),
+            )
+            .unwrap();
             assert_eq!(read(folder.path()).unwrap().begin_of_text, Some(1));
         }
     }
@@ -321,7 +329,7 @@ mod tests {
     fn a_llama_with_a_window_is_a_mistral() {
         let config = Config { window: Some(9), ..super::super::super::preset::find("llama-1m").unwrap().config(7, 16) };
         let folder = tempfile::tempdir().unwrap();
-        write(&config, DType::F32, None, folder.path()).unwrap();
+        write(&config, DType::F32, None, &mut Plain(folder.path())).unwrap();
         assert_eq!(read(folder.path()).unwrap(), config);
         let text = std::fs::read_to_string(folder.path().join("config.json")).unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();

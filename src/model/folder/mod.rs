@@ -2,18 +2,22 @@
 //! writes and reads them. No pickle is ever read.
 
 mod config_file;
+mod files;
 mod names;
+pub mod tensors;
 mod weights;
 
 pub use config_file::read as read_config;
+pub use files::{Files, Plain};
 
 use super::config::Config;
 use super::decoder::Decoder;
 use super::initialize::Start;
-use crate::{Context, Error, Result};
+use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
 use std::cell::RefCell;
 use std::path::Path;
+use tensors::Entry;
 use weights::Weights;
 
 /// Reads a model folder; half-precision weights are widened to `dtype`.
@@ -80,26 +84,30 @@ fn read_parameter(
 
 /// Writes `config.json`, `generation_config.json` and `model.safetensors` into an existing folder.
 pub fn save(decoder: &Decoder, end_of_text: Option<u32>, folder: &Path) -> Result<()> {
-    config_file::write(&decoder.config, decoder.dtype(), end_of_text, folder)?;
-    let mut tensors = Vec::new();
+    save_to(decoder, end_of_text, &mut Plain(folder))
+}
+
+/// The same, wherever `files` has them.
+pub fn save_to(decoder: &Decoder, end_of_text: Option<u32>, files: &mut dyn Files) -> Result<()> {
+    config_file::write(&decoder.config, decoder.dtype(), end_of_text, files)?;
+    let entries = entries(decoder)?;
+    files.write(weights::SINGLE, &mut |to| tensors::write(entries.clone(), to))
+}
+
+/// The tensors of a folder: views into the parameters, nothing copied yet.
+fn entries(decoder: &Decoder) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
     for (_, parameter) in decoder.parameters.iter() {
-        let value = parameter.value.to_dtype(decoder.dtype())?.to_device(&Device::Cpu)?;
-        let mut start = 0;
+        let (value, mut start) = (&parameter.value, 0);
         for piece in names::pieces(&decoder.config, &parameter.name)? {
             let rows = piece.rows.unwrap_or(value.dim(0)?);
             let part = value.narrow(0, start, rows)?;
             start += rows;
-            let part = if piece.transposed { part.transpose(0, D::Minus1)?.contiguous()? } else { part };
-            tensors.push((piece.name, part));
+            let value = if piece.transposed { part.transpose(0, D::Minus1)? } else { part };
+            entries.push(Entry { name: piece.name, value, dtype: decoder.dtype() });
         }
     }
-    weights::write(tensors, &folder.join("model.safetensors"))
-}
-
-/// Writes a JSON document the way `transformers` does: two spaces, a newline at the end.
-fn write_json(path: &Path, value: &serde_json::Value) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).what(|| format!("cannot write {}", path.display()))?;
-    std::fs::write(path, text + "\n").what(|| format!("cannot write {}", path.display()))
+    Ok(entries)
 }
 
 fn not_a_model(folder: &Path, why: impl std::fmt::Display) -> Error {

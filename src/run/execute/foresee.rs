@@ -49,9 +49,12 @@ impl PhaseRun<'_, '_> {
 
     fn check(&mut self, needed: u64, what: &str) -> Result<()> {
         let available = if self.run.request.device.is_cpu() { memory::available_bytes() } else { None };
-        let Some(available) = available.filter(|available| needed > SMALL && needed > *available) else { return Ok(()) };
+        let Some(available) = available.filter(|available| needed > SMALL && needed > *available) else {
+            return Ok(());
+        };
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-        let why = format!("it takes about {:.1} GB more, and {:.1} GB are free", gigabytes(needed), gigabytes(available));
+        let why =
+            format!("it takes about {:.1} GB more, and {:.1} GB are free", gigabytes(needed), gigabytes(available));
         if self.run.request.plan.on_short_memory == OnShortMemory::Warn {
             self.notice(format!("{what} may need more memory than there is: {why}"));
             return Ok(());

@@ -341,7 +341,8 @@ impl<'a> Run<'a> {
     /// Works out which of the plan's changes are still to come.
     fn plan_ahead(&mut self) {
         let by_plan = self.steered.iter().filter(|(_, steered)| steered.by == By::Plan);
-        let done = by_plan.map(|(_, steered)| ChangePlan { step: steered.step, command: steered.change.command.clone() });
+        let done =
+            by_plan.map(|(_, steered)| ChangePlan { step: steered.step, command: steered.change.command.clone() });
         let done: Vec<ChangePlan> = done.chain(self.dropped.iter().cloned()).collect();
         self.script.plan(&self.request.plan.changes, done.into_iter());
     }

@@ -162,7 +162,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     fn after_step(&mut self) -> Result<Option<PathBuf>> {
         let last = self.done == self.steps;
         let due = |every: u64| every > 0 && self.done > 0 && self.done.is_multiple_of(every);
-        let (evaluation_due, checkpoint_due) = (last || due(self.plan.evaluation.every), due(self.plan.checkpoint_every));
+        let (evaluation_due, checkpoint_due) =
+            (last || due(self.plan.evaluation.every), due(self.plan.checkpoint_every));
         let keeps_standing = due(self.plan.guard.every);
         let is_measured = self.evaluated == Some(self.run.step);
         let loss = if evaluation_due && !is_measured { self.evaluate(false)? } else { None };
@@ -328,7 +329,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         };
         device::synchronize(self.run.request.device)?;
         self.learning_rate = learning_rate;
-        (self.done, self.run.step, self.run.tokens) = (self.done + 1, self.run.step + 1, self.run.tokens + report.tokens);
+        (self.done, self.run.step, self.run.tokens) =
+            (self.done + 1, self.run.step + 1, self.run.tokens + report.tokens);
         self.tell_step(report, started);
         Ok(true)
     }

@@ -4,11 +4,11 @@ use super::phase::PhaseRun;
 use super::standing::Standing;
 use super::start;
 use super::steer::Until;
+use crate::learn::LearnerState;
 use crate::model::Decoder;
 use crate::protocol::{By, Command, Event, Guarded, Rate};
 use crate::run::checkpoint::{self, Reason};
 use crate::run::plan::GuardAction;
-use crate::learn::LearnerState;
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -60,7 +60,9 @@ impl PhaseRun<'_, '_> {
             return Err(error.next(advice));
         }
         let saved = self.save_and_wait(Reason::Stopped, None)?;
-        Err(error.because(format!("the last good state, step {}, is in {}", self.run.step, saved.display())).next(advice))
+        Err(error
+            .because(format!("the last good state, step {}, is in {}", self.run.step, saved.display()))
+            .next(advice))
     }
 
     /// Goes back to the last good state: in memory, else the newest checkpoint of this phase, else the phase's beginning.

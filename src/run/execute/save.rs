@@ -5,7 +5,7 @@ use super::standing::Standing;
 use super::steer::Until;
 use super::{Run, interrupted};
 use crate::protocol::{CheckpointSaved, Event, State};
-use crate::run::checkpoint::{self, Keep, Progress, Reason, Saved, Snapshot, State as CheckpointState};
+use crate::run::checkpoint::{self, Progress, Reason, Saved, Snapshot, State as CheckpointState};
 use crate::run::folder::Metrics;
 use crate::run::plan::OnDiskError;
 use crate::{Error, Result};
@@ -49,7 +49,6 @@ impl PhaseRun<'_, '_> {
             learning_rate,
             base_losses: self.watch.base.iter().map(|(name, loss)| (name.clone(), *loss)).collect(),
             audit_due: learner.audit_due,
-            parameters: Vec::new(),
             guard: serde_json::to_value((guard, self.skips_next)).unwrap_or_default(),
         };
         let state = CheckpointState {
@@ -61,7 +60,7 @@ impl PhaseRun<'_, '_> {
             precision: learner.decoder.parameters.precision,
             progress: Some(progress),
         };
-        Snapshot { decoder: learner.decoder, moments: learner.moments.to_vec(), state }
+        Snapshot { decoder: learner.decoder, moments: learner.moments, state }
     }
 
     /// Takes in what the writer finished. A checkpoint that could not be written is said, and where the plan wants it
@@ -140,7 +139,10 @@ impl PhaseRun<'_, '_> {
 
     fn wait_a_while(&mut self) {
         if self.held.is_none() {
-            self.hold("the phase is done and cannot be saved; make room, and it goes on by itself".into(), Until::Saved);
+            self.hold(
+                "the phase is done and cannot be saved; make room, and it goes on by itself".into(),
+                Until::Saved,
+            );
         }
         let since = Instant::now();
         while since.elapsed() < RETRY && !self.run.is_cancelled() {
@@ -170,8 +172,7 @@ impl PhaseRun<'_, '_> {
     }
 
     fn remove_old(&mut self) {
-        let keep = Keep { last: 3, every: 0, best: 1 };
-        if let Err(error) = checkpoint::remove_old(&self.run.folder.path, &keep, |_| true) {
+        if let Err(error) = checkpoint::remove_old(&self.run.folder.path, &self.plan.keep, |_| true) {
             self.notice(format!("old checkpoints stay: {error}"));
         }
     }

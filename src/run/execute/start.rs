@@ -75,7 +75,8 @@ pub(super) struct Place {
 /// and what was measured after the checkpoint is cut off, as it will be measured again. The caller holds the run's lock.
 pub fn find_beginning(folder: &mut RunFolder, entries: Entries, at: Option<u64>) -> Result<Beginning> {
     let run = folder.path.clone();
-    let (name, is_finished) = (folder.name.clone(), matches!(entries.effective().last().map(|e| &e.event), Some(Event::Finished(_))));
+    let (name, is_finished) =
+        (folder.name.clone(), matches!(entries.effective().last().map(|e| &e.event), Some(Event::Finished(_))));
     if is_finished && at.is_none() {
         return Err(Error::new(format!("the run {name} is finished"))
             .because("every phase is done")
@@ -122,7 +123,11 @@ impl Beginning {
             let lines = progress.journal_lines;
             if lines > self.entries.list.len() as u64 {
                 return Err(Error::new("the journal has lost lines")
-                    .because(format!("{} stands on {lines} of them, and {} are left", path.display(), self.entries.list.len()))
+                    .because(format!(
+                        "{} stands on {lines} of them, and {} are left",
+                        path.display(),
+                        self.entries.list.len()
+                    ))
                     .next("restore journal.jsonl from a copy"));
             }
             match checkpoint::verify(&path) {
@@ -265,7 +270,11 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             .collect();
         let (steering, courses) = steering::follow(self.planned_steering()?, &changes, self.first_step - 1);
         Ok(Standing {
-            learner: LearnerState { decoder: Arc::new(decoder), moments: Arc::new(moments), audit_due: progress.audit_due },
+            learner: LearnerState {
+                decoder: Arc::new(decoder),
+                moments: Arc::new(moments),
+                audit_due: progress.audit_due,
+            },
             steering,
             courses,
             done: progress.phase_steps,

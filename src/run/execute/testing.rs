@@ -28,6 +28,14 @@ pub fn plan(folder: &TempDir, settings: &str) -> Plan {
 pub fn execute(plan: &Plan, folder: &TempDir, observer: &mut dyn Observer) {
     let home = Home::find(Some(&folder.path().join("home"))).unwrap();
     let cancel = AtomicBool::new(false);
-    let request = Request { plan, name: None, device: &Device::Cpu, home: &home, progress: &Silent, cancel: &cancel, until: None };
+    let request = Request {
+        plan,
+        name: None,
+        device: &Device::Cpu,
+        home: &home,
+        progress: &Silent,
+        cancel: &cancel,
+        until: None,
+    };
     super::execute(&request, observer, None).unwrap();
 }

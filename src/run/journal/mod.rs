@@ -6,10 +6,10 @@ mod read;
 
 pub use read::{Entries, Entry, read};
 
+use super::disk;
 use crate::protocol::Event;
 use crate::{Error, Result};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,6 +24,8 @@ pub struct Journal {
     lines: u64,
     changes: u64,
     chain: Option<u64>,
+    /// Half a line stands at the end, which the disk did not let go of.
+    is_torn: bool,
     /// What happened while the disk would not take it, with its time.
     waiting: Vec<(u64, Event)>,
     /// What the file says already of steps that are being done again: it is not written twice.
@@ -37,9 +39,9 @@ impl Journal {
         let path = run.join(FILE);
         let entries = read(&path)?;
         let open = || {
-            let file = OpenOptions::new().create(true).append(true).open(&path)?;
+            let file = disk::open_to_append(&path)?;
             if entries.torn_bytes > 0 {
-                file.set_len(entries.whole_bytes)?;
+                disk::cut(&file, &path, entries.whole_bytes)?;
             }
             Ok(file)
         };
@@ -47,7 +49,10 @@ impl Journal {
             .map_err(|error: std::io::Error| Error::new(format!("cannot write {}", path.display())).because(error))?;
         let (bytes, lines) = (entries.whole_bytes, entries.list.len() as u64);
         let (changes, chain) = (entries.changes(), entries.chain);
-        Ok((Self { path, file, bytes, lines, changes, chain, waiting: Vec::new(), known: Vec::new() }, entries))
+        Ok((
+            Self { path, file, bytes, lines, changes, chain, is_torn: false, waiting: Vec::new(), known: Vec::new() },
+            entries,
+        ))
     }
 
     /// Lines on the disk.
@@ -99,14 +104,18 @@ impl Journal {
     }
 
     fn append(&mut self, time: u64, event: &Event) -> Result<()> {
+        if self.is_torn {
+            disk::cut(&self.file, &self.path, self.bytes).map_err(|error| self.unwritable(error))?;
+            self.is_torn = false;
+        }
         let (text, hash) = match self.chain {
             Some(chain) => line::write(time, event, chain)?,
             None => return Err(self.unwritable("it was begun by an older version, whose lines have no checks")),
         };
-        let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
+        let written = disk::append(&mut self.file, &self.path, &text);
+        if let Err(error) = written.and_then(|()| disk::sync(&self.file, &self.path)) {
             // Half a line would be taken for one that a crash tore, and what follows it for damage.
-            let _ = self.file.set_len(self.bytes);
+            self.is_torn = disk::cut(&self.file, &self.path, self.bytes).is_err();
             return Err(self.unwritable(error));
         }
         self.bytes += text.len() as u64;

@@ -1,5 +1,6 @@
 //! A plan: what a run is to do, validated before anything is done.
 
+mod checkpoints;
 mod for_corpus;
 mod keep;
 mod overrides;
@@ -16,6 +17,7 @@ pub(crate) use read::is_plain_name;
 pub use read::load;
 pub use safety::{ChangePlan, GuardAction, GuardPlan, OnDiskError, OnShortMemory, SnapshotsPlan};
 
+use super::checkpoint::Keep;
 use crate::learn::Schedule;
 use crate::model::{Recompute, Storage};
 use crate::ops::Precision;
@@ -143,6 +145,8 @@ pub struct PhasePlan {
     pub guard: GuardPlan,
     /// Steps between checkpoints, besides the one at the end; 0 for none.
     pub checkpoint_every: u64,
+    /// Which of those stay.
+    pub keep: Keep,
 }
 
 /// A source of text and its share.

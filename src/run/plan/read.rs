@@ -1,6 +1,7 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
+use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
@@ -180,7 +181,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 25] = [
+const PHASE_KEYS: [&str; 26] = [
     "name",
     "objective",
     "from",
@@ -206,6 +207,7 @@ const PHASE_KEYS: [&str; 25] = [
     "evaluation",
     "guard",
     "checkpoint_every",
+    "keep",
 ];
 
 /// `precision` is the one of phases that name none.
@@ -262,6 +264,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         evaluation: read_evaluation(&section)?,
         guard: read_guard(&section)?,
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
+        keep: read_keep(&section)?,
     })
 }
 
