@@ -134,18 +134,14 @@ fn missing(folder: &Path, name: &str) -> Error {
 fn check_size(folder: &Path, listed: &Listed, size: u64) -> Result<()> {
     match size == listed.bytes {
         true => Ok(()),
-        false => {
-            Err(damaged(folder, format!("{} has {size} bytes, and {} were written", listed.path, listed.bytes)))
-        }
+        false => Err(damaged(folder, format!("{} has {size} bytes, and {} were written", listed.path, listed.bytes))),
     }
 }
 
 fn check_content(folder: &Path, listed: &Listed, checksum: u128) -> Result<()> {
     match hexadecimal(checksum) == listed.xxh3_128 {
         true => Ok(()),
-        false => {
-            Err(damaged(folder, format!("{} does not have the checksum that it was written with", listed.path)))
-        }
+        false => Err(damaged(folder, format!("{} does not have the checksum that it was written with", listed.path))),
     }
 }
 

@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn odd_numbers_come_back_to_the_bit() {
-        let odd = [0.0, -0.0, 1.0, -3.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, 5e-324];
+        let odd =
+            [0.0, -0.0, 1.0, -3.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, 5e-324];
         odd.into_iter().for_each(|number| comes_back(number.to_bits()));
         comes_back(0x7ff0_0000_0000_0001);
         assert!(serde_json::from_str::<Progress>("{\"seconds\": \"nan\"}").is_err());
