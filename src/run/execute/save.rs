@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a disk that failed is left alone.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(2) };
 /// How often waiting looks around.
 const LOOK: Duration = Duration::from_millis(50);
 

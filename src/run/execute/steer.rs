@@ -254,3 +254,7 @@ impl PhaseRun<'_, '_> {
         self.data.batches.mix(&self.courses)
     }
 }
+
+#[cfg(test)]
+#[path = "steer_tests.rs"]
+mod tests;
