@@ -95,7 +95,7 @@ pub fn start(folder: &Path, place: &Place) -> Result<client::Connection> {
     let since = Instant::now();
     let mut started: Option<(Child, PathBuf)> = None;
     loop {
-        let failed = match client::connect(folder) {
+        let failed = match client::look_on(folder) {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
