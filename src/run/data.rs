@@ -104,8 +104,10 @@ fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> 
         (false, Some((only, _))) => Box::new(only),
         (_, last) => {
             let sources = windows.into_iter().chain(last);
-            let sources = sources.map(|(windows, weight)| (Arc::new(windows) as Arc<dyn Rows>, weight)).collect();
-            Box::new(Mixture::new(sources, phase.batch, context.seed)?)
+            let names = phase.corpus.iter().map(|corpus| short_name(&corpus.path));
+            let sources =
+                names.zip(sources).map(|(name, (windows, weight))| (name, Arc::new(windows) as Arc<dyn Rows>, weight));
+            Box::new(Mixture::new(sources.collect(), phase.batch, context.seed)?)
         }
     };
     Ok(PhaseData { batches, held_out, probes: Vec::new(), notices })

@@ -6,7 +6,7 @@ mod packed;
 mod permutation;
 mod windows;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 pub use held_out::{HeldOutBatch, HeldOutWindows, Span, held_out_examples};
 pub use mixture::Mixture;
@@ -127,12 +127,15 @@ pub trait Batches: Rows {
         Ok(batch)
     }
 
+    /// The sources of a mixture by name, with the shares of rows that they have in the end; nothing where it is none.
     fn sources(&self) -> Vec<(String, f64)> {
         Vec::new()
     }
 
-    fn mix(&self, _courses: &[(u64, Vec<f64>)]) -> Result<()> {
-        Err(crate::error::Error::new("this phase reads one source, or examples: there is no mixture"))
+    /// Replaces all changes of a mixture's shares: from which step (counted as in [`Batches::batch`]) each holds, and the
+    /// share of each source. Batches before the first change stay as they are.
+    fn mix(&self, _changes: &[(u64, Vec<f64>)]) -> Result<()> {
+        Err(Error::new("there is no mixture").because("one source is read, or examples"))
     }
 
     /// How many batches it takes to see everything once, rounded up.
