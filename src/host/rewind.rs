@@ -22,7 +22,8 @@ pub fn counting(events: &[Event], rewound: &Rewound) -> Vec<bool> {
             _ => false,
         })
     });
-    let stays_at = |at: usize, event: &Event| matches!(event, Event::Evaluation(_)) || undone.is_none_or(|undone| at < undone);
+    let stays_at =
+        |at: usize, event: &Event| matches!(event, Event::Evaluation(_)) || undone.is_none_or(|undone| at < undone);
     let positions = positions(events);
     let counts = events.iter().zip(positions).enumerate();
     counts
@@ -61,7 +62,9 @@ pub fn said_before(events: &[Event], again: &Steered) -> Option<usize> {
         return None;
     }
     let is_same = |event: &Event| match event {
-        Event::Steered(earlier) => (earlier.step, &earlier.change.command, earlier.by) == (again.step, &again.change.command, again.by),
+        Event::Steered(earlier) => {
+            (earlier.step, &earlier.change.command, earlier.by) == (again.step, &again.change.command, again.by)
+        }
         _ => false,
     };
     events[..place].iter().rposition(is_same)
@@ -97,29 +100,27 @@ mod tests {
         history
     }
 
-    fn effects(history: &History) -> Vec<&str> {
-        let effect = |event| match event {
-            Event::Steered(Steered { change, .. }) => Some(change.effect.as_str()),
+    fn effects(history: &History) -> Vec<String> {
+        let effect = |event: &'_ Event| match event {
+            Event::Steered(Steered { change, .. }) => Some(change.effect.clone()),
             _ => None,
         };
-        history.events.iter().filter_map(|event| effect(event)).collect()
+        history.events.iter().filter_map(effect).collect()
     }
 
     fn branches(history: &History) -> Vec<Branch> {
         let mut cursor = Default::default();
         let messages = std::iter::from_fn(|| history.next(&mut cursor));
-        messages.filter_map(|message| if let Message::Branches(all) = message { Some(all) } else { None }).flatten().collect()
+        messages
+            .filter_map(|message| if let Message::Branches(all) = message { Some(all) } else { None })
+            .flatten()
+            .collect()
     }
 
     #[test]
     fn of_several_changes_at_one_step_only_the_undone_one_goes() {
-        let events = vec![
-            steered(3, "froze a"),
-            steered(3, "froze b"),
-            evaluation(3),
-            evaluation(5),
-            steered(5, "rate ×0.5"),
-        ];
+        let events =
+            vec![steered(3, "froze a"), steered(3, "froze b"), evaluation(3), evaluation(5), steered(5, "rate ×0.5")];
         let mut history = history(6, events);
         history.push(rewound(6, 3, "undid: froze b"));
         assert_eq!(effects(&history), ["froze a"]);

@@ -1,8 +1,6 @@
 //! A made-up run, for tests.
 
-use crate::protocol::{
-    Change, Evaluation, Event, Rewound, State, Status, Steered, StepRecord, VERSION, Welcome,
-};
+use crate::protocol::{Change, Evaluation, Event, Rewound, State, Status, Steered, StepRecord, VERSION, Welcome};
 
 pub fn welcome() -> Welcome {
     Welcome {
