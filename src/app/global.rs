@@ -25,6 +25,11 @@ const fn steering(action: Action) -> Action {
     Action { refusal: |app| app.mirror.refusal(), ..action }
 }
 
+/// Only while a host is there to be asked.
+const fn of_host(action: Action) -> Action {
+    Action { refusal: |app| app.cannot_ask_host(), ..action }
+}
+
 /// Only while a run is on the screen.
 const fn on_bench(action: Action) -> Action {
     Action { refusal: needs_bench, ..action }
@@ -62,14 +67,53 @@ pub const ACTIONS: &[Action] = &[
         app.steer(Command::Evaluate)
     })),
     steering(action("checkpoint", &[], "checkpoint", "Write a checkpoint, now.", |app| app.steer(Command::Checkpoint))),
-    steering(action("undo", &["u"], "undo", "Take back the last change of what trains or how fast.", |app| {
-        app.steer(Command::Undo)
-    })),
+    Action {
+        refusal: cannot_undo,
+        ..action(
+            "undo",
+            &["u"],
+            "undo",
+            "Go back to the state just before the last change: weights, moments and step; asks first where steps go back.",
+            undo,
+        )
+    },
     steering(action("slower", &["["], "lr ×0.5", "Halve the learning rate.", |app| app.steer(rate(0.5)))),
     steering(action("faster", &["]"], "lr ×2", "double the learning rate", |app| app.steer(rate(2.0)))),
     steering(action("stop", &[], "stop", "Finish the step, save, and end the run; asks first.", |app| {
         app.overlay = Some(Overlay::Confirm(Confirm::Stop))
     })),
+    in_footer(Action {
+        refusal: |app| app.cannot_resume(),
+        ..action(
+            "resume",
+            &["C"],
+            "go on",
+            "Go on with a run that was stopped, killed, or failed, from where it was saved.",
+            |app| app.resume(),
+        )
+    }),
+    of_host(action(
+        "fork",
+        &[],
+        "fork",
+        "Make a run that has this one's steps up to its newest checkpoint, and goes on by itself.",
+        |app| app.fork(None),
+    )),
+    of_host(action(
+        "lineage",
+        &["K"],
+        "lineage",
+        "Show the runs that this one is related to, their phases and changes, as a tree to walk.",
+        |app| {
+            app.ask(Ask::Lineage);
+        },
+    )),
+    Action {
+        refusal: |app| app.away.is_none().then(|| "nothing happened while you were away".to_string()),
+        ..action("away", &["W"], "away", "Show again what happened while you were away.", |app| {
+            app.overlay = app.away.clone().map(Overlay::Away)
+        })
+    },
     action("copy-screen", &["y"], "copy", "Copy the screen as text to the terminal's clipboard.", |app| {
         app.effect(Effect::CopyScreen)
     }),
@@ -124,6 +168,26 @@ pub const EXPLANATIONS: &[Explanation] = &[
 
 fn needs_bench(app: &App) -> Option<String> {
     app.welcome.is_some().then(|| "no run is open yet: choose one with enter".to_string())
+}
+
+fn cannot_undo(app: &App) -> Option<String> {
+    let nothing = || "nothing to undo: nothing was changed by hand in this phase".to_string();
+    app.mirror.refusal().or_else(|| {
+        let status = app.mirror.status.as_ref()?;
+        // What waits for the end of the step can be taken back as soon as it took effect.
+        (status.undo.is_none() && status.pending.is_empty()).then(nothing)
+    })
+}
+
+/// At once where no step goes back, or where the change itself still waits.
+fn undo(app: &mut App) {
+    let Some(status) = &app.mirror.status else { return };
+    match &status.undo {
+        Some(undo) if status.pending.is_empty() && undo.step < status.step => {
+            app.overlay = Some(Overlay::Confirm(Confirm::Undo(undo.clone())));
+        }
+        _ => app.steer(Command::Undo),
+    }
 }
 
 fn rate(factor: f64) -> Command {

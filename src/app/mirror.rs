@@ -21,8 +21,11 @@ pub struct Mirror {
     pub events: Vec<Event>,
     /// The newest last.
     pub reports: VecDeque<GroupReports>,
-    /// Curves beside the run's own.
+    /// Curves beside the run's own, and how often they changed.
     pub branches: Vec<Branch>,
+    pub branches_version: u64,
+    /// How often histories began: they begin anew where the run went back.
+    pub beginnings: u64,
     /// Why the connection ended.
     pub goodbye: Option<String>,
     /// Grows with everything that was taken in: who draws can see whether anything changed.
@@ -35,9 +38,7 @@ impl Mirror {
     pub fn take(&mut self, message: Message) {
         self.version += 1;
         match message {
-            Message::Welcome(welcome) => {
-                *self = Mirror { welcome: Some(*welcome), version: self.version, ..Mirror::default() }
-            }
+            Message::Welcome(welcome) => self.begin(*welcome),
             Message::Status(status) => self.status = Some(*status),
             Message::Facts(facts) => self.facts = facts,
             Message::Steps(records) => self.append(records),
@@ -48,10 +49,32 @@ impl Mirror {
                 }
                 self.reports.push_back(report);
             }
-            Message::Branches(branches) => self.branches = branches,
+            Message::Branches(branches) => {
+                self.branches = branches;
+                self.branches_version += 1;
+            }
             Message::Goodbye(why) => self.goodbye = Some(why),
             Message::Events { .. } | Message::Answer { .. } => {}
         }
+    }
+
+    /// Histories begin anew. What stands beside them is sent again too, and stays until then: nothing flickers.
+    fn begin(&mut self, welcome: Welcome) {
+        *self = Mirror {
+            welcome: Some(welcome),
+            status: self.status.take(),
+            facts: std::mem::take(&mut self.facts),
+            branches_version: self.branches_version + 1,
+            beginnings: self.beginnings + 1,
+            version: self.version,
+            ..Mirror::default()
+        };
+    }
+
+    /// Whether every step is here that the host has told of.
+    pub fn has_caught_up(&self) -> bool {
+        let newest = self.steps.step.last().copied().unwrap_or(0);
+        self.status.as_ref().is_some_and(|status| newest >= status.step)
     }
 
     fn append(&mut self, records: StepRecords) {

@@ -2,6 +2,7 @@
 //! and effects come out, and any drawing of it shows the same state.
 
 pub mod action;
+pub mod away;
 pub mod corpus;
 mod dispatch;
 pub mod docs;
@@ -14,11 +15,15 @@ pub mod key;
 pub mod keymap;
 pub mod layers;
 pub mod line;
+pub mod lineage;
 pub mod mirror;
+pub mod numbers;
+mod opening;
 pub mod overlay;
 pub mod palette;
 pub mod pointer;
 pub mod prompt;
+mod spikes;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
@@ -31,7 +36,7 @@ pub use keymap::Keymap;
 pub use mirror::Mirror;
 pub use pointer::{Gesture, Pointer, Spot};
 
-use crate::protocol::{Answer, Ask, Message, Request, State};
+use crate::protocol::{Absence, Answer, Ask, Message, Request, State};
 use std::time::Duration;
 
 /// One of the four panes.
@@ -121,6 +126,14 @@ pub struct App {
     pub layers: layers::Layers,
     pub prompt: prompt::Prompt,
     pub toast: Option<Toast>,
+    /// What happened while nobody looked on, to be looked at again.
+    pub away: Option<away::Away>,
+    /// When somebody looked on last, until that is told.
+    absence: Option<Absence>,
+    /// What is being opened while a run is on the screen.
+    opening: Option<String>,
+    /// The folder of the run that was on the screen last.
+    shown: Option<String>,
     /// Time since the app began; set before anything is handled, so that tests have their own clock.
     pub now: Duration,
     requests: Vec<Request>,
@@ -147,6 +160,10 @@ impl App {
             layers: layers::Layers::default(),
             prompt: prompt::Prompt::default(),
             toast: None,
+            away: None,
+            absence: None,
+            opening: None,
+            shown: None,
             now: Duration::ZERO,
             requests: Vec::new(),
             effects: Vec::new(),
@@ -194,8 +211,10 @@ impl App {
             return self.answer(id, answer);
         }
         match &message {
-            Message::Goodbye(why) => self.say(why.clone()),
+            // Whoever opens another run, or goes on with this one, knows.
+            Message::Goodbye(why) if self.opening.is_none() => self.say(why.clone()),
             Message::Status(status) => self.tell_failure(&status.state),
+            Message::Welcome(welcome) => self.welcomed(welcome),
             _ => {}
         }
         self.mirror.take(message);
@@ -203,6 +222,7 @@ impl App {
         layers::refresh(self);
         prompt::refresh(self);
         corpus::refresh(self);
+        self.tell_absence();
         self.settle();
     }
 
@@ -235,7 +255,8 @@ impl App {
             Answer::Applied { .. } | Answer::Refused(_) => layers::answered(self, id, answer),
             Answer::Sample(answer) => prompt::answered(self, id, answer),
             Answer::Corpus(answer) => corpus::answered(self, id, answer),
-            Answer::Forked { .. } | Answer::Lineage(_) => {}
+            Answer::Forked { run, step } => self.forked(run, step),
+            Answer::Lineage(kin) => self.show_lineage(&kin),
         }
     }
 }

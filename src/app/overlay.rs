@@ -1,10 +1,14 @@
 //! What lies over the screen and takes the keys while it does.
 
+use super::away::Away;
 use super::explain::{self, Explanation};
 use super::help::Help;
+use super::lineage::Lineage;
+use super::numbers::{counted, grouped};
 use super::palette::Palette;
-use super::{App, Code, Gesture, Key, Pointer, Spot};
-use crate::protocol::Ask;
+use super::welcome::Choice;
+use super::{App, Code, Gesture, Key, Mirror, Pointer, Spot};
+use crate::protocol::{Ask, Command, Undoable};
 
 #[derive(Debug)]
 pub enum Overlay {
@@ -13,27 +17,54 @@ pub enum Overlay {
     /// The key of what is explained.
     Explain(&'static str),
     Confirm(Confirm),
+    /// What happened while nobody looked on.
+    Away(Away),
+    Lineage(Lineage),
 }
 
-/// What cannot be undone, and is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is asked before it is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirm {
     Stop,
+    /// Takes back steps too.
+    Undo(Undoable),
+    /// A run was forked off at a step: whether it is to be opened.
+    Open {
+        run: String,
+        step: u64,
+    },
 }
 
 impl Confirm {
-    pub fn question(self) -> &'static str {
+    pub fn question(&self, mirror: &Mirror) -> String {
         match self {
             Confirm::Stop => {
-                "Stop the run? It finishes its step and saves a checkpoint; it can go on from there later."
+                "Stop the run? It finishes its step and saves a checkpoint; it can go on from there later.".into()
+            }
+            Confirm::Undo(undo) => {
+                let step = mirror.status.as_ref().map_or(undo.step, |status| status.step);
+                let back = counted(step.saturating_sub(undo.step), "step");
+                format!(
+                    "Undo «{}» of step {}? The run goes back {back}; what it did since stays as a branch on the graphs.",
+                    undo.effect,
+                    grouped(undo.step),
+                )
+            }
+            Confirm::Open { run, step } => {
+                format!(
+                    "Forked as {run} from step {}. Open it now? This run goes on without the screen.",
+                    grouped(*step)
+                )
             }
         }
     }
 
     /// The key and what it does, the first being yes.
-    pub fn answers(self) -> [(&'static str, &'static str); 2] {
+    pub fn answers(&self) -> [(&'static str, &'static str); 2] {
         match self {
             Confirm::Stop => [("y", "stop and save"), ("n", "keep training")],
+            Confirm::Undo(_) => [("y", "go back"), ("n", "leave it as it is")],
+            Confirm::Open { .. } => [("y", "open it"), ("n", "stay here")],
         }
     }
 }
@@ -45,6 +76,10 @@ pub fn keys(overlay: &Overlay) -> &'static [(&'static str, &'static str)] {
         Overlay::Help(_) => &[("type", "search"), ("↑ ↓ pgup pgdn", "scroll"), ("esc", "close")],
         Overlay::Explain(_) => &[("← →", "the one before, the next"), ("esc", "close")],
         Overlay::Confirm(_) => &[("y", "yes"), ("n", "no")],
+        Overlay::Away(_) => &[("↑ ↓", "choose"), ("enter", "show in the graphs"), ("esc", "close")],
+        Overlay::Lineage(_) => {
+            &[("↑ ↓", "choose"), ("← →", "run"), ("enter", "open the run, or show the place"), ("esc", "close")]
+        }
     }
 }
 
@@ -58,10 +93,12 @@ pub fn key(app: &mut App, key: Key) {
         Overlay::Confirm(confirm) => {
             let yes = key.code == Code::Char('y');
             if yes {
-                confirmed(app, *confirm);
+                confirmed(app, confirm.clone());
             }
             !yes && !matches!(key.code, Code::Char('n' | 'q') | Code::Escape)
         }
+        Overlay::Away(away) => away.key(app, key),
+        Overlay::Lineage(lineage) => lineage.key(app, key),
     };
     // What was run may have opened something else.
     if stays && app.overlay.is_none() {
@@ -75,6 +112,14 @@ fn confirmed(app: &mut App, confirm: Confirm) {
             app.say("asked: stop");
             app.ask(Ask::Stop);
         }
+        Confirm::Undo(undo) => {
+            let now = app.mirror.status.as_ref().and_then(|status| status.undo.as_ref());
+            match now == Some(&undo) {
+                true => app.steer(Command::Undo),
+                false => app.refuse(format!("not undone: \"{}\" is no longer the last change", undo.effect)),
+            }
+        }
+        Confirm::Open { run, .. } => app.open(Choice::Run(run)),
     }
 }
 
@@ -110,6 +155,15 @@ pub fn pointed(app: &mut App, pointer: Pointer) {
             palette.select(item);
             app.overlay = Some(Overlay::Palette(palette));
             key(app, Key::plain(Code::Enter));
+        }
+        (Spot::Item(item), Some(Overlay::Away(mut away))) => {
+            away.select(item);
+            app.overlay = Some(Overlay::Away(away));
+            key(app, Key::plain(Code::Enter));
+        }
+        (Spot::Item(item), Some(Overlay::Lineage(mut lineage))) => {
+            lineage.select(item);
+            app.overlay = Some(Overlay::Lineage(lineage));
         }
         (Spot::Item(0), Some(Overlay::Confirm(confirm))) => confirmed(app, confirm),
         (Spot::Item(_), Some(Overlay::Confirm(_))) => {}

@@ -318,3 +318,52 @@ pub fn status_with_frozen(frozen: usize) -> Message {
 pub fn sample_status() -> Message {
     Message::Status(Box::new(status(State::Training, STEPS, 6)))
 }
+
+/// The family of the made-up run: two forks, one of the other, and a replay.
+pub fn family() -> Vec<Kin> {
+    let kin =
+        |run: &str, origin: Option<(&str, u64, OriginKind)>, changes: &[(u64, &str)], step, loss, state: &str| Kin {
+            run: run.into(),
+            origin: origin.map(|(run, step, kind)| Origin { run: run.into(), step, kind }),
+            phases: Vec::new(),
+            changes: changes.iter().map(|(step, text)| (*step, (*text).to_string())).collect(),
+            step,
+            loss,
+            state: state.into(),
+        };
+    let phase = |name: &str, first_step, base: Option<&str>| KinPhase {
+        name: name.into(),
+        first_step,
+        base: base.map(String::from),
+    };
+    let own = kin("owl", None, &[(500, "learning rate ×0.5"), (900, "froze block.0–1")], STEPS, Some(0.44), "training");
+    let phases =
+        vec![phase("pretrain", 1, None), phase("sentiment", PRETRAIN + 1, Some("/runs/owl/checkpoints/step-800"))];
+    vec![
+        Kin { phases, ..own },
+        kin("owl-2", Some(("owl", 640, OriginKind::Fork)), &[(700, "froze block.0–3")], 1_100, Some(1.71), "stopped"),
+        kin("owl-3", Some(("owl-2", 700, OriginKind::Fork)), &[(720, "learning rate ×2")], 760, None, "failed"),
+        kin("owl-again", Some(("owl", 1_200, OriginKind::Replay)), &[], STEPS, Some(0.44), "finished"),
+    ]
+}
+
+/// Curves beside that of the made-up run: one that was undone, and a fork.
+pub fn branches() -> Message {
+    let branch = |name: &str, kind, from: u64, steps: std::ops::RangeInclusive<u64>, above: f32| {
+        let mut records = StepRecords::default();
+        for step in steps {
+            let record = step_record(step);
+            records.push(StepRecord { loss: record.loss + above, ..record });
+        }
+        Branch { name: name.into(), kind, from, steps: records, evaluations: Vec::new() }
+    };
+    Message::Branches(vec![
+        branch("undid: thawed block.0", BranchKind::Undone, 1_000, 1_001..=1_100, 0.8),
+        branch("owl-2", BranchKind::Run, 640, 641..=1_100, 0.4),
+    ])
+}
+
+/// The status that [`sample_app`] has, with a change that can be undone.
+pub fn undoable(undo: Option<Undoable>) -> Message {
+    Message::Status(Box::new(Status { undo, ..status(State::Training, STEPS, 6) }))
+}

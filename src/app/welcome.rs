@@ -44,6 +44,8 @@ pub enum Choice {
     /// A preset by its name, or a plan by its path.
     Plan(String),
     Run(String),
+    /// A run that ended before its time goes on, by its name or its folder.
+    Resume(String),
     /// A path of text to train on.
     Corpus(String),
 }
@@ -169,13 +171,40 @@ fn choose_entry(app: &mut App, entry: Entry) {
     }
 }
 
+/// The chosen run goes on.
+pub(super) fn resume(app: &mut App) {
+    if let Some(run) = app.welcome.as_ref().and_then(chosen_run) {
+        let choice = Choice::Resume(run.name.clone());
+        start(app, choice, false);
+    }
+}
+
+fn chosen_run(welcome: &Welcome) -> Option<&RunLine> {
+    match welcome.entries().get(welcome.selected) {
+        Some(Entry::Run(at)) => welcome.choices.runs.get(*at),
+        _ => None,
+    }
+}
+
+/// Why the chosen line is nothing to go on with.
+pub(super) fn cannot_resume(welcome: &Welcome) -> Option<String> {
+    match chosen_run(welcome) {
+        None => Some("choose a run to go on with".into()),
+        Some(run) if run.is_live => Some(format!("{} has a host: enter opens it", run.name)),
+        Some(run) if run.state == "finished" => {
+            Some(format!("{} is finished: there is nothing to go on with", run.name))
+        }
+        Some(_) => None,
+    }
+}
+
 fn start(app: &mut App, choice: Choice, with_guide: bool) {
     let Some(welcome) = &mut app.welcome else { return };
     if let Some(what) = &welcome.starting {
         let what = format!("{what} already: wait for it, or leave with q");
         return app.refuse(what);
     }
-    let (Choice::Plan(name) | Choice::Run(name) | Choice::Corpus(name)) = &choice;
+    let (Choice::Plan(name) | Choice::Run(name) | Choice::Resume(name) | Choice::Corpus(name)) = &choice;
     welcome.starting = Some(format!("starting {name}"));
     welcome.failure = None;
     // A path stays until it was opened: after a failure it can be mended.
@@ -194,15 +223,17 @@ impl App {
     /// What was chosen runs, and its messages will come: the bench takes the screen.
     pub fn started(&mut self) {
         let with_guide = self.welcome.take().is_some_and(|welcome| welcome.with_guide);
-        self.mirror = super::Mirror::default();
-        self.overlay = None;
+        self.linked();
         if with_guide {
             self.guide = Some(super::guide::Guide::default());
         }
     }
 
-    /// What was chosen could not be started; the welcome stays and says why.
+    /// What was chosen could not be started; the welcome stays and says why, and so does a run that is on the screen.
     pub fn failed_to_start(&mut self, error: Error) {
+        if self.cannot_open(&error) {
+            return;
+        }
         let welcome = self.welcome.get_or_insert_default();
         welcome.starting = None;
         welcome.failure = Some(error);
@@ -245,6 +276,17 @@ mod tests {
         app.failed_to_start(Error::new("there is no such file"));
         press(&mut app, "backspace enter");
         assert_eq!(app.take_effects(), [Effect::Start(Choice::Corpus("/tmp".into()))]);
+    }
+
+    #[test]
+    fn a_run_that_ended_goes_on_with_one_key() {
+        let mut app = testing::welcome_app();
+        for (keys, why) in [("C", "choose a run"), ("down C", "has a host"), ("down C", "is finished")] {
+            press(&mut app, keys);
+            assert!(app.take_effects().is_empty() && app.toast.as_ref().unwrap().text.contains(why), "{keys}");
+        }
+        press(&mut app, "down C");
+        assert_eq!(app.take_effects(), [Effect::Start(Choice::Resume("réseau".into()))]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{Place, interruption, output};
 use crate::host::{HostPlace, Resume, Work, client, serve};
+use crate::protocol::{Ask, Message, Request};
 use crate::run::execute::check_names;
 use crate::run::folder::RunFolder;
 use crate::run::plan::{self, Overrides};
@@ -92,16 +93,52 @@ pub fn create(plan: &Plan, changes: &Changes, place: &Place) -> Result<PathBuf> 
 
 /// Connects to the host of a run; where it has none, one is started in a session of its own.
 pub fn start(folder: &Path, place: &Place) -> Result<client::Connection> {
+    reach(folder, place, false)
+}
+
+/// The same, for a run that has begun: the host that is started goes on with it.
+pub fn resume(folder: &Path, place: &Place) -> Result<client::Connection> {
+    reach(folder, place, true)
+}
+
+/// Ends a host that only shows its run; returns whether there is one that trains it, which is left alone.
+pub fn let_go(folder: &Path) -> Result<bool> {
+    if !client::is_hosted(folder) {
+        return Ok(false);
+    }
+    let connection = client::connect(folder)?;
+    let since = Instant::now();
+    let is_live = connection.messages.iter().find_map(|message| match message {
+        Message::Status(status) => Some(status.state.is_live()),
+        _ => None,
+    });
+    if is_live == Some(true) {
+        return Ok(true);
+    }
+    // It may be ending by itself.
+    let _ = connection.requests.send(Request { id: 1, ask: Ask::Stop });
+    connection.messages.iter().for_each(drop);
+    while client::is_hosted(folder) {
+        if since.elapsed() > START {
+            return Err(Error::new("the host that shows the run does not end")
+                .next("end it with `frostline stop`, then go on with the run"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(false)
+}
+
+fn reach(folder: &Path, place: &Place, resumes: bool) -> Result<client::Connection> {
     let since = Instant::now();
     let mut started: Option<(Child, PathBuf)> = None;
     loop {
-        let failed = match client::connect(folder) {
+        let failed = match client::look_on(folder) {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
         match &mut started {
             // A host that is about to end holds the run for a moment still.
-            None if !client::is_hosted(folder) => started = Some(launch(folder, place)?),
+            None if !client::is_hosted(folder) => started = Some(launch(folder, place, resumes)?),
             None => {}
             Some((child, log)) => {
                 if let Ok(Some(status)) = child.try_wait()
@@ -126,7 +163,7 @@ fn ended_at_once(status: std::process::ExitStatus, log: &Path) -> Error {
 }
 
 /// Starts a host that outlives this process; what it says goes to its log.
-fn launch(folder: &Path, place: &Place) -> Result<(Child, PathBuf)> {
+fn launch(folder: &Path, place: &Place, resumes: bool) -> Result<(Child, PathBuf)> {
     let host_place = HostPlace::of(folder);
     host_place.create()?;
     let log_path = host_place.log();
@@ -137,6 +174,7 @@ fn launch(folder: &Path, place: &Place) -> Result<(Child, PathBuf)> {
         .args(["--device", &place.device_name, "--home"])
         .arg(place.home.path())
         .args(["host", "--detached"])
+        .args(resumes.then_some("--resume"))
         .arg(folder)
         .stdin(Stdio::null())
         .stdout(log.try_clone().what(failed)?)

@@ -5,7 +5,7 @@ use super::{Place, output, remote};
 use crate::app::App;
 use crate::app::graphs::Glyphs;
 use crate::app::welcome::{Choice, Choices, PresetLine, RunLine, Welcome};
-use crate::host::{client, serve_here};
+use crate::host::{Resume, Work, client, serve_here};
 use crate::run::overview;
 use crate::run::plan::{self, Overrides, PRESETS};
 use crate::tui::{self, Entry, Exit, Link, Options, Starter};
@@ -174,20 +174,36 @@ fn starter(place: Place, changes: Changes, hosts: Option<Hosts>) -> Starter {
             }
             Choice::Corpus(path) => host::create(&plan::for_corpus(Path::new(&path))?, &changes, &place)?,
             Choice::Run(name) => remote::find(&name, &place)?,
+            Choice::Resume(name) => {
+                let folder = remote::find(&name, &place)?;
+                let connection = resumed(&folder, &place, hosts.as_ref())?;
+                return Ok(Link { requests: connection.requests, messages: connection.messages });
+            }
         };
         let connection = match hosts.as_ref().filter(|_| !client::is_hosted(&folder)) {
-            Some(hosts) => in_this_process(&folder, &place, hosts)?,
+            Some(hosts) => in_this_process(&folder, &place, hosts, None)?,
             None => host::start(&folder, &place)?,
         };
         Ok(Link { requests: connection.requests, messages: connection.messages })
     })
 }
 
+/// A host that goes on with a run that had ended; where one trains it already, that one.
+fn resumed(folder: &Path, place: &Place, hosts: Option<&Hosts>) -> Result<client::Connection> {
+    if host::let_go(folder)? {
+        return host::start(folder, place);
+    }
+    match hosts {
+        Some(hosts) => in_this_process(folder, place, hosts, Some(Resume::default())),
+        None => host::resume(folder, place),
+    }
+}
+
 /// A host in a thread of this process, over a pair of sockets.
-fn in_this_process(folder: &Path, place: &Place, hosts: &Hosts) -> Result<client::Connection> {
+fn in_this_process(folder: &Path, place: &Place, hosts: &Hosts, resume: Option<Resume>) -> Result<client::Connection> {
     let failed = || "cannot start a host in this process".to_string();
     let (own, theirs) = UnixStream::pair().what(failed)?;
-    let work = host::work(folder, place, Default::default());
+    let work = Work { resume, ..host::work(folder, place, Default::default()) };
     let serving = std::thread::Builder::new().name("host".into()).spawn(move || serve_here(&work, theirs));
     hosts.add(serving.what(failed)?);
     client::over(own)

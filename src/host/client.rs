@@ -25,24 +25,36 @@ pub fn is_hosted(run: &Path) -> bool {
     !matches!(Lock::holder(&HostPlace::of(run)), Holder::Nobody)
 }
 
-/// Connects to the host of a run.
+/// Connects to the host of a run, to ask it something.
 pub fn connect(run: &Path) -> Result<Connection> {
+    speak(reach(run)?, false)
+}
+
+/// Connects to the host of a run for a person who looks on.
+pub fn look_on(run: &Path) -> Result<Connection> {
+    over(reach(run)?)
+}
+
+fn reach(run: &Path) -> Result<UnixStream> {
     let socket = HostPlace::of(run).socket();
-    let stream = UnixStream::connect(&socket).map_err(|error| {
+    UnixStream::connect(&socket).map_err(|error| {
         Error::new(format!("no host of the run {} can be reached", run.display()))
             .because(format!("{}: {error}", socket.display()))
             .next("start one with `frostline RUN`")
-    })?;
-    over(stream)
+    })
 }
 
-/// Speaks over a connection that is there.
+/// Speaks over a connection that is there, for a person who looks on.
 pub fn over(stream: UnixStream) -> Result<Connection> {
+    speak(stream, true)
+}
+
+fn speak(stream: UnixStream, looks_on: bool) -> Result<Connection> {
     let failed = || "cannot use the connection to the host".to_string();
     let (mut reader, mut writer) = (stream.try_clone().what(failed)?, stream.try_clone().what(failed)?);
     let (requests, asked) = channel::<Request>();
     let (told, messages) = sync_channel(WAITING);
-    frame::write(&mut writer, &Request { id: 0, ask: Ask::Attach { version: VERSION } })?;
+    frame::write(&mut writer, &Request { id: 0, ask: Ask::Attach { version: VERSION, looks_on } })?;
     spawn("requests", move || {
         // Until whoever asks is gone, or the host.
         while let Ok(request) = asked.recv() {

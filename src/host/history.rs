@@ -1,6 +1,9 @@
 //! What clients are told of a run: grown by the recorder, read by each client from where it stands.
 
-use crate::protocol::{Event, GroupFacts, GroupReports, Message, Status, StepRecords, Welcome};
+use super::rewind;
+use crate::protocol::{
+    Absence, Branch, Event, GroupFacts, GroupReports, Message, Rewound, Status, StepRecords, Welcome,
+};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -20,8 +23,16 @@ pub struct History {
     status_version: u64,
     pub facts: Vec<GroupFacts>,
     facts_version: u64,
+    /// Grows whenever something that clients have got is taken back: they begin anew.
+    generation: u64,
     pub steps: StepRecords,
     pub events: Vec<Event>,
+    /// Stretches that were taken back, the newest last, and runs that this one is related to.
+    undone: Vec<Branch>,
+    kin: Vec<Branch>,
+    branches_version: u64,
+    /// Where the run stood when the last person who looked on left.
+    pub absence: Option<Absence>,
     reports: VecDeque<GroupReports>,
     /// Reports that there ever were.
     reports_ever: u64,
@@ -30,12 +41,23 @@ pub struct History {
 /// How much of a history a client has.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cursor {
-    welcomed: bool,
+    /// The generation of the welcome that it has got.
+    welcomed: Option<u64>,
+    /// What its first welcome is to say was missed.
+    absence: Option<Absence>,
+    branches: u64,
     status: u64,
     facts: u64,
     steps: usize,
     events: usize,
     reports: u64,
+}
+
+impl Cursor {
+    /// Of a client that has nothing yet.
+    pub fn of(absence: Option<Absence>) -> Self {
+        Self { absence, ..Self::default() }
+    }
 }
 
 impl History {
@@ -46,8 +68,13 @@ impl History {
             status_version: 1,
             facts: Vec::new(),
             facts_version: 0,
+            generation: 0,
             steps: StepRecords::default(),
             events: Vec::new(),
+            undone: Vec::new(),
+            kin: Vec::new(),
+            branches_version: 0,
+            absence: None,
             reports: VecDeque::new(),
             reports_ever: 0,
         }
@@ -73,11 +100,71 @@ impl History {
         self.reports_ever += 1;
     }
 
+    /// Something happened. What takes back what happened before does so here.
+    pub fn push(&mut self, event: Event) {
+        match &event {
+            Event::Rewound(rewound) => self.rewind(rewound),
+            Event::Steered(steered) => {
+                if let Some(place) = rewind::said_before(&self.events, steered) {
+                    self.forget_events(|at, _| at == place);
+                }
+            }
+            _ => {}
+        }
+        self.events.push(event);
+    }
+
+    /// The run went back: what came of the stretch between stays as a branch.
+    fn rewind(&mut self, rewound: &Rewound) {
+        let undone = rewind::branch(&self.steps, &self.events, rewound);
+        if !undone.steps.is_empty() {
+            let surplus = (self.undone.len() + 1).saturating_sub(rewind::MOST_BRANCHES);
+            self.undone.drain(..surplus);
+            self.undone.push(undone);
+            self.branches_version += 1;
+        }
+        let counts = rewind::counting(&self.events, rewound);
+        self.forget_events(|at, _| counts.get(at) == Some(&false));
+        self.steps.cut_after(rewound.to_step);
+        self.generation += 1;
+        let mut status = self.status.clone();
+        status.step = rewound.to_step;
+        self.set_status(status);
+    }
+
+    fn forget_events(&mut self, is_forgotten: impl Fn(usize, &Event) -> bool) {
+        let seen = self.absence.map_or(0, |absence| absence.events) as usize;
+        let (mut at, mut seen_still) = (0, 0);
+        self.events.retain(|event| {
+            let stays = !is_forgotten(at, event);
+            seen_still += u64::from(stays && at < seen);
+            at += 1;
+            stays
+        });
+        if let Some(absence) = &mut self.absence {
+            absence.events = seen_still;
+        }
+        self.generation += 1;
+    }
+
+    /// What is known of related runs now; returns whether that is news.
+    pub fn set_kin(&mut self, branches: Vec<Branch>) -> bool {
+        let thinned = |branch: Branch| Branch { steps: branch.steps.thinned(rewind::MOST_STEPS), ..branch };
+        let kin: Vec<Branch> = branches.into_iter().take(rewind::MOST_BRANCHES).map(thinned).collect();
+        let is_news = kin != self.kin;
+        if is_news {
+            self.kin = kin;
+            self.branches_version += 1;
+        }
+        is_news
+    }
+
     /// The next thing that a client at `cursor` has not got, and moves the cursor past it; `None` where it has all.
     pub fn next(&self, cursor: &mut Cursor) -> Option<Message> {
-        if !cursor.welcomed {
-            cursor.welcomed = true;
-            return Some(Message::Welcome(Box::new(self.welcome.clone())));
+        if cursor.welcomed != Some(self.generation) {
+            let absence = cursor.absence.take();
+            *cursor = Cursor { welcomed: Some(self.generation), ..Cursor::default() };
+            return Some(Message::Welcome(Box::new(Welcome { absence, ..self.welcome.clone() })));
         }
         if cursor.status < self.status_version {
             cursor.status = self.status_version;
@@ -96,6 +183,10 @@ impl History {
             let records = self.steps.slice(cursor.steps, STEPS_AT_ONCE);
             cursor.steps += records.len();
             return Some(Message::Steps(records));
+        }
+        if cursor.branches < self.branches_version {
+            cursor.branches = self.branches_version;
+            return Some(Message::Branches(self.undone.iter().chain(&self.kin).cloned().collect()));
         }
         self.next_report(cursor)
     }

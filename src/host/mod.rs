@@ -7,14 +7,17 @@
 //! ```
 
 mod answering;
+mod attendance;
 pub mod client;
 pub mod corpus;
 pub mod frame;
 mod desk;
+mod family;
 mod history;
 mod orders;
 mod recorder;
 mod reopen;
+mod rewind;
 pub mod sampler;
 mod server;
 mod service;
@@ -23,4 +26,5 @@ mod testing;
 mod trainer;
 
 pub use crate::run::{Holder, HostPlace, Lock};
+pub use family::Family;
 pub use service::{Resume, Work, serve, serve_here};

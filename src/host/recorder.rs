@@ -48,8 +48,8 @@ pub enum Note {
     Held(Option<String>),
     /// What `undo` would take back.
     Undo(Option<Undoable>),
-    /// Asks for everything so far to be on the disk; answered with the length of the metrics, bytes.
-    Flushed(Sender<Result<u64>>),
+    /// Asks for everything up to this step to be on the disk; answered with the length of the metrics, bytes.
+    Flushed(u64, Sender<Result<u64>>),
     /// A command was carried out: everything that came of it was noted before.
     Answer(Reply, Answer),
     /// The recorder writes the metrics from now on.
@@ -75,6 +75,10 @@ pub struct Recorder {
 pub struct Tally {
     metrics: Option<Metrics>,
     phase: Option<Phase>,
+    /// The step that was taken out of the ring last; where the run went back, the one that it went to.
+    newest: u64,
+    /// Steps were left in the ring because they go back.
+    is_stuck: bool,
     rates: Rates,
     lost: u64,
     looked_at: Option<Instant>,
@@ -109,6 +113,7 @@ impl Recorder {
 
     /// Takes everything that is there; returns whether there was anything.
     fn round(&mut self) -> bool {
+        let was_stuck = std::mem::take(&mut self.state.is_stuck);
         // Notes first: a step that came before a note is in the ring by then.
         let notes: Vec<Note> = self.notes.try_iter().collect();
         let anything = !notes.is_empty() || !self.ring.is_empty();
@@ -119,14 +124,25 @@ impl Recorder {
             self.note(note);
         }
         self.steps_up_to(u64::MAX);
+        self.state.is_stuck = !self.ring.is_empty();
+        // By now it would have been said that the run went back: it did not, and nothing may wait for it forever.
+        if was_stuck && self.state.is_stuck {
+            self.state.newest = 0;
+            self.steps_up_to(u64::MAX);
+        }
         self.report_losses();
         self.once_a_second() || anything
     }
 
+    /// Takes steps up to one, or up to where they go back: what comes then belongs behind the note that says so.
     fn steps_up_to(&mut self, last: u64) {
         let mut batch = Vec::new();
-        while let Some(record) = self.ring.try_peek().filter(|record| record.step.step <= last).copied() {
+        while let Some(record) = self.ring.try_peek().copied() {
+            if record.step.step > last || record.step.step <= self.state.newest {
+                break;
+            }
             self.ring.skip(1);
+            self.state.newest = record.step.step;
             self.state.rates.add(&record, self.state.phase.as_ref());
             self.write_step(&record);
             batch.push(record.step);
@@ -150,7 +166,10 @@ impl Recorder {
             Note::Metrics(metrics) => self.state.metrics = Some(metrics),
             Note::Event(event) => {
                 self.write(&event);
-                self.shared.lock().events.push(event);
+                if let Event::Rewound(rewound) = &event {
+                    self.state.newest = rewound.to_step;
+                }
+                self.shared.lock().push(event);
             }
             Note::State(state) => self.change(|status| status.state = state),
             Note::Phase(phase, facts) => {
@@ -171,13 +190,13 @@ impl Recorder {
             Note::Prefix(prefix) => self.change(|status| status.prefix = prefix),
             Note::Held(held) => self.change(|status| status.held = held),
             Note::Undo(undo) => self.change(|status| status.undo = undo),
-            Note::Flushed(answer) => self.flush(&answer),
+            Note::Flushed(step, answer) => self.flush(step, &answer),
         }
     }
 
-    /// Has everything on the disk that was recorded, and says how long the file is then.
-    fn flush(&mut self, answer: &Sender<Result<u64>>) {
-        self.steps_up_to(u64::MAX);
+    /// Has everything on the disk that was recorded up to a step, and nothing after it, and says how long the file is then.
+    fn flush(&mut self, step: u64, answer: &Sender<Result<u64>>) {
+        self.steps_up_to(step);
         let synced = match &mut self.state.metrics {
             Some(metrics) => metrics.sync(),
             None => Err(Error::new("nobody writes the metrics")),
@@ -220,7 +239,7 @@ impl Recorder {
     fn write(&mut self, event: &Event) {
         let Some(metrics) = &mut self.state.metrics else { return };
         let written = match event {
-            Event::Step(_) | Event::Evaluation(_) => metrics.record(event),
+            Event::Step(_) | Event::Evaluation(_) | Event::Rewound(_) => metrics.record(event),
             _ => metrics.flush(),
         };
         self.check(written);
@@ -254,7 +273,7 @@ impl Recorder {
         let phase = self.state.phase.as_ref().map(|phase| phase.name.clone());
         let mut history = self.shared.lock();
         let step = history.status.step;
-        history.events.push(Event::Notice(Notice { phase, step, text }));
+        history.push(Event::Notice(Notice { phase, step, text }));
     }
 
     /// Once a second: writes what waits, and looks at the memory of the process; returns whether what is shown changed.
@@ -287,7 +306,7 @@ fn shortest(value: f32) -> f64 {
 }
 
 /// Steps that were done when it happened.
-fn step_of(event: &Event) -> u64 {
+pub fn step_of(event: &Event) -> u64 {
     match event {
         Event::Phase(phase) => phase.first_step.saturating_sub(1),
         Event::Step(step) => step.step,
@@ -331,18 +350,16 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::super::history::History;
-    use super::super::testing::{status, welcome};
+    use super::super::testing::{evaluation, record, rewound, status, welcome};
     use super::*;
-    use crate::protocol::{Evaluation, Message};
-    use ringbuf::HeapRb;
+    use crate::protocol::Message;
     use ringbuf::traits::{Producer, Split};
+    use ringbuf::{HeapProd, HeapRb};
 
-    #[test]
-    fn steps_and_events_stand_in_the_order_in_which_they_happened() {
-        let shared = Arc::new(Shared::new(History::new(welcome(), status())));
-        let (mut producer, ring) = HeapRb::new(64).split();
+    fn recorder(shared: &Arc<Shared>) -> (Recorder, HeapProd<Record>, Sender<Note>) {
+        let (producer, ring) = HeapRb::new(64).split();
         let (sender, notes) = std::sync::mpsc::channel();
-        let mut recorder = Recorder {
+        let recorder = Recorder {
             shared: shared.clone(),
             ring,
             notes,
@@ -351,31 +368,23 @@ mod tests {
             phases: vec!["a".into()],
             state: Tally::default(),
         };
-        for step in 1..=10 {
-            let rate = if step > 5 { 50.0 } else { 100.0 };
-            let step = StepRecord {
-                step,
-                loss: 1.0,
-                learning_rate: 0.5,
-                gradient_norm: 1.0,
-                tokens_per_second: rate,
-                seconds: 1.0,
-                changes: 0,
-            };
+        (recorder, producer, sender)
+    }
+
+    fn push(producer: &mut HeapProd<Record>, steps: std::ops::RangeInclusive<u64>) {
+        for step in steps {
+            let tokens_per_second = if step > 5 { 50.0 } else { 100.0 };
+            let step = StepRecord { tokens_per_second, ..record(step) };
             producer.try_push(Record { step, phase: 0, sampling: step.step > 5 }).unwrap();
         }
-        let evaluation = Evaluation {
-            phase: "a".into(),
-            step: 10,
-            suite: "a".into(),
-            loss: 1.0,
-            perplexity: 2.0,
-            bits_per_byte: None,
-            metric: None,
-            value: None,
-            retention: None,
-        };
-        sender.send(Note::Event(Event::Evaluation(evaluation))).unwrap();
+    }
+
+    #[test]
+    fn steps_and_events_stand_in_the_order_in_which_they_happened() {
+        let shared = Arc::new(Shared::new(History::new(welcome(), status())));
+        let (mut recorder, mut producer, sender) = recorder(&shared);
+        push(&mut producer, 1..=10);
+        sender.send(Note::Event(evaluation(10))).unwrap();
         recorder.lost.store(3, Ordering::Relaxed);
         recorder.round();
         let history = shared.lock();
@@ -387,5 +396,36 @@ mod tests {
         );
         let mut cursor = Default::default();
         assert!(matches!(history.next(&mut cursor), Some(Message::Welcome(_))));
+    }
+
+    #[test]
+    fn steps_after_going_back_wait_for_the_note_that_says_so() {
+        let shared = Arc::new(Shared::new(History::new(welcome(), status())));
+        let (mut recorder, mut producer, sender) = recorder(&shared);
+        push(&mut producer, 1..=9);
+        push(&mut producer, 5..=6);
+        // The note is late: it comes after the ring was looked into.
+        recorder.round();
+        assert_eq!(shared.lock().steps.step.last(), Some(&9));
+        sender.send(Note::Event(rewound(9, 4, "undid: froze a"))).unwrap();
+        recorder.round();
+        assert_eq!(shared.lock().steps.step, [1, 2, 3, 4, 5, 6]);
+        // Where no note comes at all, nothing waits forever.
+        push(&mut producer, 2..=2);
+        recorder.round();
+        recorder.round();
+        assert_eq!(shared.lock().steps.len(), 7);
+    }
+
+    #[test]
+    fn a_length_is_that_of_the_steps_before_and_needs_a_file() {
+        let shared = Arc::new(Shared::new(History::new(welcome(), status())));
+        let (mut recorder, mut producer, sender) = recorder(&shared);
+        push(&mut producer, 1..=9);
+        let (answer, answered) = std::sync::mpsc::channel();
+        recorder.flush(4, &answer);
+        assert_eq!(shared.lock().steps.len(), 4);
+        assert!(answered.try_recv().unwrap().is_err());
+        drop(sender);
     }
 }

@@ -67,7 +67,7 @@ impl Reopened {
     fn say(&self, text: String) {
         let mut history = self.shared.lock();
         let step = history.status.step;
-        history.events.push(Event::Notice(Notice { phase: None, step, text }));
+        history.push(Event::Notice(Notice { phase: None, step, text }));
     }
 
     /// The phase that began last, as its records have it.

@@ -3,13 +3,15 @@
 
 use super::HostPlace;
 use super::answering::{self, Prompt};
+use super::attendance::Attendance;
 use super::corpus::CorpusService;
+use super::family::Family;
 use super::frame;
 use super::history::{Cursor, Shared};
 use super::orders::{Order, Reply};
 use super::service::Work;
 use super::trainer::SharedShelf;
-use crate::protocol::{Answer, Ask, Command, Message, Request, VERSION};
+use crate::protocol::{Absence, Answer, Ask, Command, Message, Request, VERSION};
 use crate::{Context, Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -43,6 +45,8 @@ pub struct Service {
     pub sampling: Arc<AtomicU32>,
     pub corpus: Arc<CorpusService>,
     pub work: Work,
+    pub(super) family: Mutex<Option<Arc<dyn Family>>>,
+    attendance: Attendance,
     /// Commands that wait for the end of the step.
     pending: Mutex<Vec<(u64, String)>>,
     next_pending: AtomicU64,
@@ -64,8 +68,11 @@ impl Service {
         cancel: Arc<AtomicBool>,
     ) -> (Self, Receiver<Prompt>) {
         let (prompts, asked) = answering::prompts();
+        let attendance = Attendance::new(HostPlace::of(&work.run).seen(), &shared);
         let service = Self {
             shared,
+            family: Mutex::default(),
+            attendance,
             prompts,
             orders,
             shelf,
@@ -121,6 +128,10 @@ impl Service {
             Err(TrySendError::Full(prompt)) => prompt.refuse("too many prompts wait already"),
             Err(TrySendError::Disconnected(prompt)) => prompt.refuse("the sampler is gone"),
         }
+    }
+
+    pub(super) fn is_looked_at(&self) -> bool {
+        self.clients.load(Ordering::Relaxed) > 0
     }
 
     fn count_clients(&self, change: impl FnOnce(u32) -> u32) {
@@ -222,6 +233,7 @@ async fn serve(
         None => None,
     };
     let mut quiet_since = Instant::now();
+    let following = tokio::spawn(service.clone().follow_family());
     loop {
         let deadline = Instant::now() + TICK;
         tokio::select! {
@@ -247,6 +259,7 @@ async fn serve(
             break;
         }
     }
+    following.abort();
     service.closing.send_replace(Some("the host ended".into()));
     let _ = timeout(FAREWELL, async { while sessions.join_next().await.is_some() {} }).await;
     Ok(())
@@ -267,12 +280,9 @@ async fn accept(listener: &UnixListener) -> Option<UnixStream> {
 async fn session(stream: UnixStream, service: Arc<Service>) {
     let (mut reader, mut writer) = stream.into_split();
     let greeting = timeout(GREETING, read_request(&mut reader)).await;
-    let refusal = match greeting {
-        Ok(Ok(Some(Request { ask: Ask::Attach { version }, .. }))) if version == VERSION => None,
-        Ok(Ok(Some(Request { ask: Ask::Attach { version }, .. }))) => Some(format!(
-            "the host speaks version {VERSION} and this program version {version}: attach with the program that started it"
-        )),
-        _ => Some("a client has to attach first".into()),
+    let (refusal, looks_on) = match greeting {
+        Ok(Ok(Some(Request { ask: Ask::Attach { version, looks_on }, .. }))) => (refused_version(version), looks_on),
+        _ => (Some("a client has to attach first".into()), false),
     };
     let too_many = service.clients.load(Ordering::Relaxed) >= MOST_CLIENTS;
     let refusal = refusal.or_else(|| too_many.then(|| format!("{MOST_CLIENTS} clients are attached already")));
@@ -283,12 +293,22 @@ async fn session(stream: UnixStream, service: Arc<Service>) {
     service.count_clients(|count| count + 1);
     let (outbox, inbox) = mpsc::channel(OUTBOX);
     let desk = super::desk::Desk::new(service.clone(), outbox);
+    let absence = if looks_on { service.attendance.come(&service.shared) } else { None };
     tokio::select! {
         _ = reading(&mut reader, &desk) => {}
-        _ = writing(&mut writer, inbox, &service) => {}
+        _ = writing(&mut writer, inbox, &service, absence) => {}
     }
     desk.cancel_all();
+    if looks_on && let Some(write) = service.attendance.leave(&service.shared) {
+        let _ = tokio::task::spawn_blocking(write).await;
+    }
     service.count_clients(|count| count.saturating_sub(1));
+}
+
+fn refused_version(version: u32) -> Option<String> {
+    let next = "attach with the program that started it";
+    (version != VERSION)
+        .then(|| format!("the host speaks version {VERSION} and this program version {version}: {next}"))
 }
 
 async fn read_request(reader: &mut OwnedReadHalf) -> Result<Option<Request>> {
@@ -313,8 +333,13 @@ async fn reading(reader: &mut OwnedReadHalf, desk: &super::desk::Desk) {
 }
 
 /// Sends answers as they come and history ten times a second, as quickly as the client reads.
-async fn writing(writer: &mut OwnedWriteHalf, mut inbox: mpsc::Receiver<Message>, service: &Service) {
-    let mut cursor = Cursor::default();
+async fn writing(
+    writer: &mut OwnedWriteHalf,
+    mut inbox: mpsc::Receiver<Message>,
+    service: &Service,
+    absence: Option<Absence>,
+) {
+    let mut cursor = Cursor::of(absence);
     let mut changed = service.shared.watch();
     let mut closing = service.closing.subscribe();
     loop {
@@ -372,6 +397,7 @@ impl Service {
                 send(Answer::Applied { step, effect: "finishing the step, saving, and ending".into() });
                 self.stop();
             }
+            ask @ (Ask::Fork { .. } | Ask::Lineage) => self.ask_family(ask, send),
             _ => send(Answer::Refused("this was not expected here".into())),
         }
     }

@@ -1,6 +1,6 @@
 //! A made-up run, for tests.
 
-use crate::protocol::{State, Status, VERSION, Welcome};
+use crate::protocol::{Change, Evaluation, Event, Rewound, State, Status, Steered, StepRecord, VERSION, Welcome};
 
 pub fn welcome() -> Welcome {
     Welcome {
@@ -19,4 +19,39 @@ pub fn welcome() -> Welcome {
 
 pub fn status() -> Status {
     Status::new("r", State::Training)
+}
+
+pub fn record(step: u64) -> StepRecord {
+    StepRecord {
+        step,
+        loss: 1.0,
+        learning_rate: 0.5,
+        gradient_norm: 1.0,
+        tokens_per_second: 100.0,
+        seconds: step as f64,
+        changes: 0,
+    }
+}
+
+pub fn evaluation(step: u64) -> Event {
+    Event::Evaluation(Evaluation {
+        phase: "a".into(),
+        step,
+        suite: "a".into(),
+        loss: 1.0,
+        perplexity: 2.0,
+        bits_per_byte: None,
+        metric: None,
+        value: None,
+        retention: None,
+    })
+}
+
+pub fn steered(step: u64, effect: &str) -> Event {
+    let change = Change { command: effect.into(), effect: effect.into() };
+    Event::Steered(Steered { phase: "a".into(), step, change, by: Default::default() })
+}
+
+pub fn rewound(step: u64, to_step: u64, why: &str) -> Event {
+    Event::Rewound(Rewound { phase: "a".into(), step, to_step, to_line: 0, why: why.into() })
 }

@@ -60,6 +60,8 @@ pub struct Trainer {
 pub struct Progressing {
     /// The place of the phase in the plan.
     phase: u32,
+    /// The step that was recorded last.
+    newest: u64,
     measured_at: Option<(Instant, Duration)>,
     measured_step: u64,
     /// What was told last.
@@ -228,6 +230,7 @@ impl Observer for Trainer {
     fn event(&mut self, event: &Event) {
         match event {
             Event::Step(step) => {
+                self.state.newest = step.step;
                 let sampling = self.sampling.load(Ordering::Relaxed) > 0;
                 if self
                     .ring
@@ -239,6 +242,9 @@ impl Observer for Trainer {
             }
             event => {
                 self.state.is_stale |= matches!(event, Event::Steered(_) | Event::Rewound(_));
+                if let Event::Rewound(rewound) = event {
+                    self.state.newest = rewound.to_step;
+                }
                 self.note(Note::Event(event.clone()));
                 if let Event::Checkpoint(saved) = event {
                     let answer = Answer::Applied { step: saved.step, effect: format!("saved {}", saved.path) };
@@ -254,7 +260,7 @@ impl Observer for Trainer {
 
     fn metrics_on_disk(&mut self) -> Option<Receiver<Result<u64>>> {
         let (sender, receiver) = channel();
-        self.note(Note::Flushed(sender));
+        self.note(Note::Flushed(self.state.newest, sender));
         self.recorder.unpark();
         Some(receiver)
     }

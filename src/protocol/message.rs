@@ -22,6 +22,10 @@ pub enum Ask {
     /// The first request of a client.
     Attach {
         version: u32,
+        /// Whether a person looks on: what happens after the last of those left is told to the next. Clients that only ask
+        /// for something do not count.
+        #[serde(default)]
+        looks_on: bool,
     },
     /// Answered once, when it took effect or was refused.
     Steer(Command),

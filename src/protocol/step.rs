@@ -88,10 +88,70 @@ impl StepRecords {
         self.seconds.truncate(kept);
     }
 
+    /// At most so many of these, spread over all of them: of every stretch its ends, its lowest and its highest loss, and
+    /// the first loss that is no number.
+    pub fn thinned(&self, most: usize) -> StepRecords {
+        const OF_STRETCH: usize = 5;
+        if self.len() <= most {
+            return self.clone();
+        }
+        let stretches = (most / OF_STRETCH).max(1);
+        let border = |stretch: usize| self.len() * stretch / stretches;
+        let mut thin = StepRecords { start: self.start, ..StepRecords::default() };
+        for stretch in 0..stretches {
+            let (first, end) = (border(stretch), border(stretch + 1));
+            let loss = |index: &usize| self.loss.get(*index).copied().unwrap_or(f32::NAN);
+            let finite = || (first..end).filter(|index| loss(index).is_finite());
+            let by_loss = |one: &usize, other: &usize| loss(one).total_cmp(&loss(other));
+            let broken = (first..end).find(|index| !loss(index).is_finite());
+            let mut kept: Vec<usize> = [Some(first), finite().min_by(by_loss), finite().max_by(by_loss), broken]
+                .into_iter()
+                .flatten()
+                .chain(end.checked_sub(1))
+                .collect();
+            kept.sort_unstable();
+            kept.dedup();
+            kept.into_iter().filter_map(|index| self.get(index)).for_each(|record| thin.push(record));
+        }
+        thin
+    }
+
     /// Up to `count` records from index `from` of these.
     pub fn slice(&self, from: usize, count: usize) -> StepRecords {
         let mut cut = StepRecords { start: self.start + from as u64, ..StepRecords::default() };
         (from..from.saturating_add(count)).map_while(|index| self.get(index)).for_each(|record| cut.push(record));
         cut
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinned_records_keep_every_extreme() {
+        let mut records = StepRecords::default();
+        for step in 1..=100_000 {
+            let loss = match step {
+                70_001 => 9.0,
+                70_002 => f32::NAN,
+                70_003 => 0.5,
+                _ => 2.0,
+            };
+            records.push(StepRecord {
+                step,
+                loss,
+                learning_rate: 0.1,
+                gradient_norm: 1.0,
+                tokens_per_second: 9.0,
+                seconds: step as f64,
+                changes: 0,
+            });
+        }
+        let thin = records.thinned(1_000);
+        assert!(thin.len() <= 1_000 && thin.step.is_sorted(), "{}", thin.len());
+        assert_eq!((thin.step.first(), thin.step.last()), (Some(&1), Some(&100_000)));
+        assert!([70_001, 70_002, 70_003].iter().all(|step| thin.step.contains(step)));
+        assert_eq!(records.thinned(100_000), records);
     }
 }

@@ -37,6 +37,11 @@ impl HostPlace {
         self.folder.join("lock")
     }
 
+    /// What the last person who looked on had seen.
+    pub fn seen(&self) -> PathBuf {
+        self.folder.join("seen.json")
+    }
+
     /// In the run's folder, or, where that path is too long for a socket, among the system's temporary files under a
     /// name that follows from it.
     pub fn socket(&self) -> PathBuf {

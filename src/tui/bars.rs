@@ -4,6 +4,7 @@ use super::panes::Canvas;
 use super::text;
 use super::widgets::{columns, fit, put, put_right, skip};
 use crate::app::action::{self, Action, Scope};
+use crate::app::numbers::grouped;
 use crate::app::{App, Mirror, Pane, Spot, overlay};
 use crate::protocol::{Progress, State, Status};
 use ratatui::layout::Rect;
@@ -21,6 +22,7 @@ fn state_of(mirror: &Mirror) -> (&'static str, &'static str) {
             State::Training => ("●", "training"),
             State::Evaluating => ("◐", "evaluating"),
             State::Saving => ("▼", "saving"),
+            State::Paused if status.held.is_some() => ("‖", "held"),
             State::Paused => ("‖", "paused"),
             _ => ("○", "preparing"),
         },
@@ -159,19 +161,6 @@ pub fn bar(share: f64, area: Rect, canvas: &mut Canvas) {
     put(canvas.buffer, skip(area, used), &"─".repeat(empty), canvas.theme.border);
 }
 
-/// 12 400: in groups of three digits.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('\u{2009}');
-        }
-        text.push(digit);
-    }
-    text.replace('\u{2009}', " ")
-}
-
 /// The names of the panes, the focused one strong.
 pub fn tabs(app: &App, area: Rect, canvas: &mut Canvas) {
     let mut at = skip(area, 1);
@@ -210,16 +199,25 @@ pub fn footer(app: &App, area: Rect, canvas: &mut Canvas) {
         put(canvas.buffer, rest, &fit(&format!(" {sign} {}", toast.text), rest.width), style);
         return;
     }
-    if app.welcome.is_some() {
-        let typing = app.welcome.as_ref().is_some_and(|welcome| welcome.path.is_some());
-        let keys: &[(&str, &str)] = match typing {
+    if let Some(welcome) = &app.welcome {
+        let keys: &[(&str, &str)] = match welcome.path.is_some() {
             true => &[("enter", "train on it"), ("esc", "back")],
             false => &[("↑ ↓", "choose"), ("enter", "open"), ("g", "guided first run"), ("o", "own text")],
         };
         return key_line(keys.iter().map(|(key, label)| ((*key).to_string(), *label, None)), rest, canvas);
     }
+    if let Some(text) = held(app) {
+        put(canvas.buffer, rest, &fit(&text, rest.width), canvas.theme.warning);
+        return;
+    }
     let scope = if app.wants_text() { Scope::Editing } else { Scope::In(app.focus) };
     key_line(footer_keys(app, scope), rest, canvas);
+}
+
+/// Why the run is held although nobody paused it, and what goes on with it.
+fn held(app: &App) -> Option<String> {
+    let why = app.mirror.status.as_ref()?.held.as_ref().filter(|_| app.mirror.goodbye.is_none())?;
+    Some(format!(" ‖ held: {why} · {} goes on", app.keymap.keys_text("pause")))
 }
 
 type FooterKey = (String, &'static str, Option<usize>);

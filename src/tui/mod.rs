@@ -2,6 +2,7 @@
 
 mod bars;
 mod effects;
+mod family;
 mod frame;
 mod input;
 mod layout;

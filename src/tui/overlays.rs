@@ -1,10 +1,11 @@
 //! What lies over the screen: palette, help, explanations, questions.
 
+use super::family;
 use super::panes::Canvas;
 use super::widgets::{columns, fit, popup, put, put_right, row, skip, wrap};
 use crate::app::help::{Help, HelpLine};
 use crate::app::line::Line;
-use crate::app::overlay::{Confirm, Overlay};
+use crate::app::overlay::Overlay;
 use crate::app::palette::{Entry, Palette};
 use crate::app::{App, Spot, explain};
 use ratatui::layout::Rect;
@@ -16,7 +17,11 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
         Some(Overlay::Palette(palette)) => draw_palette(palette, area, canvas),
         Some(Overlay::Help(help)) => draw_help(help, area, canvas),
         Some(Overlay::Explain(key)) => draw_explanation(key, area, canvas),
-        Some(Overlay::Confirm(confirm)) => draw_question(*confirm, area, canvas),
+        Some(Overlay::Confirm(confirm)) => {
+            draw_question(&confirm.question(&app.mirror), confirm.answers(), area, canvas)
+        }
+        Some(Overlay::Away(away)) => family::away(away, area, canvas),
+        Some(Overlay::Lineage(lineage)) => family::lineage(lineage, area, canvas),
     }
 }
 
@@ -148,14 +153,14 @@ fn draw_explanation(key: &str, area: Rect, canvas: &mut Canvas) {
     }
 }
 
-fn draw_question(confirm: Confirm, area: Rect, canvas: &mut Canvas) {
-    let question = wrap(confirm.question(), 56);
-    let rows = question.len() as u16 + 1 + confirm.answers().len() as u16;
+fn draw_question(question: &str, answers: [(&str, &str); 2], area: Rect, canvas: &mut Canvas) {
+    let question = wrap(question, 56);
+    let rows = question.len() as u16 + 1 + answers.len() as u16;
     let inner = popup(canvas, area, "sure?", (56, rows));
     for (line, index) in question.iter().zip(0..inner.height) {
         put(canvas.buffer, row(inner, index), line, canvas.theme.text);
     }
-    for (item, (key, label)) in confirm.answers().iter().enumerate() {
+    for (item, (key, label)) in answers.iter().enumerate() {
         let place = row(inner, question.len() as u16 + 1 + item as u16);
         let used = put(canvas.buffer, place, key, canvas.theme.key);
         put(canvas.buffer, skip(place, used + 2), label, canvas.theme.text);

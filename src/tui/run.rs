@@ -156,6 +156,8 @@ impl Bench {
     }
 
     fn attach(&mut self, link: Link) -> Result<()> {
+        // From now on there is a screen to go back to.
+        self.must_start = false;
         let number = self.workbench.attach(&link);
         let inputs = self.inputs.clone();
         spawn("host", move || input::read_host(number, &link.messages, &inputs))

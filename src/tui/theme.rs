@@ -30,6 +30,9 @@ pub struct Theme {
     /// A raw curve behind its smoothed one.
     pub ghost: Style,
     pub mark: Style,
+    /// The curve of another run beside the run's own, and of a stretch that was taken back.
+    pub branch: Style,
+    pub undone: Style,
     /// From cold to hot, about 24 of them; used for backgrounds of tokens and cells.
     pub heat: Vec<Color>,
     /// A prompt: read, not learned.
@@ -78,6 +81,8 @@ impl Default for Theme {
             series: [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Red, Color::Blue].map(color),
             ghost: color(Color::DarkGray),
             mark: color(Color::Yellow),
+            branch: color(Color::LightMagenta),
+            undone: color(Color::DarkGray),
             heat: Vec::new(),
             masked: color(Color::DarkGray),
             learned: Style::new(),

@@ -219,6 +219,16 @@ fn stop_search(app: &mut App) -> bool {
     true
 }
 
+/// Another host is on the line: what was asked of the one before is asked again where it is lacking.
+pub fn left(app: &mut App) {
+    let corpus = &mut app.corpus;
+    corpus.pending.clear();
+    corpus.search.running = None;
+    if corpus.window.rows.is_empty() {
+        corpus.run = None;
+    }
+}
+
 /// Shows the batch that a step was made of.
 pub fn show_batch(app: &mut App, step: u64) {
     app.focus = Pane::Corpus;

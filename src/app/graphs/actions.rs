@@ -126,6 +126,29 @@ pub const ACTIONS: &[Action] = &[
             turn_plane,
         )
     },
+    Action {
+        in_footer: true,
+        refusal: no_branches,
+        ..action(
+            "graphs.branches",
+            &["B"],
+            "branches",
+            "Draw what the run went back from, and related runs, beside its own curve, or not.",
+            turn_branches,
+        )
+    },
+    Action {
+        in_footer: true,
+        refusal: |app| app.cannot_ask_host(),
+        ..action(
+            "graphs.fork",
+            &["F"],
+            "fork",
+            "Make a run that has this one's steps up to the cursor, and goes on by itself; without a cursor, up to the \
+             newest checkpoint.",
+            |app| app.fork(app.graphs.cursor),
+        )
+    },
     action("graphs.export", &["x"], "CSV", "Write the values of the charts that are shown to a CSV file.", export),
     Action {
         refusal: always,
@@ -184,6 +207,19 @@ fn no_plane(app: &App) -> Option<String> {
     let has_none = app.graphs.layout != Layout::Plane && app.graphs.plane().is_none();
     has_none
         .then(|| "no evaluation of what the base knew yet: retention is measured from the second phase on".to_string())
+}
+
+fn no_branches(app: &App) -> Option<String> {
+    app.graphs
+        .branches
+        .all
+        .is_empty()
+        .then(|| "there is no branch: an undo that goes back steps leaves one, and so does a fork".to_string())
+}
+
+fn turn_branches(app: &mut App) {
+    app.graphs.hides_branches = !app.graphs.hides_branches;
+    app.say(if app.graphs.hides_branches { "branches are hidden" } else { "branches are drawn" });
 }
 
 fn choose(app: &mut App, by: isize) {

@@ -26,7 +26,7 @@ pub struct Points {
 }
 
 impl Points {
-    fn push(&mut self, step: u64, phase: usize, value: f64) {
+    pub(super) fn push(&mut self, step: u64, phase: usize, value: f64) {
         if self.phases.last().is_some_and(|last| *last != phase) {
             self.starts.push(self.values.len());
         }
@@ -49,6 +49,22 @@ pub struct Suite {
     pub value: Points,
 }
 
+impl Suite {
+    pub(super) fn push(&mut self, evaluation: &Evaluation, phase: usize) {
+        self.loss.push(evaluation.step, phase, evaluation.loss);
+        let sometimes = [
+            (&mut self.bits_per_byte, evaluation.bits_per_byte),
+            (&mut self.retention, evaluation.retention),
+            (&mut self.value, evaluation.value),
+        ];
+        for (points, value) in sometimes {
+            if let Some(value) = value {
+                points.push(evaluation.step, phase, value);
+            }
+        }
+    }
+}
+
 /// A phase, as charts know it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhaseSpan {
@@ -66,6 +82,10 @@ pub enum MarkKind {
     Steered,
     Notice,
     Checkpoint,
+    /// The run went back to here.
+    Rewound,
+    /// A guard stepped in.
+    Guarded,
 }
 
 /// Something that happened, at its place among the steps.
@@ -97,13 +117,16 @@ pub struct History {
     pub newest: u64,
     steps_taken: usize,
     events_taken: usize,
+    /// Which beginning of the mirror's histories this is of.
+    beginning: u64,
 }
 
 impl History {
     /// Takes in what is new in the mirror; a mirror that began again begins again here.
     pub fn refresh(&mut self, mirror: &Mirror, beta: f64) {
-        if mirror.steps.len() < self.steps_taken || mirror.events.len() < self.events_taken {
-            *self = History::default();
+        let is_shorter = mirror.steps.len() < self.steps_taken || mirror.events.len() < self.events_taken;
+        if is_shorter || mirror.beginnings != self.beginning {
+            *self = History { beginning: mirror.beginnings, ..History::default() };
         }
         for event in &mirror.events[self.events_taken..] {
             self.take(event, &mirror.steps);
@@ -147,12 +170,17 @@ impl History {
             Event::Notice(notice) => (notice.step, MarkKind::Notice, notice.text.clone()),
             Event::Checkpoint(saved) => (saved.step, MarkKind::Checkpoint, "saved".to_string()),
             Event::Evaluation(evaluation) => return self.evaluate(evaluation),
-            Event::Guarded(guarded) => (guarded.step, MarkKind::Notice, format!("{}: {}", guarded.why, guarded.effect)),
-            Event::Rewound(rewound) => (rewound.to_step, MarkKind::Steered, rewound.why.clone()),
+            Event::Guarded(guarded) => {
+                (guarded.step, MarkKind::Guarded, format!("{}: {}", guarded.why, guarded.effect))
+            }
+            Event::Rewound(rewound) => (rewound.to_step, MarkKind::Rewound, rewound.why.clone()),
             Event::Resumed(resumed) => (resumed.step, MarkKind::Notice, "resumed".to_string()),
             Event::Begun(_) | Event::Step(_) | Event::Failed(_) | Event::Finished(_) => return,
         };
-        self.newest = self.newest.max(step);
+        // A guard may speak of a step that never counted.
+        if kind != MarkKind::Guarded {
+            self.newest = self.newest.max(step);
+        }
         let place = self.marks.partition_point(|mark| mark.step <= step);
         self.marks.insert(place, Mark { step, kind, label });
     }
@@ -180,18 +208,8 @@ impl History {
         }
         let task = evaluation.metric.as_ref().filter(|_| evaluation.value.is_some()).map(|name| self.task_named(name));
         let suite = self.suite_named(&evaluation.suite);
-        suite.loss.push(step, phase, evaluation.loss);
         suite.task = task.or(suite.task);
-        let sometimes = [
-            (&mut suite.bits_per_byte, evaluation.bits_per_byte),
-            (&mut suite.retention, evaluation.retention),
-            (&mut suite.value, evaluation.value),
-        ];
-        for (points, value) in sometimes {
-            if let Some(value) = value {
-                points.push(step, phase, value);
-            }
-        }
+        suite.push(evaluation, phase);
     }
 
     /// The latest phase of a name; the latest of all where none has it.

@@ -1,6 +1,7 @@
 //! The graphs pane: every metric over steps, with a mark for every change made by hand.
 
 mod actions;
+pub mod branches;
 mod csv;
 mod explanations;
 mod glyphs;
@@ -64,6 +65,10 @@ pub struct Graphs {
     logs: Vec<Metric>,
     /// Which of [`SMOOTHINGS`] is chosen.
     smoothing: usize,
+    /// Curves beside the run's own are not drawn.
+    pub hides_branches: bool,
+    /// Those curves.
+    pub branches: branches::Branches,
     /// Columns of text that a chart had when it was last drawn; what one press of an arrow moves by.
     pub last_columns: Cell<u16>,
     /// How many charts had room.
@@ -89,6 +94,8 @@ impl Default for Graphs {
             glyphs: Glyphs::default(),
             logs: Vec::new(),
             smoothing: 2,
+            hides_branches: false,
+            branches: branches::Branches::default(),
             last_columns: Cell::new(60),
             last_slots: Cell::new(1),
             last_charts: RefCell::default(),
@@ -118,9 +125,26 @@ pub fn explained(app: &App) -> Option<&'static str> {
 }
 
 impl Graphs {
+    /// Of another run, drawn as these are.
+    pub fn like(other: &Graphs) -> Self {
+        Self {
+            metric: if matches!(other.metric, Metric::Task(_)) { Metric::default() } else { other.metric },
+            layout: if other.layout == Layout::Plane { Layout::Grid } else { other.layout },
+            axis: other.axis,
+            glyphs: other.glyphs,
+            logs: other.logs.clone(),
+            smoothing: other.smoothing,
+            hides_branches: other.hides_branches,
+            last_columns: other.last_columns.clone(),
+            last_slots: other.last_slots.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Takes in what is new in the mirror.
     pub fn refresh(&mut self, mirror: &Mirror) {
         self.history.refresh(mirror, self.smoothing());
+        self.branches.refresh(mirror, self.smoothing());
     }
 
     /// The share of the average that is kept from step to step; 0 where nothing is smoothed.
@@ -138,7 +162,21 @@ impl Graphs {
 
     /// What the charts show of the run.
     pub fn window(&self, mirror: &Mirror) -> Window {
-        self.view.window(self.timeline(mirror).latest())
+        match self.view {
+            View::All => View::All.window(self.latest(mirror)),
+            view => view.window(self.timeline(mirror).latest()),
+        }
+    }
+
+    /// The newest place of the run, or of a curve beside it that is drawn.
+    pub fn latest(&self, mirror: &Mirror) -> f64 {
+        let branches = self.shown_branches().map(|branch| branch.timeline(self.axis).latest());
+        branches.fold(self.timeline(mirror).latest(), f64::max)
+    }
+
+    /// The curves beside the run's own that are drawn.
+    pub fn shown_branches(&self) -> impl Iterator<Item = &branches::BranchCurves> {
+        self.branches.all.iter().filter(|_| !self.hides_branches)
     }
 
     /// The metrics whose charts are shown where `slots` have room: those that have values, and the chosen one.

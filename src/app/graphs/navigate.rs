@@ -62,7 +62,7 @@ impl Graphs {
     /// Shows a window, as far as the run goes and no narrower than a chart can tell steps apart.
     pub fn show(&mut self, mirror: &Mirror, window: Window) {
         let timeline = self.timeline(mirror);
-        let everything = View::All.window(timeline.latest());
+        let everything = View::All.window(self.latest(mirror));
         let narrowest = match self.axis {
             Axis::Steps => NARROWEST,
             Axis::Seconds => NARROWEST * timeline.latest() / self.history.newest.max(1) as f64,

@@ -56,6 +56,13 @@ impl Smoothed {
         self.pyramid.extend(&self.values);
     }
 
+    /// Leaves out the values before `index`: they were only there to begin with.
+    pub fn forget_before(&mut self, index: usize) {
+        self.values.drain(..index.min(self.values.len()));
+        self.pyramid = Pyramid::default();
+        self.pyramid.extend(&self.values);
+    }
+
     /// Forgets everything from `index` on, where the average starts over.
     pub fn restart_at(&mut self, index: usize) {
         if index < self.values.len() {

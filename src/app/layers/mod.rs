@@ -70,6 +70,11 @@ impl Default for Layers {
 }
 
 impl Layers {
+    /// Of another run, seen through the same lens.
+    pub fn like(other: &Layers) -> Self {
+        Self { lens: other.lens, ..Self::default() }
+    }
+
     /// The newest change of what trains, by whomever.
     pub fn newest_change(&self) -> Option<&Change> {
         self.changes.newest()

@@ -222,11 +222,26 @@ pub fn answered(app: &mut App, id: u64, answer: SampleAnswer) {
     }
 }
 
+/// Another host is on the line: lanes that were written do not go on.
+pub fn left(app: &mut App) {
+    app.prompt.asked = None;
+    end_lanes(app, LaneEnd::Cancelled);
+}
+
+/// Another run is on the screen: what the one before wrote is none of its.
+pub fn forget_answers(app: &mut App) {
+    app.prompt.lanes = vec![LaneView::new(Lane::Base), LaneView::new(Lane::Live)];
+    (app.prompt.selected, app.prompt.token, app.prompt.again_from) = (0, None, 0);
+}
+
 /// The run went on: lanes of a lost host end, and the prompt is asked again where that is wanted.
 pub fn refresh(app: &mut App) {
     if app.mirror.goodbye.is_some() && app.prompt.asked.take().is_some() {
         end_lanes(app, LaneEnd::Failed("the host is gone".into()));
     }
+    // Where the run went back, what was asked lately was asked later.
+    let step = app.mirror.status.as_ref().map_or(u64::MAX, |status| status.step);
+    app.prompt.again_from = app.prompt.again_from.min(step);
     let Some(step) = again_at(app) else { return };
     let can_ask = !app.prompt.is_busy() && !app.prompt.is_editing() && cannot_ask(app).is_none();
     if can_ask {

@@ -91,6 +91,8 @@ impl Theme {
             ("pending", &mut self.pending),
             ("ghost", &mut self.ghost),
             ("mark", &mut self.mark),
+            ("branch", &mut self.branch),
+            ("undone", &mut self.undone),
             ("masked", &mut self.masked),
             ("learned", &mut self.learned),
             ("screen", &mut self.screen),

@@ -106,7 +106,17 @@ mod tests {
             let ground = theme.screen.bg.unwrap();
             assert_eq!(theme.text.bg, None);
             let roles = [theme.text, theme.dim, theme.title, theme.key, theme.frozen, theme.training, theme.base];
-            let more = [theme.live, theme.good, theme.warning, theme.error, theme.pending, theme.mark, theme.masked];
+            let more = [
+                theme.live,
+                theme.good,
+                theme.warning,
+                theme.error,
+                theme.pending,
+                theme.mark,
+                theme.masked,
+                theme.branch,
+                theme.undone,
+            ];
             for style in roles.into_iter().chain(more).chain(theme.series) {
                 let found = contrast(style.fg.unwrap(), ground);
                 assert!(found >= 4.5, "{name}: {:?} has contrast {found:.1}", style.fg);

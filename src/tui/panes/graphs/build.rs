@@ -1,11 +1,14 @@
 //! From a metric's lines to what a chart draws.
 
-use super::{Canvas, point_sign, series_style};
+use super::{Canvas, branch_style, point_sign, series_style};
 use crate::app::App;
+use crate::app::graphs::branches::BranchSeries;
 use crate::app::graphs::history::{Mark as Happening, MarkKind};
 use crate::app::graphs::scale::Unit;
-use crate::app::graphs::trace::Trace;
+use crate::app::graphs::trace::{Curve, Trace};
+use crate::app::graphs::window::Window;
 use crate::app::graphs::{Axis, Glyphs, Metric, Series};
+use crate::protocol::BranchKind;
 use crate::tui::widgets::chart::{Chart, Frame, Line, Mark};
 
 /// The unit of the horizontal axis.
@@ -17,22 +20,31 @@ pub fn unit(app: &App) -> Unit {
 }
 
 /// The chart of a metric within the frame.
-pub fn chart<'a>(app: &'a App, metric: Metric, series: &[Series], frame: Frame, canvas: &Canvas) -> Chart<'a> {
+pub fn chart<'a>(
+    app: &'a App,
+    metric: Metric,
+    (series, branches): (&[Series], &[BranchSeries]),
+    frame: Frame,
+    canvas: &Canvas,
+) -> Chart<'a> {
     let graphs = &app.graphs;
     let (window, timeline) = (graphs.window(&app.mirror), graphs.timeline(&app.mirror));
     let columns = usize::from(frame.plot.width) * graphs.glyphs.dots().0;
     let edges = timeline.edges(window, columns);
-    let trace = |curve: &crate::app::graphs::trace::Curve| curve.trace(&timeline, window, &edges);
+    let trace = |curve: &Curve| curve.trace(&timeline, window, &edges);
+    let branches = branches.iter().flat_map(|branch| branch_lines(branch, window, columns, app, canvas));
     // What was measured lies behind what is smoothed, and lines between a few points behind those of every step.
     let raw = series.iter().filter_map(|line| line.raw.as_ref());
-    let mut lines: Vec<Line> =
-        raw.map(|raw| Line { trace: trace(raw), style: canvas.theme.ghost, point: None }).collect();
+    let raw = raw.map(|raw| Line { trace: trace(raw), style: canvas.theme.ghost, point: None, is_dotted: false });
+    // Branches lie behind everything that is the run's own.
+    let mut lines: Vec<Line> = branches.chain(raw).collect();
     let is_sparse = |line: &&Series| line.phases.is_some();
     let back_to_front = series.iter().filter(is_sparse).chain(series.iter().filter(|line| !is_sparse(line)));
     lines.extend(back_to_front.map(|line| Line {
         trace: trace(&line.curve),
         style: series_style(canvas, line.tint),
         point: line.phases.map(|_| point_sign(line.tint, graphs.glyphs)),
+        is_dotted: false,
     }));
     let is_log = graphs.is_log(metric);
     let extremes = lines.iter().filter_map(|line| line.trace.extremes(is_log.then_some(0.0)));
@@ -54,6 +66,23 @@ pub fn chart<'a>(app: &'a App, metric: Metric, series: &[Series], frame: Frame, 
     }
 }
 
+/// A branch's line, with what was measured behind it where it is smoothed.
+fn branch_lines(branch: &BranchSeries, window: Window, columns: usize, app: &App, canvas: &Canvas) -> Vec<Line> {
+    let edges = branch.timeline.edges(window, columns);
+    let BranchSeries { series, kind, timeline } = branch;
+    let is_dotted = *kind == BranchKind::Undone;
+    let line = |curve: &Curve, style, point| Line {
+        trace: curve.trace(timeline, window, &edges),
+        style,
+        point,
+        is_dotted: is_dotted && point.is_none(),
+    };
+    let raw = series.raw.as_ref().map(|raw| line(raw, canvas.theme.ghost, None));
+    let point = series.phases.map(|_| point_sign(series.tint, app.graphs.glyphs));
+    let own = line(&series.curve, branch_style(canvas, *kind), point);
+    raw.into_iter().chain([own]).collect()
+}
+
 /// What happened within the window.
 fn marks<'a>(app: &'a App, canvas: &Canvas) -> Vec<Mark<'a>> {
     let graphs = &app.graphs;
@@ -67,6 +96,8 @@ fn marks<'a>(app: &'a App, canvas: &Canvas) -> Vec<Mark<'a>> {
             MarkKind::Phase => (canvas.theme.dim, None),
             MarkKind::Steered => (canvas.theme.mark, None),
             MarkKind::Notice => (canvas.theme.warning, Some('!')),
+            MarkKind::Rewound => (canvas.theme.undone, None),
+            MarkKind::Guarded => (canvas.theme.error, None),
             MarkKind::Checkpoint => (canvas.theme.dim, Some(if is_ascii { '^' } else { '▴' })),
         };
         Mark { share: window.share(timeline.place(happening.step)), label: &happening.label, sign, style }

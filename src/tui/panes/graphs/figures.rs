@@ -3,6 +3,7 @@
 use super::Canvas;
 use crate::app::graphs::history::MarkKind;
 use crate::app::graphs::{Glyphs, Layout, Metric, Trend};
+pub use crate::app::numbers::grouped;
 use crate::app::{App, Spot};
 use crate::tui::text;
 use crate::tui::widgets::chart::write;
@@ -77,6 +78,8 @@ fn draw_reading(app: &App, area: Rect, canvas: &mut Canvas) {
             let sign = match kind {
                 MarkKind::Checkpoint => "▴",
                 MarkKind::Notice => "!",
+                MarkKind::Rewound => "↶",
+                MarkKind::Guarded => "✗",
                 MarkKind::Phase | MarkKind::Steered => "┊",
             };
             let sign = if app.graphs.glyphs == Glyphs::Ascii { "|" } else { sign };
@@ -97,14 +100,4 @@ fn draw_reading(app: &App, area: Rect, canvas: &mut Canvas) {
         text = parts.join(between);
     }
     write(canvas.buffer, (x, area.y), &text, room, canvas.theme.text);
-}
-
-/// Digits in groups of three: 12 400.
-pub fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let spaced = digits.char_indices().map(|(at, digit)| {
-        let is_border = at > 0 && (digits.len() - at).is_multiple_of(3);
-        if is_border { format!(" {digit}") } else { digit.to_string() }
-    });
-    spaced.collect()
 }

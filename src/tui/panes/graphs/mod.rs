@@ -7,10 +7,11 @@ mod plane;
 mod tests;
 
 use super::Canvas;
+use crate::app::graphs::branches::BranchSeries;
 use crate::app::graphs::window::View;
 use crate::app::graphs::{Glyphs, Layout, Metric, Series, scale};
 use crate::app::{App, Spot};
-use crate::protocol::State;
+use crate::protocol::{BranchKind, State};
 use crate::tui::widgets::chart::{Frame, write};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -89,9 +90,9 @@ fn split_rows(area: Rect, first: u16) -> (Rect, Rect) {
 fn draw_chart(app: &App, (metric, is_grid): (Metric, bool), (place, cell): (usize, Rect), canvas: &mut Canvas) {
     let has_head = cell.height >= HEADED_HEIGHT;
     let (head, body) = split_rows(cell, u16::from(has_head));
-    let series = app.graphs.series(&app.mirror, metric);
+    let (series, branches) = (app.graphs.series(&app.mirror, metric), app.graphs.branch_series(metric));
     if has_head {
-        draw_head(app, (metric, is_grid), &series, head, canvas);
+        draw_head(app, (metric, is_grid), (&series, &branches), head, canvas);
     }
     let frame = Frame::of(body);
     if series.is_empty() {
@@ -99,13 +100,19 @@ fn draw_chart(app: &App, (metric, is_grid): (Metric, bool), (place, cell): (usiz
         centred(canvas, body, &[why.to_string()]);
     } else {
         app.graphs.last_columns.set(frame.plot.width);
-        build::chart(app, metric, &series, frame, canvas).draw(canvas.buffer, canvas.theme);
+        build::chart(app, metric, (&series, &branches), frame, canvas).draw(canvas.buffer, canvas.theme);
     }
     canvas.spots.push((frame.plot, Spot::Chart(place)));
 }
 
 /// The chart's name where there are several, and every line with its sign and value, as many as have room.
-fn draw_head(app: &App, (metric, is_grid): (Metric, bool), series: &[Series], area: Rect, canvas: &mut Canvas) {
+fn draw_head(
+    app: &App,
+    (metric, is_grid): (Metric, bool),
+    (series, branches): (&[Series], &[BranchSeries]),
+    area: Rect,
+    canvas: &mut Canvas,
+) {
     let (mut x, end) = (area.x, area.right());
     let is_chosen = is_grid && metric == app.graphs.metric;
     if is_grid {
@@ -122,14 +129,17 @@ fn draw_head(app: &App, (metric, is_grid): (Metric, bool), series: &[Series], ar
         // Above the axis, where the plot begins.
         x += Frame::of(area).plot.x - area.x;
     }
-    for line in series {
+    let glyphs = app.graphs.glyphs;
+    let own = series.iter().map(|line| (line, series_style(canvas, line.tint), line_sign(line, glyphs)));
+    // A branch is named once, by the figure of its steps.
+    let beside = branches.iter().filter(|branch| branch.series.phases.is_none());
+    let beside = beside.map(|branch| (&branch.series, branch_style(canvas, branch.kind), branch_sign(branch, glyphs)));
+    for (line, style, sign) in own.chain(beside).collect::<Vec<_>>() {
         let text = legend(app, metric, line);
         let width = text.width() as u16 + 2;
         if x + width > end {
             return;
         }
-        let style = series_style(canvas, line.tint);
-        let sign = line_sign(line, app.graphs.glyphs);
         write(canvas.buffer, (x, area.y), &sign.to_string(), 1, style);
         write(canvas.buffer, (x + 2, area.y), &text, width - 2, canvas.theme.text);
         x += width + 2;
@@ -152,6 +162,21 @@ fn legend(app: &App, metric: Metric, line: &Series) -> String {
 fn series_style(canvas: &Canvas, tint: usize) -> Style {
     let series = &canvas.theme.series;
     series[tint % series.len()]
+}
+
+fn branch_style(canvas: &Canvas, kind: BranchKind) -> Style {
+    match kind {
+        BranchKind::Undone => canvas.theme.undone,
+        BranchKind::Run => canvas.theme.branch,
+    }
+}
+
+fn branch_sign(branch: &BranchSeries, glyphs: Glyphs) -> char {
+    match (branch.kind, glyphs) {
+        (_, Glyphs::Ascii) => '~',
+        (BranchKind::Undone, _) => '┄',
+        (BranchKind::Run, _) => '─',
+    }
 }
 
 /// What a line's points are drawn as: another sign for every suite, beside its colour.

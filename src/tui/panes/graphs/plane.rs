@@ -88,7 +88,12 @@ fn background<'a>(app: &App, plane: &Plane, frame: Frame, spans: (Span, Span), c
     let base = Mark { share: spans.0.share(0.0), label: "base θ*", sign: None, style: canvas.theme.base };
     Chart {
         frame,
-        lines: vec![Line { trace: build::joined(&front, columns), style: canvas.theme.ghost, point: None }],
+        lines: vec![Line {
+            trace: build::joined(&front, columns),
+            style: canvas.theme.ghost,
+            point: None,
+            is_dotted: false,
+        }],
         marks: vec![base],
         span: spans.1,
         window: Window { from: spans.0.low, to: spans.0.high },

@@ -31,6 +31,8 @@ pub struct Line {
     pub style: Style,
     /// What its points are drawn as where they stand apart.
     pub point: Option<char>,
+    /// With gaps where it runs level.
+    pub is_dotted: bool,
 }
 
 /// Something that happened, at a share of the window's width.
@@ -72,6 +74,7 @@ impl Chart<'_> {
         self.draw_guides(plot, buffer, theme);
         for line in &self.lines {
             let mut raster = Raster::new(self.glyphs, plot);
+            raster.is_dotted = line.is_dotted;
             raster.line(&line.trace, &self.span);
             raster.draw(buffer, line.style);
         }

@@ -17,13 +17,22 @@ pub struct Raster {
     height: usize,
     /// Of every cell, row by row; the dots of a cell from its top left, row by row, from the lowest bit on.
     cells: Vec<u8>,
+    /// Leaves gaps where the line runs level; what rises out of a column is always drawn.
+    pub is_dotted: bool,
 }
 
 impl Raster {
     pub fn new(glyphs: Glyphs, area: Rect) -> Self {
         let (across, down) = glyphs.dots();
         let (width, height) = (usize::from(area.width) * across, usize::from(area.height) * down);
-        Self { glyphs, area, width, height, cells: vec![0; usize::from(area.width) * usize::from(area.height)] }
+        Self {
+            glyphs,
+            area,
+            width,
+            height,
+            cells: vec![0; usize::from(area.width) * usize::from(area.height)],
+            is_dotted: false,
+        }
     }
 
     /// Draws a trace with as many columns as there are dots across.
@@ -73,6 +82,10 @@ impl Raster {
             return;
         }
         let (across, down) = self.glyphs.dots();
+        let is_gap = column / across % 2 == 1 && bottom - top < down as f64;
+        if self.is_dotted && is_gap {
+            return;
+        }
         let last = (bottom as usize).min(self.height - 1);
         for row in (top.max(0.0) as usize)..=last {
             let cell = row / down * usize::from(self.area.width) + column / across;

@@ -1,0 +1,168 @@
+//! Curves beside the run's own: what it went back from, and runs that it is related to. Each begins where they part.
+
+use super::Graphs;
+use super::history::{Points, StepCurve, Suite};
+use super::metric::{Metric, Series};
+use super::trace::{Curve, Shown};
+use super::window::{Axis, Timeline};
+use crate::app::Mirror;
+use crate::protocol::{Branch, BranchKind, StepRecords};
+
+/// Steps of the run before a branch that its smoothing begins with, so that it goes on where the run's own curve is.
+const BEFORE: usize = 512;
+
+/// All of them, kept up to date.
+#[derive(Debug, Default)]
+pub struct Branches {
+    pub all: Vec<BranchCurves>,
+    /// What they were made from.
+    made_from: (u64, f64),
+}
+
+/// One branch's figures as charts need them; the first of each is the run's own, where they part.
+#[derive(Debug)]
+pub struct BranchCurves {
+    pub name: String,
+    pub kind: BranchKind,
+    steps: StepRecords,
+    loss: StepCurve,
+    gradient_norm: StepCurve,
+    learning_rate: StepCurve,
+    suites: Vec<Suite>,
+}
+
+/// A line of a branch.
+pub struct BranchSeries<'a> {
+    pub series: Series<'a>,
+    pub kind: BranchKind,
+    /// When each of its steps ended: another run has its own clock.
+    pub timeline: Timeline<'a>,
+}
+
+impl Branches {
+    pub fn refresh(&mut self, mirror: &Mirror, beta: f64) {
+        if self.made_from != (mirror.branches_version, beta) {
+            self.all = mirror.branches.iter().map(|branch| BranchCurves::new(branch, &mirror.steps, beta)).collect();
+            self.made_from = (mirror.branches_version, beta);
+        }
+    }
+}
+
+impl BranchCurves {
+    fn new(branch: &Branch, own: &StepRecords, beta: f64) -> Self {
+        let joint = own.step.partition_point(|step| *step <= branch.from);
+        let before = own.slice(joint.saturating_sub(BEFORE), joint.min(BEFORE));
+        let (all, shown_from) = (joined(&before, &branch.steps), before.len().saturating_sub(1));
+        let steps = all.slice(shown_from, usize::MAX);
+        let curve = |values: &[f32], shown: &[f32], beta: f64| smoothed(values, shown, shown_from, beta);
+        let mut curves = Self {
+            name: branch.name.clone(),
+            kind: branch.kind,
+            loss: curve(&all.loss, &steps.loss, beta),
+            gradient_norm: curve(&all.gradient_norm, &steps.gradient_norm, beta),
+            learning_rate: curve(&all.learning_rate, &steps.learning_rate, 0.0),
+            steps,
+            suites: Vec::new(),
+        };
+        for evaluation in &branch.evaluations {
+            let place = curves.suites.iter().position(|suite| suite.name == evaluation.suite);
+            let place = place.unwrap_or_else(|| {
+                curves.suites.push(Suite { name: evaluation.suite.clone(), ..Suite::default() });
+                curves.suites.len() - 1
+            });
+            curves.suites[place].push(evaluation, 0);
+        }
+        curves
+    }
+
+    pub fn timeline(&self, axis: Axis) -> Timeline<'_> {
+        let of_suites = self.suites.iter().filter_map(|suite| suite.loss.steps.last());
+        let newest = self.steps.step.last().into_iter().chain(of_suites).max().copied().unwrap_or(0);
+        Timeline::new(&self.steps, axis, newest)
+    }
+
+    fn of_steps<'a>(&'a self, curve: &'a StepCurve, values: &'a [f32], shown: Shown) -> Series<'a> {
+        let raw = Curve { steps: &self.steps.step, values, pyramid: &curve.pyramid, starts: &[], shown };
+        let is_smoothed = !curve.smoothed.values.is_empty();
+        let smoothed = Curve { values: &curve.smoothed.values, pyramid: &curve.smoothed.pyramid, ..raw };
+        Series {
+            name: &self.name,
+            curve: if is_smoothed { smoothed } else { raw },
+            raw: is_smoothed.then_some(raw),
+            tint: 0,
+            phases: None,
+        }
+    }
+}
+
+/// The run's own steps up to where they part, and the branch's from there.
+fn joined(before: &StepRecords, branch: &StepRecords) -> StepRecords {
+    let mut all = StepRecords { start: 0, ..before.clone() };
+    (0..branch.len()).filter_map(|index| branch.get(index)).for_each(|record| all.push(record));
+    all
+}
+
+fn smoothed(all: &[f32], shown: &[f32], shown_from: usize, beta: f64) -> StepCurve {
+    let mut curve = StepCurve::default();
+    curve.pyramid.extend(shown);
+    curve.smoothed.extend(all, &[], beta);
+    curve.smoothed.forget_before(shown_from);
+    curve
+}
+
+impl Graphs {
+    /// The lines of branches in a metric's chart, those that were undone first: they lie behind.
+    pub fn branch_series(&self, metric: Metric) -> Vec<BranchSeries<'_>> {
+        let mut branches: Vec<&BranchCurves> = self.shown_branches().collect();
+        branches.sort_by_key(|branch| branch.kind != BranchKind::Undone);
+        let of = |branch| {
+            let lines = self.lines_of(branch, metric).into_iter().filter(|series| series.curve.is_filled());
+            lines.map(|series| BranchSeries { series, kind: branch.kind, timeline: branch.timeline(self.axis) })
+        };
+        branches.into_iter().flat_map(of).collect()
+    }
+
+    fn lines_of<'a>(&'a self, branch: &'a BranchCurves, metric: Metric) -> Vec<Series<'a>> {
+        let steps = &branch.steps;
+        let suites = |points: fn(&Suite) -> &Points, shown| self.suites_of(branch, points, shown);
+        let with_loss = |shown| {
+            let train = std::iter::once(branch.of_steps(&branch.loss, &steps.loss, shown));
+            train.chain(suites(|suite| &suite.loss, shown)).collect()
+        };
+        match metric {
+            Metric::Loss => with_loss(Shown::Plain),
+            Metric::Perplexity => with_loss(Shown::Exponential),
+            Metric::GradientNorm => {
+                vec![branch.of_steps(&branch.gradient_norm, &steps.gradient_norm, Shown::Plain)]
+            }
+            Metric::LearningRate => {
+                vec![branch.of_steps(&branch.learning_rate, &steps.learning_rate, Shown::Plain)]
+            }
+            Metric::Retention => suites(|suite| &suite.retention, Shown::Plain).collect(),
+            Metric::BitsPerByte => suites(|suite| &suite.bits_per_byte, Shown::Plain).collect(),
+            Metric::Task(task) => {
+                let own = &self.history.suites;
+                let values = suites(|suite| &suite.value, Shown::Plain);
+                values.filter(|series| own.get(series.tint - 1).is_some_and(|suite| suite.task == Some(task))).collect()
+            }
+            // What other machines and other moments computed at says nothing of the run.
+            Metric::TokensPerSecond => Vec::new(),
+        }
+    }
+
+    /// A suite has the sign that it has in the run's own chart; one that the run does not know comes after those.
+    fn suites_of<'a>(
+        &'a self,
+        branch: &'a BranchCurves,
+        points: fn(&Suite) -> &Points,
+        shown: Shown,
+    ) -> impl Iterator<Item = Series<'a>> {
+        let own = &self.history.suites;
+        branch.suites.iter().map(move |suite| {
+            let place = own.iter().position(|own| own.name == suite.name).unwrap_or(own.len());
+            let points = points(suite);
+            let curve = Curve { shown, ..Curve::plain(points) };
+            Series { name: &branch.name, curve, raw: None, tint: place + 1, phases: Some(&points.phases) }
+        })
+    }
+}
