@@ -3,8 +3,9 @@
 use super::output::{self, printable};
 use super::{Place, remote};
 use crate::Result;
-use crate::protocol::{By, Event};
+use crate::protocol::{By, Event, Kin, OriginKind};
 use crate::run::journal::{self, Entry};
+use crate::run::lineage;
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -43,8 +44,37 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     Ok(())
 }
 
-pub fn lineage(_arguments: &Lineage, _place: &Place) -> Result<()> {
-    Ok(())
+/// A family of runs as a tree: below each run its phases and changes, then the runs that come from it.
+pub fn lineage(arguments: &Lineage, place: &Place) -> Result<()> {
+    let kin = lineage::kin(&place.home, &remote::find(&arguments.run, place)?)?;
+    if arguments.json {
+        return kin.iter().try_for_each(output::write_json);
+    }
+    kin.iter().try_for_each(|member| output::show(&tree(member, depth(member, &kin))))
+}
+
+/// How many runs stand above one.
+fn depth(member: &Kin, kin: &[Kin]) -> usize {
+    let parent = |of: &Kin| of.origin.as_ref().and_then(|origin| kin.iter().find(|other| other.run == origin.run));
+    std::iter::successors(parent(member), |above| parent(above)).take(kin.len()).count()
+}
+
+fn tree(member: &Kin, depth: usize) -> String {
+    let inset = "    ".repeat(depth);
+    let from = member.origin.as_ref().map_or(String::new(), |origin| match origin.kind {
+        OriginKind::Fork => format!(" · forked from {} at step {}", origin.run, origin.step),
+        OriginKind::Replay => format!(" · replays {}", origin.run),
+    });
+    let loss = member.loss.map_or(String::new(), |loss| format!(" · loss {}", output::number(loss)));
+    let mut text = format!("{inset}{} · {} · step {}{loss}{from}\n", member.run, member.state, member.step);
+    for phase in &member.phases {
+        let base = phase.base.as_deref().map_or("new weights", |path| path.rsplit('/').next().unwrap_or(path));
+        text += &format!("{inset}  step {:<7} phase {}, from {base}\n", phase.first_step.saturating_sub(1), phase.name);
+    }
+    for (step, effect) in &member.changes {
+        text += &format!("{inset}  step {step:<7} {effect}\n");
+    }
+    printable(&text)
 }
 
 /// One line for a person: when, at which step, and what. What was taken back is put in brackets.

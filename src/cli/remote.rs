@@ -5,6 +5,7 @@ use super::{Place, output::count};
 use crate::host::client::{self, Connection};
 use crate::model::folder;
 use crate::protocol::{Answer, Ask, Command, GroupState, Message, Request, State, Status};
+pub use crate::run::lineage::resting;
 use crate::run::overview::{self, Overview};
 use crate::run::{checkpoint, plan, records, steering};
 use crate::{Error, Result};
@@ -79,16 +80,6 @@ fn line(overview: Overview) -> Line {
     let clients = live.as_ref().map_or(0, |status| status.clients.saturating_sub(1));
     let step = live.map_or(overview.step, |status| status.step);
     Line { overview: Overview { step, ..overview }, state, clients }
-}
-
-/// The state of a run without a host.
-pub fn resting(overview: &Overview) -> &'static str {
-    match (overview.is_finished, &overview.failure, overview.step) {
-        (true, ..) => State::Finished.name(),
-        (false, Some(_), _) => "failed",
-        (false, None, 0) => "not begun",
-        (false, None, _) => State::Stopped.name(),
-    }
 }
 
 pub fn list(arguments: &List, place: &Place) -> Result<()> {

@@ -4,9 +4,9 @@ use super::checkpoint::{self, Reason, State};
 use super::folder::{Metrics, RunFolder};
 use super::home::Home;
 use super::journal::{self, Entries, Journal};
-use super::plan::{self, Overrides, Plan};
+use super::plan::{self, ChangePlan, Overrides, Plan};
 use super::{folder, recipe};
-use crate::protocol::{Origin, OriginKind};
+use crate::protocol::{By, Origin, OriginKind};
 use crate::{Context, Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ pub fn fork(home: &Home, run: &Path, at: Option<u64>, name: Option<&str>) -> Res
     let step = at.unwrap_or(saved);
     refuse_future(run, step)?;
     let own = run.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let plan = plan_of(run, &entries, lines, saved, step)?;
+    let plan = plan_of(run, &entries, lines, step)?;
     let origin = Origin { run: own.clone(), step, kind: OriginKind::Fork };
     let plan = Plan { name: own, ..plan };
     let made = RunFolder::create(home, name, &plan, Some(origin))?;
@@ -74,11 +74,18 @@ fn refuse_future(run: &Path, step: u64) -> Result<()> {
 }
 
 /// The run's plan; what was changed between the checkpoint and the fork is done again by itself.
-fn plan_of(run: &Path, entries: &Entries, lines: u64, saved: u64, step: u64) -> Result<Plan> {
+fn plan_of(run: &Path, entries: &Entries, lines: u64, step: u64) -> Result<Plan> {
     let plan = plan::load(&run.join(folder::PLAN).to_string_lossy(), &Overrides::default())?;
-    let before =
-        recipe::steered(entries).filter(|(line, steered)| *line < lines || (steered.step < step && saved < step));
-    let changes = recipe::merged(&plan, before.map(|(_, steered)| steered));
+    let since = recipe::steered(entries).filter(|(line, steered)| *line >= lines && steered.step < step);
+    let since = recipe::merged(&Plan { changes: Vec::new(), ..plan.clone() }, since.map(|(_, steered)| steered));
+    // Of the plan's own changes, those that the steps in common passed are in the journal, or were taken back.
+    let is_done = |change: &ChangePlan| {
+        let mut done = recipe::steered(entries).filter(|(line, _)| *line < lines);
+        done.any(|(_, steered)| steered.by == By::Plan && steered.step == change.step)
+    };
+    let own = plan.changes.iter().filter(|change| change.step >= step || is_done(change)).cloned();
+    let mut changes: Vec<ChangePlan> = own.chain(since).collect();
+    changes.sort_by_key(|change| change.step);
     Ok(Plan { changes, ..plan })
 }
 

@@ -9,6 +9,7 @@ pub mod folder;
 pub mod fork;
 pub mod home;
 pub mod journal;
+pub mod lineage;
 mod lock;
 pub mod memory;
 pub mod overview;

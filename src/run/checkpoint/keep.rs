@@ -121,3 +121,118 @@ pub fn set_aside(run: &Path, is_undone: impl Fn(&State) -> bool) -> Result<Vec<P
     }
     Ok(moved)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::save;
+    use super::super::testing::{assert_nothing_half, assert_reads, small, tokenizer};
+    use super::*;
+
+    fn names(run: &Path) -> Vec<String> {
+        disk::names(&run.join(CHECKPOINTS)).unwrap()
+    }
+
+    /// A run with checkpoints: phase, step, loss, reason.
+    fn run(checkpoints: &[(&str, u64, Option<f64>, Reason)]) -> tempfile::TempDir {
+        let run = tempfile::tempdir().unwrap();
+        for &(phase, step, loss, reason) in checkpoints {
+            let mut snapshot = small(step);
+            (snapshot.state.phase, snapshot.state.loss) = (phase.into(), loss);
+            snapshot.state.progress.as_mut().unwrap().reason = reason;
+            save(run.path(), &snapshot, &tokenizer()).unwrap();
+        }
+        run
+    }
+
+    #[test]
+    fn the_newest_the_best_and_what_a_person_asked_for_stay() {
+        use Reason::{Asked, Due, End, Stopped};
+        let all = [
+            ("a", 10, Some(3.0), Due),
+            ("a", 20, Some(1.0), Due),
+            ("a", 25, None, Asked),
+            ("a", 30, Some(1.0), Due),
+            ("a", 40, Some(f64::NAN), Due),
+            ("a", 50, Some(2.0), End),
+            ("b", 60, Some(9.0), Due),
+            ("b", 65, Some(8.0), Stopped),
+            ("b", 70, None, Due),
+            ("b", 80, Some(8.5), Due),
+            ("b", 90, None, Due),
+        ];
+        let remove = |keep: Keep, is_counted: &dyn Fn(&State) -> bool| {
+            let run = run(&all);
+            // Weights alone, as an older version wrote them, are not touched.
+            let mut older = small(5);
+            (older.state.progress, older.moments) = (None, Vec::new());
+            save(run.path(), &older, &tokenizer()).unwrap();
+            let removed = remove_old(run.path(), &keep, is_counted).unwrap();
+            assert_eq!(names(run.path()).len(), all.len() + 1 - removed.len());
+            assert_nothing_half(run.path());
+            removed
+        };
+        let everything = |_: &State| true;
+        let keep = |last, every, best| Keep { last, every, best };
+        assert!(remove(keep(0, 0, 0), &everything).is_empty());
+        assert_eq!(remove(keep(2, 0, 0), &everything), [10, 20, 30, 40, 60, 70]);
+        assert_eq!(remove(keep(2, 0, 1), &everything), [10, 30, 40, 60, 70]);
+        assert_eq!(remove(keep(2, 0, 2), &everything), [10, 40, 60, 70]);
+        assert_eq!(remove(keep(1, 30, 0), &everything), [10, 20, 40, 70, 80]);
+        assert!(remove(keep(100, 0, 0), &everything).is_empty());
+        assert_eq!(remove(keep(1, 0, 1), &|state| state.phase == "a"), [10, 30]);
+    }
+
+    #[test]
+    fn what_a_crash_left_is_cleared_and_what_was_being_replaced_comes_back() {
+        let run = tempfile::tempdir().unwrap();
+        tidy(run.path()).unwrap();
+        let (folder, old) = (run.path().join(CHECKPOINTS), small(2));
+        save(run.path(), &small(1), &tokenizer()).unwrap();
+        save(run.path(), &old, &tokenizer()).unwrap();
+        let rename = |from: &str, to: &str| std::fs::rename(folder.join(from), folder.join(to)).unwrap();
+        let half = |name: &str| {
+            std::fs::create_dir_all(folder.join(name).join("frostline")).unwrap();
+            std::fs::write(folder.join(name).join("config.json"), "{").unwrap();
+        };
+        // While it is written; while one is removed; as an earlier version called what it wrote.
+        [".writing-step-3", ".removing-step-4", ".writing-x7Zq"].into_iter().for_each(half);
+        tidy(run.path()).unwrap();
+        assert_eq!(names(run.path()), ["step-1", "step-2"]);
+        // Between the two renames of one that replaces another, and after a failed removal of the one replaced.
+        rename("step-2", ".replaced-step-2");
+        half(".writing-step-2");
+        tidy(run.path()).unwrap();
+        assert_eq!(names(run.path()), ["step-1", "step-2"]);
+        assert_reads(&folder.join("step-2"), &old);
+        half(".replaced-step-2");
+        tidy(run.path()).unwrap();
+        assert_eq!(names(run.path()), ["step-1", "step-2"]);
+        assert_reads(&folder.join("step-2"), &old);
+        // Nor do leftovers stop the next one of that name.
+        [".writing-step-2", ".replaced-step-2", ".removing-step-1"].into_iter().for_each(half);
+        assert_reads(&save(run.path(), &old, &tokenizer()).unwrap(), &old);
+        let keep = Keep { last: 1, every: 0, best: 0 };
+        assert_eq!(remove_old(run.path(), &keep, |_| true).unwrap(), [1]);
+        assert_eq!(names(run.path()), ["step-2"]);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_set_aside() {
+        let due = |step| ("a", step, None, Reason::Due);
+        let run = run(&[due(1), due(2), due(3)]);
+        let last =
+            |moved: Vec<PathBuf>| moved.iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>();
+        assert_eq!(last(set_aside(run.path(), |state| state.step > 1).unwrap()), ["undone-2", "undone-3"]);
+        for number in ["undone-2-2", "undone-2-3"] {
+            save(run.path(), &small(2), &tokenizer()).unwrap();
+            assert_eq!(last(set_aside(run.path(), |state| state.step > 1).unwrap()), [number]);
+        }
+        let listed: Vec<u64> = list(run.path()).unwrap().into_iter().map(|(_, state)| state.step).collect();
+        assert_eq!(listed, [1]);
+        assert!(set_aside(run.path(), |_| false).unwrap().is_empty());
+        // They are none of those that count.
+        assert!(remove_old(run.path(), &Keep { last: 1, every: 0, best: 0 }, |_| true).unwrap().is_empty());
+        assert_nothing_half(run.path());
+        assert_eq!(names(run.path()).len(), 5);
+    }
+}

@@ -125,3 +125,95 @@ fn wait_for(ready: &Receiver<Result<u64>>, hurry: &AtomicBool) -> Option<u64> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::disk::testing::{Fault, watch};
+    use super::super::state;
+    use super::super::testing::{assert_reads, small, tokenizer};
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    fn one(saved: Vec<Saved>) -> Saved {
+        let [saved] = <[Saved; 1]>::try_from(saved).unwrap();
+        saved
+    }
+
+    fn metrics_bytes(saved: &Saved) -> Option<u64> {
+        state(saved.outcome.as_ref().unwrap()).unwrap().progress.unwrap().metrics_bytes
+    }
+
+    #[test]
+    fn it_writes_beside_the_training_and_lets_go_of_what_it_wrote() {
+        let run = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(run.path().into(), tokenizer());
+        assert!(!writer.is_busy() && writer.poll().is_empty() && writer.wait().is_empty());
+        let (snapshot, held) = (small(1), Arc::downgrade(&small(1).decoder));
+        assert!(held.upgrade().is_none());
+        let held = Arc::downgrade(&snapshot.decoder);
+        let (tell, ready) = channel();
+        writer.start(snapshot, Some(ready));
+        assert!(writer.is_busy() && writer.poll().is_empty() && held.upgrade().is_some());
+        tell.send(Ok(77)).unwrap();
+        while writer.is_busy() {
+            std::thread::yield_now();
+        }
+        assert!(held.upgrade().is_none(), "the snapshot is still held");
+        let saved = one(writer.poll());
+        assert_eq!((saved.step, saved.reason, metrics_bytes(&saved)), (1, Reason::Due, Some(77)));
+        assert!(writer.poll().is_empty());
+    }
+
+    #[test]
+    fn one_after_the_other() {
+        let run = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(run.path().into(), tokenizer());
+        (1..=3).for_each(|step| writer.start(small(step), None));
+        let saved = writer.wait();
+        assert_eq!(saved.iter().map(|saved| saved.step).collect::<Vec<u64>>(), [1, 2, 3]);
+        for saved in saved {
+            assert_reads(&saved.outcome.unwrap(), &small(saved.step));
+        }
+    }
+
+    #[test]
+    fn metrics_that_nobody_knows_of_stop_nothing() {
+        let run = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(run.path().into(), tokenizer());
+        let (tell, ready) = channel();
+        tell.send(Err(Error::new("the disk is full"))).unwrap();
+        let known = |step| {
+            let mut snapshot = small(step);
+            snapshot.state.progress.as_mut().unwrap().metrics_bytes = Some(1);
+            snapshot
+        };
+        writer.start(known(1), Some(ready));
+        assert_eq!(metrics_bytes(&one(writer.wait())), None);
+        writer.start(known(2), Some(channel().1));
+        assert_eq!(metrics_bytes(&one(writer.wait())), None);
+        writer.start(known(3), None);
+        assert_eq!(metrics_bytes(&one(writer.wait())), Some(1));
+        // Nor does it wait for ever when it goes.
+        let (_tell, ready) = channel();
+        writer.start(known(4), Some(ready));
+        drop(writer);
+        assert!(run.path().join("checkpoints/step-4").exists());
+    }
+
+    #[test]
+    fn errors_are_reported_and_the_snapshot_is_let_go_of() {
+        let run = tempfile::tempdir().unwrap();
+        let mut writer = Writer::new(run.path().into(), tokenizer());
+        let watched = watch(run.path());
+        watched.fail(Fault { at: 9, errno: libc::ENOSPC, is_lasting: true, is_short: false });
+        let snapshot = small(1);
+        let held = Arc::downgrade(&snapshot.decoder);
+        writer.start(snapshot, None);
+        let error = one(writer.wait()).outcome.unwrap_err().to_string();
+        assert!(error.contains("step-1") && error.contains("No space left"), "{error}");
+        assert!(held.upgrade().is_none());
+        watched.heal();
+        writer.start(small(1), None);
+        assert_reads(&one(writer.wait()).outcome.unwrap(), &small(1));
+    }
+}

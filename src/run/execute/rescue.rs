@@ -66,9 +66,10 @@ impl PhaseRun<'_, '_> {
     }
 
     /// Goes back to the last good state: in memory, else the newest checkpoint of this phase, else the phase's beginning.
+    /// The loss of a step is that of the weights before it, so a state is good when a step after it was.
     fn go_back(&mut self, why: &str) -> Result<u64> {
         self.wait_until_saved();
-        let standing = match self.ring.take_newest() {
+        let standing = match self.ring.take_newest_before(self.run.step) {
             Some(standing) => standing,
             None => self.standing_on_disk()?,
         };
@@ -85,7 +86,7 @@ impl PhaseRun<'_, '_> {
 
     /// Changes of settings that were made by hand after so many lines of the journal.
     fn changes_since(&self, lines: u64) -> Vec<(Command, By)> {
-        let since = self.run.steered.iter().filter(|(line, steered)| *line >= lines && steered.by != By::Plan);
+        let since = self.run.steered.iter().filter(|(line, steered)| *line >= lines && steered.by == By::Person);
         let commands = since.filter_map(|(_, steered)| Some((steered.change.command.parse().ok()?, steered.by)));
         commands.filter(|(command, _)| matches!(self.steering.propose(command), Ok(Some(_)))).collect()
     }
@@ -93,7 +94,8 @@ impl PhaseRun<'_, '_> {
     fn standing_on_disk(&mut self) -> Result<Standing> {
         let (run, phase) = (self.run.folder.path.clone(), self.plan.name.clone());
         let found = checkpoint::list(&run)?.into_iter().rev().find(|(_, state)| {
-            state.phase == phase && state.progress.as_ref().is_some_and(|progress| progress.reason != Reason::End)
+            let is_of_phase = state.progress.as_ref().is_some_and(|progress| progress.reason != Reason::End);
+            state.phase == phase && is_of_phase && state.step < self.run.step
         });
         let Some((path, _)) = found else { return self.first_standing() };
         let (decoder, moments, state) = checkpoint::read(&path, self.run.request.device)?;

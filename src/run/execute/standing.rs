@@ -66,9 +66,10 @@ impl Ring {
         self.kept.drain(place..).next().map(|(standing, _)| standing)
     }
 
-    /// Takes the newest out: a state that went wrong is not gone back to twice.
-    pub fn take_newest(&mut self) -> Option<Standing> {
-        self.kept.pop_back().map(|(standing, _)| standing)
+    /// Takes the newest out that stands before a step, and everything after it: what went wrong is not gone back to twice.
+    pub fn take_newest_before(&mut self, step: u64) -> Option<Standing> {
+        let place = self.kept.iter().rposition(|(standing, _)| standing.step < step)?;
+        self.kept.drain(place..).next().map(|(standing, _)| standing)
     }
 
     /// Lets go of everything after a step.

@@ -4,7 +4,7 @@
 mod line;
 mod read;
 
-pub use read::{Entries, Entry, read};
+pub use read::{Entries, Entry, first, read};
 
 use super::disk;
 use crate::protocol::Event;

@@ -59,6 +59,14 @@ pub fn read(path: &Path) -> Result<Entries> {
     }
 }
 
+/// The first line alone; `None` where it cannot be read.
+pub fn first(path: &Path) -> Option<Event> {
+    let mut text = Vec::new();
+    BufReader::new(File::open(path).ok()?).take(LONGEST_LINE as u64).read_until(b'\n', &mut text).ok()?;
+    let whole = text.strip_suffix(b"\n")?;
+    Some(line::read(whole, line::is_checked(whole).then_some(line::START)).ok()?.0.event)
+}
+
 impl Entries {
     fn take(&mut self, whole: &[u8]) -> Result<()> {
         if self.list.is_empty() && !line::is_checked(whole) && whole.ends_with(b"}") && !starts_checked(whole) {
