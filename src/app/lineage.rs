@@ -246,16 +246,22 @@ mod tests {
         assert_eq!(request.ask, Ask::Lineage);
         let answer = || Answer::Lineage(testing::family());
         app.message(Message::Answer { id: request.id, answer: answer() });
-        ["down", "down", "enter"].iter().for_each(|key| drop(app.key(key.parse().unwrap())));
+        ["down", "down", "enter"].iter().for_each(|key| {
+            app.key(key.parse().unwrap());
+        });
         assert_eq!((app.graphs.cursor, app.focus), (Some(500), Pane::Graphs));
         app.message(Message::Answer { id: request.id, answer: answer() });
         assert!(matches!(app.overlay, Some(Overlay::Lineage(_))));
-        ["right", "enter"].iter().for_each(|key| drop(app.key(key.parse().unwrap())));
+        ["right", "enter"].iter().for_each(|key| {
+            app.key(key.parse().unwrap());
+        });
         assert_eq!(app.take_effects(), [Effect::Start(Choice::Run("owl-2".into()))]);
         assert!(app.overlay.is_none());
         // One after the other.
         app.message(Message::Answer { id: request.id, answer: answer() });
-        ["end", "enter"].iter().for_each(|key| drop(app.key(key.parse().unwrap())));
+        ["end", "enter"].iter().for_each(|key| {
+            app.key(key.parse().unwrap());
+        });
         assert!(app.take_effects().is_empty() && app.toast.as_ref().unwrap().is_refusal);
     }
 }
