@@ -157,7 +157,11 @@ impl Tree<'_> {
 
     fn below(&self, place: usize) -> Vec<(u64, Below)> {
         let kin = &self.kin[place];
-        let phases = kin.phases.iter().map(|phase| {
+        // A fork has the other's first phases too.
+        let parted =
+            kin.origin.as_ref().filter(|origin| origin.kind == OriginKind::Fork).map_or(0, |origin| origin.step);
+        let own = kin.phases.iter().filter(|phase| phase.first_step.saturating_sub(1) >= parted);
+        let phases = own.map(|phase| {
             let base = phase.base.as_deref().map_or("new weights", last_part);
             (phase.first_step.saturating_sub(1), Below::Phase(format!("phase {} from {base}", phase.name)))
         });
@@ -238,30 +242,30 @@ mod tests {
         assert!(Lineage::new(&[], "owl").rows.is_empty());
     }
 
+    fn press(app: &mut App, keys: &str) {
+        for key in keys.split(' ') {
+            app.key(key.parse().unwrap());
+        }
+    }
+
     #[test]
     fn a_walk_through_the_tree_opens_a_run_or_shows_a_place() {
         let mut app = testing::sample_app();
-        app.key("K".parse().unwrap());
+        press(&mut app, "K");
         let request = app.take_requests().pop().unwrap();
         assert_eq!(request.ask, Ask::Lineage);
         let answer = || Answer::Lineage(testing::family());
         app.message(Message::Answer { id: request.id, answer: answer() });
-        ["down", "down", "enter"].iter().for_each(|key| {
-            app.key(key.parse().unwrap());
-        });
+        press(&mut app, "down down enter");
         assert_eq!((app.graphs.cursor, app.focus), (Some(500), Pane::Graphs));
         app.message(Message::Answer { id: request.id, answer: answer() });
         assert!(matches!(app.overlay, Some(Overlay::Lineage(_))));
-        ["right", "enter"].iter().for_each(|key| {
-            app.key(key.parse().unwrap());
-        });
+        press(&mut app, "right enter");
         assert_eq!(app.take_effects(), [Effect::Start(Choice::Run("owl-2".into()))]);
         assert!(app.overlay.is_none());
         // One after the other.
         app.message(Message::Answer { id: request.id, answer: answer() });
-        ["end", "enter"].iter().for_each(|key| {
-            app.key(key.parse().unwrap());
-        });
+        press(&mut app, "end enter");
         assert!(app.take_effects().is_empty() && app.toast.as_ref().unwrap().is_refusal);
     }
 }

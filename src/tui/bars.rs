@@ -204,7 +204,9 @@ pub fn footer(app: &App, area: Rect, canvas: &mut Canvas) {
             true => &[("enter", "train on it"), ("esc", "back")],
             false => &[("↑ ↓", "choose"), ("enter", "open"), ("g", "guided first run"), ("o", "own text")],
         };
-        return key_line(keys.iter().map(|(key, label)| ((*key).to_string(), *label, None)), rest, canvas);
+        let own = keys.iter().map(|(key, label)| ((*key).to_string(), *label, None));
+        let resume = footer_keys(app, Scope::Everywhere).filter(|(_, label, _)| *label == "go on");
+        return key_line(own.chain(resume.filter(|_| welcome.path.is_none())), rest, canvas);
     }
     if let Some(text) = held(app) {
         put(canvas.buffer, rest, &fit(&text, rest.width), canvas.theme.warning);

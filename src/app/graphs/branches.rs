@@ -67,7 +67,7 @@ impl BranchCurves {
         for evaluation in &branch.evaluations {
             let place = curves.suites.iter().position(|suite| suite.name == evaluation.suite);
             let place = place.unwrap_or_else(|| {
-                curves.suites.push(Suite { name: evaluation.suite.clone(), ..Suite::default() });
+                curves.suites.push(suite(&evaluation.suite));
                 curves.suites.len() - 1
             });
             curves.suites[place].push(evaluation, 0);
@@ -82,7 +82,7 @@ impl BranchCurves {
     }
 
     fn of_steps<'a>(&'a self, curve: &'a StepCurve, values: &'a [f32], shown: Shown) -> Series<'a> {
-        let raw = Curve { steps: &self.steps.step, values, pyramid: &curve.pyramid, starts: &[], shown };
+        let raw = Curve { steps: &self.steps.step, values, pyramid: &curve.pyramid, starts: &[0], shown };
         let is_smoothed = !curve.smoothed.values.is_empty();
         let smoothed = Curve { values: &curve.smoothed.values, pyramid: &curve.smoothed.pyramid, ..raw };
         Series {
@@ -93,6 +93,13 @@ impl BranchCurves {
             phases: None,
         }
     }
+}
+
+/// No line leads to the first point of a branch.
+fn suite(name: &str) -> Suite {
+    let points = || Points { starts: vec![0], ..Points::default() };
+    let (loss, bits_per_byte, retention, value) = (points(), points(), points(), points());
+    Suite { name: name.to_string(), loss, bits_per_byte, retention, task: None, value }
 }
 
 /// The run's own steps up to where they part, and the branch's from there.
@@ -164,5 +171,78 @@ impl Graphs {
             let curve = Curve { shown, ..Curve::plain(points) };
             Series { name: &branch.name, curve, raw: None, tint: place + 1, phases: Some(&points.phases) }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::App;
+    use crate::app::graphs::testing::{evaluation, record, records, two_phases};
+    use crate::protocol::{Message, StepRecord};
+
+    fn branched(spike: f32) -> App {
+        let mut app = two_phases();
+        let steps = records(1_501..=1_900, |step| {
+            let record = record(step, 1_200);
+            StepRecord { loss: if step == 1_777 { spike } else { record.loss + 1.0 }, ..record }
+        });
+        let branch = Branch {
+            name: "undid: froze block.0".into(),
+            kind: BranchKind::Undone,
+            from: 1_500,
+            steps,
+            evaluations: vec![evaluation("sentiment", 1_600, "reviews", 3.0)],
+        };
+        app.message(Message::Branches(vec![branch]));
+        app
+    }
+
+    #[test]
+    fn a_branch_begins_on_the_runs_own_curve() {
+        let app = branched(3.0);
+        let own = &app.graphs.series(&app.mirror, Metric::Loss)[0];
+        let lines = app.graphs.branch_series(Metric::Loss);
+        let steps = &lines[0].series;
+        for (branch, own) in [(steps.curve, own.curve), (steps.raw.unwrap(), own.raw.unwrap())] {
+            let (at, value) = branch.at(1_500).unwrap();
+            assert!(at == 1_500 && (value - own.at(1_500).unwrap().1).abs() < 1e-3, "{value}");
+            assert!(branch.at(1_499).is_none());
+        }
+        assert!(steps.curve.at(1_900).unwrap().1 > own.curve.at(1_900).unwrap().1 + 0.9);
+        // The suite has the sign that it has in the run's own chart.
+        let own = app.graphs.series(&app.mirror, Metric::Loss);
+        let reviews = own.iter().find(|series| series.name == "reviews").unwrap();
+        assert_eq!((lines.len(), lines[1].series.tint), (2, reviews.tint));
+        assert!(app.graphs.branch_series(Metric::TokensPerSecond).is_empty());
+    }
+
+    #[test]
+    fn no_spike_of_a_branch_is_lost_and_only_what_is_seen_counts() {
+        let app = branched(77.0);
+        let lines = app.graphs.branch_series(Metric::Loss);
+        let highest = |from: f64, to: f64| {
+            let window = super::super::Window { from, to };
+            let timeline = &lines[0].timeline;
+            let trace = lines[0].series.raw.unwrap().trace(timeline, window, &timeline.edges(window, 40));
+            trace.extremes(None).map(|(_, high)| high)
+        };
+        assert_eq!(highest(0.0, 2_000.0), Some(77.0));
+        assert!(highest(1_600.0, 1_700.0).unwrap() < 5.0);
+        assert_eq!(highest(0.0, 1_000.0), None);
+    }
+
+    #[test]
+    fn a_branch_that_went_further_is_seen_whole_until_it_is_hidden() {
+        let mut app = two_phases();
+        let steps = records(1_501..=4_000, |step| record(step, 1_200));
+        let branch =
+            Branch { name: "owl-2".into(), kind: BranchKind::Run, from: 1_500, steps, evaluations: Vec::new() };
+        app.message(Message::Branches(vec![branch]));
+        assert_eq!(app.graphs.window(&app.mirror).to, 4_000.0);
+        app.graphs.hides_branches = true;
+        assert_eq!((app.graphs.window(&app.mirror).to, app.graphs.branch_series(Metric::Loss).len()), (2_000.0, 0));
+        app.message(Message::Branches(Vec::new()));
+        assert!(app.graphs.branches.all.is_empty());
     }
 }
