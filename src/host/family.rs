@@ -1,10 +1,11 @@
 //! Runs that a run is related to: forks of it, and what it comes from.
 
+use super::client;
 use super::server::Service;
 use crate::Result;
 use crate::protocol::{Answer, Ask, Branch, Kin};
 use crate::run::{Home, fork, lineage};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,13 +34,22 @@ impl InHome {
     }
 }
 
+/// All runs that are related to one, and which of them have a host now.
+pub fn kin(home: &Home, run: &Path) -> Result<Vec<Kin>> {
+    let mut kin = lineage::kin(home, run)?;
+    for member in kin.iter_mut().filter(|member| client::is_hosted(&home.runs().join(&member.run))) {
+        member.state = "live".into();
+    }
+    Ok(kin)
+}
+
 impl Family for InHome {
     fn fork(&self, at: Option<u64>, name: Option<&str>) -> Result<(String, u64)> {
         fork::fork(&self.home, &self.run, at, name).map(|forked| (forked.run, forked.step))
     }
 
     fn kin(&self) -> Result<Vec<Kin>> {
-        lineage::kin(&self.home, &self.run)
+        kin(&self.home, &self.run)
     }
 
     fn branches(&self) -> Result<Vec<Branch>> {

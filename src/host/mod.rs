@@ -16,7 +16,6 @@ mod family;
 mod history;
 mod orders;
 mod recorder;
-mod relatives;
 mod reopen;
 mod rewind;
 pub mod sampler;
@@ -28,4 +27,5 @@ mod trainer;
 
 pub use crate::run::{Holder, HostPlace, Lock};
 pub use family::Family;
+pub use family::kin;
 pub use service::{Resume, Work, serve, serve_here};
