@@ -316,9 +316,14 @@ fn text_of_a_model_or_a_file_never_steers_the_terminal() {
     let output = bench.run(&["sample", "small", "--prompt", "a\u{1b}]0;title\u{7}b", "--max-tokens", "3"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("a␛]0;title␇b"), "{text}");
-    let state = bench.path("home/runs/small/checkpoints/step-1/frostline/state.json");
-    let edited = std::fs::read_to_string(&state).unwrap().replace("pretrain", "\\u001b[2J");
-    std::fs::write(&state, edited).unwrap();
+    // Someone else's checkpoint, without the checksums that would give the edit away.
+    let own = bench.path("home/runs/small/checkpoints/step-1/frostline");
+    let mut state: Value = serde_json::from_slice(&std::fs::read(own.join("state.json")).unwrap()).unwrap();
+    state["phase"] = "\u{1b}[2J".into();
+    state.as_object_mut().unwrap().remove("progress");
+    std::fs::write(own.join("state.json"), state.to_string()).unwrap();
+    bench.refused(&["inspect", "small@1"], 1, &["state.json", "damaged"]);
+    std::fs::remove_file(own.join("checksums.json")).unwrap();
     for checkpoint in ["small", "small@1"] {
         let output = bench.run(&["inspect", checkpoint]);
         assert!(output.status.success() && !output.stdout.contains(&0x1b), "{checkpoint}");

@@ -16,6 +16,7 @@ mod family;
 mod history;
 mod orders;
 mod recorder;
+mod relatives;
 mod reopen;
 mod rewind;
 pub mod sampler;

@@ -8,7 +8,7 @@ use super::trainer::{SharedShelf, lock};
 use crate::Result;
 use crate::corpus::progress::Silent;
 use crate::corpus::tokenizer::Tokenizer;
-use crate::model::{Decoder, cost, folder};
+use crate::model::{Decoder, cost};
 use crate::protocol::{self, Event, Notice};
 use crate::run::data::{self, PhaseData};
 use crate::run::execute::Preparations;
@@ -110,7 +110,7 @@ impl Reopened {
     fn base(&self, path: Option<&str>, live: &Decoder) -> Option<Arc<Decoder>> {
         let device = &self.work.device;
         let base = match path {
-            Some(path) => folder::load(Path::new(path), DType::F32, device),
+            Some(path) => checkpoint::weights(Path::new(path), device),
             None => Decoder::random(live.config.clone(), self.plan.seed, DType::F32, device),
         };
         base.ok().map(Arc::new)

@@ -330,9 +330,9 @@ mod tests {
     fn metrics_are_cut_where_a_checkpoint_was_or_after_its_step() {
         let folder = tempfile::tempdir().unwrap();
         let mut metrics = Metrics::open(folder.path()).unwrap();
-        [step(1, 2.0), step(2, 1.0), evaluation(2)].map(|event| metrics.record(&event).unwrap());
+        [step(1, 2.0), step(2, 1.0), evaluation(2)].iter().for_each(|event| metrics.record(event).unwrap());
         let bytes = metrics.sync().unwrap();
-        [step(3, 2.0), evaluation(3), step(4, 0.1)].map(|event| metrics.record(&event).unwrap());
+        [step(3, 2.0), evaluation(3), step(4, 0.1)].iter().for_each(|event| metrics.record(event).unwrap());
         metrics.sync().unwrap();
         let whole = std::fs::read(folder.path().join(Metrics::FILE)).unwrap();
         for known in [Some(bytes), None, Some(bytes + 1), Some(1 << 40)] {

@@ -1,7 +1,9 @@
 //! What the tests share: fixtures, tensors as plain numbers, tolerances.
 #![allow(dead_code)]
 
+pub mod life;
 pub mod program;
+pub mod twins;
 
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;

@@ -79,7 +79,7 @@ impl Files for Folder<'_> {
         let path = self.path.join(name);
         let failed = || format!("cannot write {}", path.display());
         let mut sink = Sink::create(&path).what(failed)?;
-        content(&mut sink)?;
+        content(&mut sink).what(failed)?;
         let Written { bytes, checksum } = sink.finish().what(failed)?;
         self.listed.push(Listed { path: name.into(), bytes, xxh3_128: hexadecimal(checksum) });
         Ok(())

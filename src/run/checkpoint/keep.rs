@@ -164,7 +164,7 @@ mod tests {
             let run = run(&all);
             // Weights alone, as an older version wrote them, are not touched.
             let mut older = small(5);
-            (older.state.progress, older.moments) = (None, Vec::new());
+            (older.state.progress, older.moments) = (None, std::sync::Arc::default());
             save(run.path(), &older, &tokenizer()).unwrap();
             let removed = remove_old(run.path(), &keep, is_counted).unwrap();
             assert_eq!(names(run.path()).len(), all.len() + 1 - removed.len());

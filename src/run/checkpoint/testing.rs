@@ -66,7 +66,7 @@ pub fn snapshot(family: &str, is_tied: bool, layers: usize, state: State) -> Sna
             steps: (1 << 40) + index as u64,
         }));
     }
-    Snapshot { decoder: Arc::new(decoder), moments, state }
+    Snapshot { decoder: Arc::new(decoder), moments: Arc::new(moments), state }
 }
 
 /// The smallest there is.
@@ -108,7 +108,7 @@ pub fn assert_same(read: &(Decoder, Vec<Option<Moments>>, State), written: &Snap
         assert!(bits(&a.value) == bits(&b.value), "{} has other bits", a.name);
     }
     assert_eq!(moments.len(), written.moments.len());
-    for (index, (a, b)) in moments.iter().zip(&written.moments).enumerate() {
+    for (index, (a, b)) in moments.iter().zip(written.moments.iter()).enumerate() {
         let all = |moments: &Moments| (bits(&moments.first), bits(&moments.second), moments.steps);
         assert!(a.as_ref().map(all) == b.as_ref().map(all), "the moments of parameter {index} have other bits");
     }

@@ -45,7 +45,7 @@ fn numbers_of_the_progress_may_be_anything() {
 fn weights_alone_can_be_opened_but_not_gone_on_from() {
     let run = tempfile::tempdir().unwrap();
     let mut written = small(1);
-    (written.state.progress, written.moments) = (None, Vec::new());
+    (written.state.progress, written.moments) = (None, std::sync::Arc::default());
     let path = save(run.path(), &written, &tokenizer()).unwrap();
     let plain = run.path().join("plain");
     std::fs::create_dir(&plain).unwrap();

@@ -20,14 +20,14 @@ pub use prepare::{Preparations, check_names, check_plan};
 pub use start::{Beginning, find_beginning};
 pub use steer::Outcome;
 
-use super::checkpoint::Writer;
+use super::checkpoint::{self, Writer};
 use super::folder::{Metrics, RunFolder};
 use super::home::Home;
 use super::plan::{ChangePlan, Plan};
 use super::{HostPlace, Lock, memory};
 use crate::corpus::progress::Progress;
 use crate::error::Kind;
-use crate::model::{Decoder, folder};
+use crate::model::Decoder;
 use crate::protocol::{By, Event, Failed, Finished, Origin, State, Steered};
 use crate::{Error, Result};
 use candle_core::{DType, Device};
@@ -187,6 +187,8 @@ struct Run<'a> {
     /// Changes of the plan that a person took back.
     dropped: Vec<ChangePlan>,
     script: Script,
+    /// The loss of each step that will be done again, as it was.
+    recorded: HashMap<u64, f32>,
     writer: Writer,
     /// The step that was handed to the writer last, and the checkpoint that was written last.
     saved: Option<u64>,
@@ -194,6 +196,8 @@ struct Run<'a> {
     /// When a checkpoint could not be written, and when the journal or the metrics could not, since then.
     saves_failed: Option<Instant>,
     records_failed: Option<Instant>,
+    /// Why the last checkpoint could not be written, as it was said.
+    said_unsaved: Option<String>,
 }
 
 impl<'a> Run<'a> {
@@ -221,11 +225,13 @@ impl<'a> Run<'a> {
             steered: Vec::new(),
             dropped: Vec::new(),
             script: Script::default(),
+            recorded: HashMap::new(),
             writer,
             saved: None,
             saved_path: None,
             saves_failed: None,
             records_failed: None,
+            said_unsaved: None,
         };
         run.plan_ahead();
         run
@@ -281,7 +287,7 @@ impl<'a> Run<'a> {
                 return Ok((Decoder::random(config.clone(), self.request.plan.seed, DType::F32, device)?, None));
             }
         };
-        Ok((folder::load(path, DType::F32, device)?, Some(path.display().to_string())))
+        Ok((checkpoint::weights(path, device)?, Some(path.display().to_string())))
     }
 
     /// Has it on the disk and tells it. A disk that fails is said once, and tried again; nothing is lost meanwhile.

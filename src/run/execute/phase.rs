@@ -20,7 +20,10 @@ use crate::protocol::{
 use crate::run::checkpoint::Reason;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often a phase that stands still looks around, where its observer does not wait.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A phase between its first weights and its last.
 pub struct PhaseRun<'r, 'a> {
@@ -205,6 +208,9 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
                 return Ok(());
             }
             self.tell_standstill();
+            if self.stands_still() && !self.run.observer_waits {
+                std::thread::sleep(LOOK);
+            }
         }
     }
 
@@ -335,6 +341,19 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         Ok(true)
     }
 
+    /// A step that is done again has to come out as it did; once it does not, that is said.
+    fn compare_with_record(&mut self, loss: f64) {
+        let step = self.run.step;
+        let Some(recorded) = self.run.recorded.remove(&step) else { return };
+        if recorded.to_bits() != (loss as f32).to_bits() && !(recorded.is_nan() && loss.is_nan()) {
+            self.run.recorded.clear();
+            self.notice(format!(
+                "step {step} came out otherwise than before, loss {loss} instead of {recorded}: another processor, number \
+                 of threads or version computes other last bits, and the run goes on from what it has now"
+            ));
+        }
+    }
+
     fn stopped(&self) -> String {
         let (run, step, phase) = (&self.run.folder.name, self.done + 1, &self.plan.name);
         format!("the run {run} stopped at step {step} of phase {phase}")
@@ -346,6 +365,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             self.notice(format!("these parameters train but got no gradient: {names}"));
         }
         report.notices.into_iter().for_each(|text| self.notice(text));
+        self.compare_with_record(report.loss);
         self.run.emit(Event::Step(Step {
             phase: self.plan.name.clone(),
             step: self.run.step,

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a disk that failed is left alone.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(2) };
 /// How often waiting looks around.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -78,7 +78,7 @@ impl PhaseRun<'_, '_> {
     fn settle(&mut self, saved: Saved) {
         match saved.outcome {
             Ok(path) => {
-                self.run.saves_failed = None;
+                (self.run.saves_failed, self.run.said_unsaved) = (None, None);
                 self.run.tell_saved(&self.plan.name, saved.step, &path);
                 if let Some(held) = self.held.take_if(|held| held.until == Until::Saved) {
                     self.notice(format!("the disk takes checkpoints again; it was held: {}", held.why));
@@ -100,7 +100,12 @@ impl PhaseRun<'_, '_> {
         if waits && self.held.is_none() {
             self.hold(format!("step {step} cannot be saved; make room, and it goes on by itself"), Until::Saved);
         }
-        self.notice(text);
+        // Tried again and again, it is said once.
+        let why = error.to_string();
+        if self.run.said_unsaved.as_ref() != Some(&why) {
+            self.run.said_unsaved = Some(why);
+            self.notice(text);
+        }
     }
 
     /// While the run is held since the disk fails, tries again now and then.

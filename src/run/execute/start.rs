@@ -6,7 +6,7 @@ use super::phase::PhaseRun;
 use super::script::Script;
 use super::standing::Standing;
 use crate::learn::LearnerState;
-use crate::model::{Decoder, Parameter, folder};
+use crate::model::{Decoder, Parameter};
 use crate::ops::adamw::Moments;
 use crate::protocol::{By, Event, Notice, Resumed, Steered};
 use crate::run::checkpoint::{self, Progress, Reason, State};
@@ -15,9 +15,10 @@ use crate::run::device;
 use crate::run::folder::RunFolder;
 use crate::run::journal::{Entries, Entry};
 use crate::run::plan::{ChangePlan, PhasePlan};
-use crate::run::{overview, steering};
+use crate::run::{overview, records, steering};
 use crate::{Error, Result};
 use candle_core::{DType, Device};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub struct Beginning {
     pub lines: u64,
     /// Steps that were recorded, before what will be measured again was cut off.
     pub steps: u64,
+    /// The losses among them that will be measured again.
+    recorded: HashMap<u64, f32>,
     /// What a person should know.
     pub notices: Vec<String>,
 }
@@ -89,10 +92,15 @@ pub fn find_beginning(folder: &mut RunFolder, entries: Entries, at: Option<u64>)
     };
     checkpoint::set_aside(&run, |state| !counts(state))?;
     let mut beginning = Beginning { entries, ..Beginning::default() };
+    if beginning.entries.torn_bytes > 0 {
+        let torn = "the last line of the journal was torn by a crash: what it was to say had not taken effect";
+        beginning.notices.push(torn.into());
+    }
     beginning.choose(&run, at)?;
     let last = overview::last_step(&run);
     beginning.steps = last.as_ref().map_or(0, |step| step.step);
     beginning.refuse_lost_changes(last.map_or(0, |step| step.changes))?;
+    beginning.remember_losses(&run);
     let (bytes, step) = match &beginning.checkpoint {
         Some((_, state)) => (state.progress.as_ref().and_then(|progress| progress.metrics_bytes), state.step),
         None => (Some(0), 0),
@@ -142,6 +150,14 @@ impl Beginning {
         Ok(())
     }
 
+    fn remember_losses(&mut self, run: &Path) {
+        let from = self.checkpoint.as_ref().map_or(0, |(_, state)| state.step);
+        // They are for comparing alone.
+        let steps = records::of(run, Vec::new()).unwrap_or_default().steps;
+        let again = steps.step.iter().zip(&steps.loss).filter(|(step, _)| **step > from);
+        self.recorded = again.map(|(step, loss)| (*step, *loss)).collect();
+    }
+
     /// Steps say how many changes the journal held by then: one that was cut short since would give other weights.
     fn refuse_lost_changes(&self, recorded: u64) -> Result<()> {
         let there = self.entries.changes();
@@ -169,6 +185,7 @@ impl Run<'_> {
         let again: Vec<(u64, Steered)> = beginning.after().filter_map(steered).collect();
         self.script = Script::new(again);
         self.plan_ahead();
+        self.recorded = beginning.recorded.clone();
         self.find_ends()?;
         let place = self.place(&beginning)?;
         let saved = beginning.checkpoint.as_ref().map(|(path, _)| path.display().to_string());
@@ -309,7 +326,7 @@ impl Run<'_> {
         }
         let device = self.request.device;
         let base = match &path {
-            Some(path) => folder::load(Path::new(path), DType::F32, device),
+            Some(path) => checkpoint::weights(Path::new(path), device),
             None => Decoder::random(live.config.clone(), self.request.plan.seed, DType::F32, device),
         };
         // It is for comparing; a run whose base was thrown away goes on without.

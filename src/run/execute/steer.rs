@@ -110,6 +110,8 @@ impl PhaseRun<'_, '_> {
             Some(line) => line,
             None => {
                 self.run.folder.journal.record(&event)?;
+                // From here on it may come out otherwise than before.
+                self.run.recorded.clear();
                 self.run.folder.journal.lines() - 1
             }
         };
@@ -185,6 +187,7 @@ impl PhaseRun<'_, '_> {
         let (phase, step, why) = (self.plan.name.clone(), self.run.step, why.to_string());
         // What was still to be done again lies on the stretch that is left now: it is written down anew when it is done.
         self.run.script.unrecord();
+        self.run.recorded.clear();
         let event = Event::Rewound(Rewound { phase, step, to_step, to_line, why });
         self.run.folder.journal.record(&event)?;
         if let Some(metrics) = &mut self.run.folder.metrics {
@@ -254,3 +257,7 @@ impl PhaseRun<'_, '_> {
         self.data.batches.mix(&self.courses)
     }
 }
+
+#[cfg(test)]
+#[path = "steer_tests.rs"]
+mod tests;

@@ -180,7 +180,7 @@ mod tests {
     fn damage_is_named_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         let (mut journal, _) = Journal::open(folder.path()).unwrap();
-        ["one", "two", "three"].map(|text| journal.record(&notice(text)).unwrap());
+        ["one", "two", "three"].iter().for_each(|text| journal.record(&notice(text)).unwrap());
         let path = folder.path().join(FILE);
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -203,7 +203,7 @@ mod tests {
         let (mut journal, _) = Journal::open(folder.path()).unwrap();
         journal.record(&notice("one")).unwrap();
         journal.expect(vec![notice("one")]);
-        ["one", "one", "two"].map(|text| journal.note(&notice(text)).unwrap());
+        ["one", "one", "two"].iter().for_each(|text| journal.note(&notice(text)).unwrap());
         assert_eq!(texts(folder.path()), ["one", "one", "two"]);
     }
 }

@@ -1,0 +1,35 @@
+//! Runs that are related to the one that is hosted, read from their files.
+
+use super::family::Family;
+use crate::Result;
+use crate::protocol::{Branch, Kin};
+use crate::run::{Home, fork, lineage};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// The run of a host among the runs of its home.
+pub struct Relatives {
+    home: Home,
+    run: PathBuf,
+    branches: Mutex<lineage::Branches>,
+}
+
+impl Relatives {
+    pub fn new(home: Home, run: PathBuf) -> Self {
+        Self { home, run, branches: Mutex::default() }
+    }
+}
+
+impl Family for Relatives {
+    fn fork(&self, at: Option<u64>, name: Option<&str>) -> Result<(String, u64)> {
+        fork::fork(&self.home, &self.run, at, name).map(|forked| (forked.run, forked.step))
+    }
+
+    fn kin(&self) -> Result<Vec<Kin>> {
+        lineage::kin(&self.home, &self.run)
+    }
+
+    fn branches(&self) -> Result<Vec<Branch>> {
+        self.branches.lock().unwrap_or_else(PoisonError::into_inner).of(&self.home, &self.run)
+    }
+}
