@@ -1,12 +1,9 @@
 //! Runs that a run is related to: forks of it, and what it comes from.
 
-use super::client;
 use super::server::Service;
 use crate::Result;
 use crate::protocol::{Answer, Ask, Branch, Kin};
-use crate::run::{Home, fork, lineage};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How often curves of related runs are looked for while somebody looks on.
@@ -21,46 +18,21 @@ pub trait Family: Send + Sync {
     fn branches(&self) -> Result<Vec<Branch>>;
 }
 
-/// The runs beside one in its home.
-pub struct InHome {
-    home: Home,
-    run: PathBuf,
-    branches: Mutex<lineage::Branches>,
-}
-
-impl InHome {
-    pub fn new(home: Home, run: PathBuf) -> Self {
-        Self { home, run, branches: Mutex::default() }
-    }
-}
-
-/// All runs that are related to one, and which of them have a host now.
-pub fn kin(home: &Home, run: &Path) -> Result<Vec<Kin>> {
-    let mut kin = lineage::kin(home, run)?;
-    for member in kin.iter_mut().filter(|member| client::is_hosted(&home.runs().join(&member.run))) {
-        member.state = "live".into();
-    }
-    Ok(kin)
-}
-
-impl Family for InHome {
-    fn fork(&self, at: Option<u64>, name: Option<&str>) -> Result<(String, u64)> {
-        fork::fork(&self.home, &self.run, at, name).map(|forked| (forked.run, forked.step))
-    }
-
-    fn kin(&self) -> Result<Vec<Kin>> {
-        kin(&self.home, &self.run)
-    }
-
-    fn branches(&self) -> Result<Vec<Branch>> {
-        self.branches.lock().unwrap_or_else(PoisonError::into_inner).of(&self.home, &self.run)
-    }
-}
-
 impl Service {
+    /// Says where related runs are found.
+    pub fn set_family(&self, family: Arc<dyn Family>) {
+        *self.family.lock().unwrap_or_else(PoisonError::into_inner) = Some(family);
+    }
+
+    fn family(&self) -> Option<Arc<dyn Family>> {
+        self.family.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Answers a question about related runs in a thread of its own; `send` is called exactly once.
     pub(super) fn ask_family(&self, ask: Ask, send: impl FnOnce(Answer) + Send + 'static) {
-        let family = self.family.clone();
+        let Some(family) = self.family() else {
+            return send(Answer::Refused("this host does not know which runs are related".into()));
+        };
         tokio::task::spawn_blocking(move || {
             let answer = match ask {
                 Ask::Fork { at, name } => {
@@ -78,10 +50,7 @@ impl Service {
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             period.tick().await;
-            if !self.is_looked_at() {
-                continue;
-            }
-            let family = self.family.clone();
+            let Some(family) = self.family().filter(|_| self.is_looked_at()) else { continue };
             // Where files cannot be read now, what was known stays.
             if let Ok(Ok(branches)) = tokio::task::spawn_blocking(move || family.branches()).await
                 && self.shared.lock().set_kin(branches)

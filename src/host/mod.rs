@@ -16,6 +16,7 @@ mod family;
 mod history;
 mod orders;
 mod recorder;
+mod relatives;
 mod reopen;
 mod rewind;
 pub mod sampler;
@@ -27,5 +28,5 @@ mod trainer;
 
 pub use crate::run::{Holder, HostPlace, Lock};
 pub use family::Family;
-pub use family::kin;
+pub use relatives::kin;
 pub use service::{Resume, Work, serve, serve_here};

@@ -5,7 +5,7 @@ use super::HostPlace;
 use super::answering::{self, Prompt};
 use super::attendance::Attendance;
 use super::corpus::CorpusService;
-use super::family::{Family, InHome};
+use super::family::Family;
 use super::frame;
 use super::history::{Cursor, Shared};
 use super::orders::{Order, Reply};
@@ -45,7 +45,7 @@ pub struct Service {
     pub sampling: Arc<AtomicU32>,
     pub corpus: Arc<CorpusService>,
     pub work: Work,
-    pub(super) family: Arc<dyn Family>,
+    pub(super) family: Mutex<Option<Arc<dyn Family>>>,
     attendance: Attendance,
     /// Commands that wait for the end of the step.
     pending: Mutex<Vec<(u64, String)>>,
@@ -71,7 +71,7 @@ impl Service {
         let attendance = Attendance::new(HostPlace::of(&work.run).seen(), &shared);
         let service = Self {
             shared,
-            family: Arc::new(InHome::new(work.home.clone(), work.run.clone())),
+            family: Mutex::default(),
             attendance,
             prompts,
             orders,

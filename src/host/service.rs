@@ -5,6 +5,7 @@ use super::corpus::CorpusService;
 use super::history::{History, Shared};
 use super::orders::{MOST_WAITING, Order};
 use super::recorder::{Note, RING, Recorder, Tally};
+use super::relatives::Relatives;
 use super::server::{self, Service};
 use super::trainer::{Preparing, Progressing, SharedShelf, Trainer};
 use super::{HostPlace, Lock};
@@ -101,6 +102,7 @@ impl Host {
         corpus.set_batches(Arc::new(answering::batches(shared.clone(), plan.clone(), shelf.clone())));
         let (service, prompts) =
             Service::new(work, shared.clone(), corpus, orders, shelf.clone(), sampling.clone(), cancel.clone());
+        service.set_family(Arc::new(Relatives::new(work.home.clone(), work.run.clone())));
         let service = Arc::new(service);
         let parts =
             Parts { work: work.clone(), plan, shared, waiting, shelf, sampling, cancel, service: service.clone() };

@@ -204,9 +204,7 @@ pub fn footer(app: &App, area: Rect, canvas: &mut Canvas) {
             true => &[("enter", "train on it"), ("esc", "back")],
             false => &[("↑ ↓", "choose"), ("enter", "open"), ("g", "guided first run"), ("o", "own text")],
         };
-        let own = keys.iter().map(|(key, label)| ((*key).to_string(), *label, None));
-        let resume = footer_keys(app, Scope::Everywhere).filter(|(_, label, _)| *label == "go on");
-        return key_line(own.chain(resume.filter(|_| welcome.path.is_none())), rest, canvas);
+        return key_line(keys.iter().map(|(key, label)| ((*key).to_string(), *label, None)), rest, canvas);
     }
     if let Some(text) = held(app) {
         put(canvas.buffer, rest, &fit(&text, rest.width), canvas.theme.warning);
