@@ -66,8 +66,8 @@ pub fn resume(arguments: &Resume, place: &Place) -> Result<()> {
     let host = HostPlace::of(&path);
     host.create()?;
     let _lock = Lock::take(&host)?;
-    let plan = plan::load(&path.join(PLAN).to_string_lossy(), &Overrides::default())?;
     let (mut folder, entries) = RunFolder::open(&path)?;
+    let plan = plan::load(&path.join(PLAN).to_string_lossy(), &Overrides::default())?;
     let beginning = find_beginning(&mut folder, entries, arguments.at)?;
     let (cancel, bar) = (interruption()?, Bar::default());
     let (device, home) = (&place.device, &place.home);
