@@ -56,8 +56,8 @@ impl Lineage {
         match key.code {
             Code::Up | Code::Char('k') => self.select(self.selected.saturating_sub(1)),
             Code::Down | Code::Char('j') => self.select(self.selected + 1),
-            Code::Left | Code::Char('h') => self.to_run(false),
-            Code::Right | Code::Char('l') => self.to_run(true),
+            Code::Left | Code::Char('h') => self.pass_to_run(false),
+            Code::Right | Code::Char('l') => self.pass_to_run(true),
             Code::PageUp => self.select(self.selected.saturating_sub(10)),
             Code::PageDown => self.select(self.selected + 10),
             Code::Home => self.select(0),
@@ -74,11 +74,11 @@ impl Lineage {
     }
 
     /// To the next run, or the one before.
-    fn to_run(&mut self, forwards: bool) {
+    fn pass_to_run(&mut self, forwards: bool) {
         let mut runs = self.rows.iter().enumerate().filter(|(_, row)| matches!(row.what, What::Run { .. }));
         let found = match forwards {
             true => runs.find(|(at, _)| *at > self.selected),
-            false => runs.filter(|(at, _)| *at < self.selected).last(),
+            false => runs.rfind(|(at, _)| *at < self.selected),
         };
         self.selected = found.map_or(self.selected, |(at, _)| at);
     }
