@@ -157,7 +157,7 @@ impl Tree<'_> {
 
     fn below(&self, place: usize) -> Vec<(u64, Below)> {
         let kin = &self.kin[place];
-        // A fork has the other's first phases too.
+        // A fork has the other's first phases and changes too.
         let parted =
             kin.origin.as_ref().filter(|origin| origin.kind == OriginKind::Fork).map_or(0, |origin| origin.step);
         let own = kin.phases.iter().filter(|phase| phase.first_step.saturating_sub(1) >= parted);
@@ -165,7 +165,8 @@ impl Tree<'_> {
             let base = phase.base.as_deref().map_or("new weights", last_part);
             (phase.first_step.saturating_sub(1), Below::Phase(format!("phase {} from {base}", phase.name)))
         });
-        let changes = kin.changes.iter().map(|(step, text)| (*step, Below::Change(text.clone())));
+        let own = kin.changes.iter().filter(|(step, _)| *step >= parted);
+        let changes = own.map(|(step, text)| (*step, Below::Change(text.clone())));
         let is_child = |(at, other): &(usize, &Kin)| {
             !self.is_drawn[*at] && other.origin.as_ref().is_some_and(|origin| origin.run == kin.run)
         };
