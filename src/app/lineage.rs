@@ -233,8 +233,8 @@ mod tests {
         let mut family = testing::family();
         let kind = OriginKind::Fork;
         // Two that come from each other, and one that comes from a run that is no longer there.
-        family[0].origin = Some(Origin { run: "owl-2".into(), step: 1, kind });
-        family[2].origin = Some(Origin { run: "gone".into(), step: 1, kind });
+        family[0].origin = Some(Origin { run: "owl-2".into(), step: 1, kind, lines: 0 });
+        family[2].origin = Some(Origin { run: "gone".into(), step: 1, kind, lines: 0 });
         let rows = rows(&family, "owl");
         let mut runs: Vec<&str> =
             rows.iter().filter(|row| matches!(row.what, What::Run { .. })).map(|row| row.run.as_str()).collect();

@@ -22,17 +22,19 @@ pub fn kin(home: &Home, run: &Path) -> Result<Vec<Kin>> {
 /// A run at a glance; `None` where it cannot be read.
 fn of(run: &Path, origin: Option<&Origin>) -> Option<Kin> {
     let overview = overview::of(run)?;
-    let events = records::journal(run).unwrap_or_default();
-    let since = origin.map_or(0, |origin| origin.step);
-    let phases = events.iter().filter_map(|event| match event {
+    let entries = journal::read(&run.join(journal::FILE)).unwrap_or_default();
+    let events = entries.effective();
+    // What it has of the other's journal is told there.
+    let own = events.iter().filter(|entry| entry.line >= origin.map_or(0, |origin| origin.lines));
+    let phases = events.iter().filter_map(|entry| match &entry.event {
         Event::Phase(phase) => {
             let (name, first_step) = (phase.phase.clone(), phase.first_step);
             Some(KinPhase { name, first_step, base: phase.base.clone() })
         }
         _ => None,
     });
-    let changes = events.iter().filter_map(|event| match event {
-        Event::Steered(steered) if steered.step >= since => Some((steered.step, steered.change.effect.clone())),
+    let changes = own.filter_map(|entry| match &entry.event {
+        Event::Steered(steered) => Some((steered.step, steered.change.effect.clone())),
         Event::Rewound(rewound) => Some((rewound.to_step, rewound.why.clone())),
         _ => None,
     });
