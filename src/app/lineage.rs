@@ -56,8 +56,8 @@ impl Lineage {
         match key.code {
             Code::Up | Code::Char('k') => self.select(self.selected.saturating_sub(1)),
             Code::Down | Code::Char('j') => self.select(self.selected + 1),
-            Code::Left | Code::Char('h') => self.to_run(false),
-            Code::Right | Code::Char('l') => self.to_run(true),
+            Code::Left | Code::Char('h') => self.pass_to_run(false),
+            Code::Right | Code::Char('l') => self.pass_to_run(true),
             Code::PageUp => self.select(self.selected.saturating_sub(10)),
             Code::PageDown => self.select(self.selected + 10),
             Code::Home => self.select(0),
@@ -74,11 +74,11 @@ impl Lineage {
     }
 
     /// To the next run, or the one before.
-    fn to_run(&mut self, forwards: bool) {
+    fn pass_to_run(&mut self, forwards: bool) {
         let mut runs = self.rows.iter().enumerate().filter(|(_, row)| matches!(row.what, What::Run { .. }));
         let found = match forwards {
             true => runs.find(|(at, _)| *at > self.selected),
-            false => runs.filter(|(at, _)| *at < self.selected).last(),
+            false => runs.rfind(|(at, _)| *at < self.selected),
         };
         self.selected = found.map_or(self.selected, |(at, _)| at);
     }
@@ -157,7 +157,7 @@ impl Tree<'_> {
 
     fn below(&self, place: usize) -> Vec<(u64, Below)> {
         let kin = &self.kin[place];
-        // A fork has the other's first phases too.
+        // A fork has the other's first phases and changes too.
         let parted =
             kin.origin.as_ref().filter(|origin| origin.kind == OriginKind::Fork).map_or(0, |origin| origin.step);
         let own = kin.phases.iter().filter(|phase| phase.first_step.saturating_sub(1) >= parted);
@@ -165,7 +165,8 @@ impl Tree<'_> {
             let base = phase.base.as_deref().map_or("new weights", last_part);
             (phase.first_step.saturating_sub(1), Below::Phase(format!("phase {} from {base}", phase.name)))
         });
-        let changes = kin.changes.iter().map(|(step, text)| (*step, Below::Change(text.clone())));
+        let own = kin.changes.iter().filter(|(step, _)| *step >= parted);
+        let changes = own.map(|(step, text)| (*step, Below::Change(text.clone())));
         let is_child = |(at, other): &(usize, &Kin)| {
             !self.is_drawn[*at] && other.origin.as_ref().is_some_and(|origin| origin.run == kin.run)
         };

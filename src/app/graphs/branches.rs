@@ -6,7 +6,7 @@ use super::metric::{Metric, Series};
 use super::trace::{Curve, Shown};
 use super::window::{Axis, Timeline};
 use crate::app::Mirror;
-use crate::protocol::{Branch, BranchKind, StepRecords};
+use crate::protocol::{Branch, BranchKind, Event, StepRecords};
 
 /// Steps of the run before a branch that its smoothing begins with, so that it goes on where the run's own curve is.
 const BEFORE: usize = 512;
@@ -25,6 +25,8 @@ pub struct BranchCurves {
     pub name: String,
     pub kind: BranchKind,
     steps: StepRecords,
+    /// Where it begins, and where phases do.
+    starts: Vec<usize>,
     loss: StepCurve,
     gradient_norm: StepCurve,
     learning_rate: StepCurve,
@@ -42,25 +44,36 @@ pub struct BranchSeries<'a> {
 impl Branches {
     pub fn refresh(&mut self, mirror: &Mirror, beta: f64) {
         if self.made_from != (mirror.branches_version, beta) {
-            self.all = mirror.branches.iter().map(|branch| BranchCurves::new(branch, &mirror.steps, beta)).collect();
+            let phase = |event: &Event| if let Event::Phase(phase) = event { Some(phase.first_step) } else { None };
+            let phases: Vec<u64> = mirror.events.iter().filter_map(phase).collect();
+            let curves = |branch| BranchCurves::new(branch, &mirror.steps, &phases, beta);
+            self.all = mirror.branches.iter().map(curves).collect();
             self.made_from = (mirror.branches_version, beta);
         }
     }
 }
 
 impl BranchCurves {
-    fn new(branch: &Branch, own: &StepRecords, beta: f64) -> Self {
+    fn new(branch: &Branch, own: &StepRecords, phases: &[u64], beta: f64) -> Self {
         let joint = own.step.partition_point(|step| *step <= branch.from);
         let before = own.slice(joint.saturating_sub(BEFORE), joint.min(BEFORE));
         let (all, shown_from) = (joined(&before, &branch.steps), before.len().saturating_sub(1));
         let steps = all.slice(shown_from, usize::MAX);
-        let curve = |values: &[f32], shown: &[f32], beta: f64| smoothed(values, shown, shown_from, beta);
+        let borders = borders(&all, phases);
+        let curve = |values: &[f32], shown: &[f32], beta: f64| {
+            let mut curve = StepCurve::default();
+            curve.pyramid.extend(shown);
+            curve.smoothed.extend(values, &borders, beta);
+            curve.smoothed.forget_before(shown_from);
+            curve
+        };
         let mut curves = Self {
             name: branch.name.clone(),
             kind: branch.kind,
             loss: curve(&all.loss, &steps.loss, beta),
             gradient_norm: curve(&all.gradient_norm, &steps.gradient_norm, beta),
             learning_rate: curve(&all.learning_rate, &steps.learning_rate, 0.0),
+            starts: [0].into_iter().chain(borders.iter().filter_map(|at| at.checked_sub(shown_from))).collect(),
             steps,
             suites: Vec::new(),
         };
@@ -82,7 +95,7 @@ impl BranchCurves {
     }
 
     fn of_steps<'a>(&'a self, curve: &'a StepCurve, values: &'a [f32], shown: Shown) -> Series<'a> {
-        let raw = Curve { steps: &self.steps.step, values, pyramid: &curve.pyramid, starts: &[0], shown };
+        let raw = Curve { steps: &self.steps.step, values, pyramid: &curve.pyramid, starts: &self.starts, shown };
         let is_smoothed = !curve.smoothed.values.is_empty();
         let smoothed = Curve { values: &curve.smoothed.values, pyramid: &curve.smoothed.pyramid, ..raw };
         Series {
@@ -109,12 +122,13 @@ fn joined(before: &StepRecords, branch: &StepRecords) -> StepRecords {
     all
 }
 
-fn smoothed(all: &[f32], shown: &[f32], shown_from: usize, beta: f64) -> StepCurve {
-    let mut curve = StepCurve::default();
-    curve.pyramid.extend(shown);
-    curve.smoothed.extend(all, &[], beta);
-    curve.smoothed.forget_before(shown_from);
-    curve
+/// Where phases begin within records.
+fn borders(records: &StepRecords, phases: &[u64]) -> Vec<usize> {
+    let place = |first: &u64| records.step.partition_point(|step| step < first);
+    let mut found: Vec<usize> = phases.iter().map(place).filter(|at| (1..records.len()).contains(at)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 impl Graphs {
