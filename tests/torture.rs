@@ -25,6 +25,8 @@ struct Torture {
     bench: Bench,
     random: Random,
     steps: u64,
+    /// Where the run was when it was last seen.
+    step: u64,
     kills: u64,
     wanted: u64,
     acknowledged: Vec<life::Acknowledged>,
@@ -34,10 +36,10 @@ struct Torture {
     half_written: usize,
 }
 
-/// Steps for one kill: more than one takes, as what was done since the last checkpoint is lost.
-const STEPS_A_KILL: u64 = 80;
-/// Steps that are left for the end.
-const REST: u64 = 60;
+/// Steps for one kill: more than one takes.
+const STEPS_A_KILL: u64 = 40;
+/// Steps that are left for the end: however quick they are, a process that nobody listens to does not make as many.
+const REST: u64 = 200;
 
 impl Torture {
     fn begin(wanted: u64, seed: u64) -> Self {
@@ -48,34 +50,61 @@ impl Torture {
         drop(Life::begin(&bench, &["host", "torture.toml"], RUN));
         let random = Random::named(seed, "torture", 0);
         let (acknowledged, told, refused, half_written) = (Vec::new(), 0, 0, 0);
-        Self { bench, random, steps: 2 * half, kills: 0, wanted, acknowledged, told, refused, half_written }
+        Self { bench, random, steps: 2 * half, step: 0, kills: 0, wanted, acknowledged, told, refused, half_written }
     }
 
     fn run(&self) -> PathBuf {
         self.bench.run_folder(RUN)
     }
 
-    /// One host, from its start to its violent end; says when that was.
+    /// One process that trains the run, from its start to its end; says when that was.
     fn live(&mut self) -> String {
-        if self.random.chance(15) {
-            let mut host = life::start(&self.bench, &["host", RUN, "--resume"]);
-            std::thread::sleep(Duration::from_millis(self.random.below(250) as u64));
-            host.kill().unwrap();
-            host.wait().unwrap();
-            return "while starting".into();
+        let nearly_done = self.step + REST > self.steps;
+        match self.random.below(100) {
+            0..20 if nearly_done => self.live_and_be_told(),
+            0..12 => self.live_shortly(&["host", RUN, "--resume"], "while starting"),
+            12..20 => self.live_shortly(&["resume", RUN, "--json"], "without a host"),
+            _ => self.live_and_be_told(),
         }
+    }
+
+    fn live_shortly(&mut self, arguments: &[&str], when: &str) -> String {
+        let mut process = life::start(&self.bench, arguments);
+        std::thread::sleep(Duration::from_millis(self.random.below(300) as u64));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        self.kills += 1;
+        when.into()
+    }
+
+    fn live_and_be_told(&mut self) -> String {
         let mut life = Life::begin(&self.bench, &["host", RUN, "--resume"], RUN);
         let budget = (self.steps - REST).saturating_sub(life.step) / (self.wanted - self.kills);
         let goal = life.step + self.random.below(budget.min(60) as usize + 1) as u64;
         for _ in 0..self.random.below(4) {
             let on_the_way = life.step + self.random.below((goal.saturating_sub(life.step)) as usize + 1) as u64;
             life.until_step(on_the_way);
-            life.tell(&life::command(&mut self.random));
+            let command = life::command(&mut self.random);
+            match self.random.chance(70) {
+                true => life.ask(&command),
+                false => life.tell(&command),
+            }
         }
         life.until_step(goal);
-        let when = self.wait_for_the_moment(&mut life);
-        life.kill();
+        let when = match self.random.chance(8) {
+            true => {
+                life.stop();
+                "asked to stop"
+            }
+            false => {
+                let when = self.wait_for_the_moment(&mut life);
+                life.kill();
+                self.kills += 1;
+                when
+            }
+        };
         assert!(!life.is_finished, "the run was over before it was killed {} times", self.wanted);
+        self.step = life.step;
         self.told += life.told;
         self.refused += life.refused;
         self.acknowledged.append(&mut life.acknowledged);
@@ -102,7 +131,7 @@ impl Torture {
         self.half_written += half;
         let half = if half > 0 { ", one half written" } else { "" };
         println!(
-            "kill {}: {when}; {whole} checkpoints are whole{half}; {} commands told, {} acknowledged, {} refused",
+            "{} kills, {when}; {whole} checkpoints are whole{half}; {} commands told, {} acknowledged, {} refused",
             self.kills,
             self.told,
             self.acknowledged.len(),
@@ -130,7 +159,6 @@ fn a_run_that_is_killed_at_any_moment_ends_as_the_one_that_never_was() {
     let mut torture = Torture::begin(setting("FROSTLINE_KILLS", 6), seed);
     while torture.kills < torture.wanted {
         let when = torture.live();
-        torture.kills += 1;
         torture.check(&when);
     }
     let patience = LONG + Duration::from_millis(200 * torture.steps);

@@ -187,6 +187,22 @@ impl Life {
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+        self.hear_the_rest();
+    }
+
+    /// Asks the process to end, as a terminal or a system does that goes down.
+    pub fn stop(&mut self) {
+        let process = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        self.hear_the_rest();
+        let since = Instant::now();
+        while self.process.try_wait().unwrap().is_none() {
+            assert!(since.elapsed() < LONG, "it does not end\n{}", last_words(&self.log));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn hear_the_rest(&mut self) {
         let since = Instant::now();
         while self.over.is_none() && since.elapsed() < LONG {
             self.listen(Duration::from_millis(100));
