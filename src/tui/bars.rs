@@ -185,7 +185,7 @@ pub fn footer(app: &App, area: Rect, canvas: &mut Canvas) {
     }
     let mut rest = area;
     if !app.wants_text() {
-        let globals: Vec<_> = footer_keys(app, Scope::Everywhere).collect();
+        let globals: Vec<_> = footer_keys(app, Scope::Everywhere).filter(|key| !goes_on(key)).collect();
         let wide: u16 = globals.iter().map(key_width).sum();
         // What is said now goes before what can be looked up.
         let said = app.toast.as_ref().map_or(24, |toast| columns(&toast.text) + 5);
@@ -211,7 +211,14 @@ pub fn footer(app: &App, area: Rect, canvas: &mut Canvas) {
         return;
     }
     let scope = if app.wants_text() { Scope::Editing } else { Scope::In(app.focus) };
-    key_line(footer_keys(app, scope), rest, canvas);
+    // What a run that has ended waits for comes before everything else.
+    let first = footer_keys(app, Scope::Everywhere).filter(goes_on);
+    key_line(first.chain(footer_keys(app, scope)), rest, canvas);
+}
+
+/// Whether it is the key that goes on with a run that has ended.
+fn goes_on((.., index): &FooterKey) -> bool {
+    index.and_then(|index| action::all().nth(index)).is_some_and(|action| action.name == "resume")
 }
 
 /// Why the run is held although nobody paused it, and what goes on with it.
