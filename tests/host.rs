@@ -5,7 +5,7 @@ mod common;
 use common::program::Bench;
 use frostline::host::client::{self, Connection};
 use frostline::protocol::{
-    Answer, Ask, Event, Lane, LaneEnd, Message, Request, SampleAnswer, SampleAsk, SampleSettings,
+    Answer, Ask, BranchKind, Event, Lane, LaneEnd, Message, Request, SampleAnswer, SampleAsk, SampleSettings,
 };
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -127,6 +127,7 @@ fn commands_take_effect_between_steps_and_are_answered_and_journaled() {
                 assert!(steered.step >= step);
                 Some(steered.change.command)
             }
+            Event::Rewound(_) => Some("undo".into()),
             _ => None,
         })
         .collect();
@@ -248,4 +249,72 @@ fn stopping_saves_and_ends_the_host_and_the_run_can_be_seen_again() {
     assert_eq!(steps(&connection, step), step);
     ask(&connection, 1, Ask::Steer("freeze all".parse().unwrap()));
     assert!(matches!(answer(&connection, 1), Answer::Refused(why) if why.contains("stopped")));
+}
+
+#[test]
+fn going_back_begins_anew_and_leaves_a_branch() {
+    let hosted = Hosted::start();
+    hosted.send("freeze block.0");
+    let connection = hosted.connect();
+    let undone = steps(&connection, 0) + 5;
+    steps(&connection, undone);
+    hosted.send("undo");
+    let (mut welcomed, mut rewound) = (false, false);
+    let branches = loop {
+        match connection.messages.recv_timeout(LONG).unwrap() {
+            Message::Welcome(welcome) => {
+                assert!(welcome.absence.is_none());
+                welcomed = true;
+            }
+            Message::Events { events, .. } if welcomed => {
+                rewound |= events.iter().any(|event| matches!(event, Event::Rewound(_)));
+                assert!(!events.iter().any(|event| matches!(event, Event::Steered(_))), "{events:?}");
+            }
+            Message::Branches(branches) if !branches.is_empty() => break branches,
+            _ => {}
+        }
+    };
+    assert!(welcomed && rewound);
+    assert_eq!((branches[0].kind, branches[0].name.as_str()), (BranchKind::Undone, "undid: froze block.0"));
+    assert_eq!(branches[0].steps.step.first(), Some(&(branches[0].from + 1)));
+}
+
+#[test]
+fn a_run_is_forked_and_knows_its_family() {
+    let hosted = Hosted::start();
+    let connection = hosted.connect();
+    ask(&connection, 1, Ask::Fork { at: None, name: None });
+    assert!(matches!(answer(&connection, 1), Answer::Refused(why) if why.contains("checkpoint")));
+    hosted.send("checkpoint");
+    ask(&connection, 2, Ask::Fork { at: None, name: Some("other".into()) });
+    let Answer::Forked { run, step } = answer(&connection, 2) else { panic!("not forked") };
+    assert!(run == "other" && step > 0);
+    ask(&connection, 3, Ask::Lineage);
+    let Answer::Lineage(family) = answer(&connection, 3) else { panic!("no family") };
+    let known: Vec<(&str, &str)> = family.iter().map(|kin| (kin.run.as_str(), kin.state.as_str())).collect();
+    assert_eq!(known, [("small", "training"), ("other", "stopped")]);
+    assert_eq!(family[1].origin.as_ref().unwrap().step, step);
+}
+
+#[test]
+fn whoever_comes_back_is_told_where_the_run_stood() {
+    let hosted = Hosted::start();
+    let absence = |connection: &Connection| match connection.messages.recv_timeout(LONG).unwrap() {
+        Message::Welcome(welcome) => welcome.absence,
+        other => panic!("{other:?} before the welcome"),
+    };
+    let first = client::look_on(&hosted.run()).unwrap();
+    assert_eq!(absence(&first), None);
+    let seen = steps(&first, 3);
+    drop(first);
+    let written = hosted.run().join("host/seen.json");
+    let since = Instant::now();
+    while !written.exists() {
+        assert!(since.elapsed() < LONG, "nothing is written down");
+        // Whoever only asks does not count.
+        hosted.status();
+    }
+    let next = client::look_on(&hosted.run()).unwrap();
+    assert!(absence(&next).is_some_and(|absence| absence.step >= seen && absence.since > 0));
+    assert_eq!(absence(&client::look_on(&hosted.run()).unwrap()), None, "the other is still there");
 }
