@@ -158,6 +158,10 @@ fn saved(events: &[Event]) -> Option<Entry> {
 
 fn changed(event: &Event) -> Option<Entry> {
     let (step, text) = match event {
+        // What came of these is told by itself.
+        Event::Steered(Steered { change, .. }) if ["checkpoint", "evaluate"].contains(&change.command.as_str()) => {
+            return None;
+        }
         Event::Steered(Steered { step, change, by, .. }) => {
             let by = match by {
                 By::Person => "",

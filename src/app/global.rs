@@ -164,6 +164,29 @@ pub const EXPLANATIONS: &[Explanation] = &[
         normal: "It is rough in the first steps of a phase, and while lanes write. A pause makes it longer by the pause.",
         source: "",
     },
+    Explanation {
+        key: "undo",
+        title: "undo",
+        what: "Goes back to the state just before the last change that was made by hand: weights, the optimizer's moments \
+               and the step are what they were, to the bit, as if the change had never been made. What the run did since \
+               no longer counts; it stays on the graphs as a branch. The change, and that it was undone, stay in the \
+               journal.",
+        formula: "",
+        normal: "At once where nothing was trained since; where steps go back it asks first. States from before changes are \
+                 kept in memory, the newest ones longest: what is too long ago cannot be undone, but the run can be forked \
+                 there.",
+        source: "",
+    },
+    Explanation {
+        key: "fork",
+        title: "forks and lineage",
+        what: "A fork is another run that has this one's steps up to some step, and goes on by itself: with it one thing is \
+               tried in two ways. Runs that come from each other are a family; lineage shows it as a tree, with each run's \
+               phases and changes.",
+        formula: "",
+        normal: "A fork begins at the newest checkpoint that is not after its step, and does again what comes between.",
+        source: "",
+    },
 ];
 
 fn needs_bench(app: &App) -> Option<String> {

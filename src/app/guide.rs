@@ -158,7 +158,7 @@ fn after_freezing(app: &App) -> String {
     let pace = pace.map_or_else(String::new, |seconds| format!(" A step takes {:.0} ms.", seconds * 1e3));
     format!(
         "{} of {groups} groups are frozen: their weights stay as they are to the last bit.{pace} The change stands as a \
-         mark in the graphs. {} takes it back. Press {} to talk to the model.",
+         mark in the graphs. {} goes back to just before it. Press {} to talk to the model.",
         frozen(app),
         app.key_of("undo"),
         app.key_of("prompt"),

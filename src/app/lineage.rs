@@ -56,8 +56,8 @@ impl Lineage {
         match key.code {
             Code::Up | Code::Char('k') => self.select(self.selected.saturating_sub(1)),
             Code::Down | Code::Char('j') => self.select(self.selected + 1),
-            Code::Left | Code::Char('h') => self.to_run(false),
-            Code::Right | Code::Char('l') => self.to_run(true),
+            Code::Left | Code::Char('h') => self.pass_to_run(false),
+            Code::Right | Code::Char('l') => self.pass_to_run(true),
             Code::PageUp => self.select(self.selected.saturating_sub(10)),
             Code::PageDown => self.select(self.selected + 10),
             Code::Home => self.select(0),
@@ -74,11 +74,11 @@ impl Lineage {
     }
 
     /// To the next run, or the one before.
-    fn to_run(&mut self, forwards: bool) {
+    fn pass_to_run(&mut self, forwards: bool) {
         let mut runs = self.rows.iter().enumerate().filter(|(_, row)| matches!(row.what, What::Run { .. }));
         let found = match forwards {
             true => runs.find(|(at, _)| *at > self.selected),
-            false => runs.filter(|(at, _)| *at < self.selected).last(),
+            false => runs.rfind(|(at, _)| *at < self.selected),
         };
         self.selected = found.map_or(self.selected, |(at, _)| at);
     }
@@ -157,11 +157,16 @@ impl Tree<'_> {
 
     fn below(&self, place: usize) -> Vec<(u64, Below)> {
         let kin = &self.kin[place];
-        let phases = kin.phases.iter().map(|phase| {
+        // A fork has the other's first phases and changes too.
+        let parted =
+            kin.origin.as_ref().filter(|origin| origin.kind == OriginKind::Fork).map_or(0, |origin| origin.step);
+        let own = kin.phases.iter().filter(|phase| phase.first_step.saturating_sub(1) >= parted);
+        let phases = own.map(|phase| {
             let base = phase.base.as_deref().map_or("new weights", last_part);
             (phase.first_step.saturating_sub(1), Below::Phase(format!("phase {} from {base}", phase.name)))
         });
-        let changes = kin.changes.iter().map(|(step, text)| (*step, Below::Change(text.clone())));
+        let own = kin.changes.iter().filter(|(step, _)| *step >= parted);
+        let changes = own.map(|(step, text)| (*step, Below::Change(text.clone())));
         let is_child = |(at, other): &(usize, &Kin)| {
             !self.is_drawn[*at] && other.origin.as_ref().is_some_and(|origin| origin.run == kin.run)
         };
@@ -228,8 +233,8 @@ mod tests {
         let mut family = testing::family();
         let kind = OriginKind::Fork;
         // Two that come from each other, and one that comes from a run that is no longer there.
-        family[0].origin = Some(Origin { run: "owl-2".into(), step: 1, kind });
-        family[2].origin = Some(Origin { run: "gone".into(), step: 1, kind });
+        family[0].origin = Some(Origin { run: "owl-2".into(), step: 1, kind, lines: 0 });
+        family[2].origin = Some(Origin { run: "gone".into(), step: 1, kind, lines: 0 });
         let rows = rows(&family, "owl");
         let mut runs: Vec<&str> =
             rows.iter().filter(|row| matches!(row.what, What::Run { .. })).map(|row| row.run.as_str()).collect();
@@ -238,30 +243,30 @@ mod tests {
         assert!(Lineage::new(&[], "owl").rows.is_empty());
     }
 
+    fn press(app: &mut App, keys: &str) {
+        for key in keys.split(' ') {
+            app.key(key.parse().unwrap());
+        }
+    }
+
     #[test]
     fn a_walk_through_the_tree_opens_a_run_or_shows_a_place() {
         let mut app = testing::sample_app();
-        app.key("K".parse().unwrap());
+        press(&mut app, "K");
         let request = app.take_requests().pop().unwrap();
         assert_eq!(request.ask, Ask::Lineage);
         let answer = || Answer::Lineage(testing::family());
         app.message(Message::Answer { id: request.id, answer: answer() });
-        ["down", "down", "enter"].iter().for_each(|key| {
-            app.key(key.parse().unwrap());
-        });
+        press(&mut app, "down down enter");
         assert_eq!((app.graphs.cursor, app.focus), (Some(500), Pane::Graphs));
         app.message(Message::Answer { id: request.id, answer: answer() });
         assert!(matches!(app.overlay, Some(Overlay::Lineage(_))));
-        ["right", "enter"].iter().for_each(|key| {
-            app.key(key.parse().unwrap());
-        });
+        press(&mut app, "right enter");
         assert_eq!(app.take_effects(), [Effect::Start(Choice::Run("owl-2".into()))]);
         assert!(app.overlay.is_none());
         // One after the other.
         app.message(Message::Answer { id: request.id, answer: answer() });
-        ["end", "enter"].iter().for_each(|key| {
-            app.key(key.parse().unwrap());
-        });
+        press(&mut app, "end enter");
         assert!(app.take_effects().is_empty() && app.toast.as_ref().unwrap().is_refusal);
     }
 }

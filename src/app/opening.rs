@@ -47,7 +47,9 @@ impl App {
 
     /// A link to a host is there: what was asked of another one is not answered any more.
     pub(super) fn linked(&mut self) {
-        self.opening = None;
+        if self.opening.take().is_some() {
+            self.toast = None;
+        }
         self.mirror = super::Mirror::default();
         self.overlay = None;
         (self.away, self.absence) = (None, None);

@@ -21,6 +21,8 @@ pub struct Spike {
     pub usual: f64,
     /// Deviations above that.
     height: f64,
+    /// The last step that belongs to it.
+    until: u64,
 }
 
 /// The largest spikes after step `since`, at most so many, in order. The average begins anew at `starts`, the first steps
@@ -38,7 +40,7 @@ pub fn largest(steps: &StepRecords, since: u64, starts: &[u64], most: usize) -> 
         let height = residual.above.map_or(f64::INFINITY, |above| above / deviation);
         if height > DEVIATIONS {
             let (step, loss) = (steps.step[residual.index], steps.loss[residual.index]);
-            merge(&mut found, Spike { step, loss, usual: residual.usual, height });
+            merge(&mut found, Spike { step, loss, usual: residual.usual, height, until: step });
         }
     }
     found.sort_by(|one, other| other.height.total_cmp(&one.height));
@@ -80,9 +82,9 @@ fn residuals(steps: &StepRecords, from: usize, starts: &[u64]) -> Vec<Residual> 
 
 /// What follows at once is the same spike.
 fn merge(found: &mut Vec<Spike>, spike: Spike) {
-    match found.last_mut().filter(|last| spike.step - last.step <= APART) {
+    match found.last_mut().filter(|last| spike.step - last.until <= APART) {
         Some(last) if spike.height > last.height => *last = spike,
-        Some(_) => {}
+        Some(last) => last.until = spike.step,
         None => found.push(spike),
     }
 }

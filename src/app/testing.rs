@@ -324,7 +324,7 @@ pub fn family() -> Vec<Kin> {
     let kin =
         |run: &str, origin: Option<(&str, u64, OriginKind)>, changes: &[(u64, &str)], step, loss, state: &str| Kin {
             run: run.into(),
-            origin: origin.map(|(run, step, kind)| Origin { run: run.into(), step, kind }),
+            origin: origin.map(|(run, step, kind)| Origin { run: run.into(), step, kind, lines: 0 }),
             phases: Vec::new(),
             changes: changes.iter().map(|(step, text)| (*step, (*text).to_string())).collect(),
             step,

@@ -36,6 +36,7 @@ fn panes_are_reached_by_number_and_in_turn() {
 #[test]
 fn the_run_is_steered_and_what_came_of_it_is_said() {
     let mut app = testing::sample_app();
+    app.message(testing::undoable(Some(crate::protocol::Undoable { effect: "froze block.0".into(), step: 1_200 })));
     press(&mut app, "P [ ] u");
     let rate = |factor| Ask::Steer(Command::Rate { of: None, rate: Rate::Times(factor) });
     let requests = app.take_requests();

@@ -3,9 +3,9 @@
 use super::output::{self, printable};
 use super::{Place, remote};
 use crate::Result;
+use crate::host;
 use crate::protocol::{By, Event, Kin, OriginKind};
 use crate::run::journal::{self, Entry};
-use crate::run::lineage;
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
 
 /// A family of runs as a tree: below each run its phases and changes, then the runs that come from it.
 pub fn lineage(arguments: &Lineage, place: &Place) -> Result<()> {
-    let kin = lineage::kin(&place.home, &remote::find(&arguments.run, place)?)?;
+    let kin = host::kin(&place.home, &remote::find(&arguments.run, place)?)?;
     if arguments.json {
         return kin.iter().try_for_each(output::write_json);
     }

@@ -66,8 +66,8 @@ pub fn resume(arguments: &Resume, place: &Place) -> Result<()> {
     let host = HostPlace::of(&path);
     host.create()?;
     let _lock = Lock::take(&host)?;
-    let plan = plan::load(&path.join(PLAN).to_string_lossy(), &Overrides::default())?;
     let (mut folder, entries) = RunFolder::open(&path)?;
+    let plan = plan::load(&path.join(PLAN).to_string_lossy(), &Overrides::default())?;
     let beginning = find_beginning(&mut folder, entries, arguments.at)?;
     let (cancel, bar) = (interruption()?, Bar::default());
     let (device, home) = (&place.device, &place.home);
@@ -88,7 +88,7 @@ pub fn replay(arguments: &Replay, place: &Place) -> Result<()> {
     let (device, home, name) = (&place.device, &place.home, Some(arguments.name.as_str()));
     let request = Request { plan: &recipe.plan, name, device, home, progress: &bar, cancel: &cancel, until };
     let own = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let origin = Origin { run: own, step: 0, kind: OriginKind::Replay };
+    let origin = Origin { run: own, step: 0, kind: OriginKind::Replay, lines: 0 };
     let form = Form::of(arguments.json);
     let outcome = watched(form, |observer| execute(&request, observer, Some(origin)));
     let came = until.is_some() && reached(&home.runs().join(&arguments.name), until);

@@ -92,6 +92,9 @@ mod tests {
         let told = attendance.come(&shared).unwrap();
         assert_eq!((told.step, told.events), (9, 2));
         assert_eq!(attendance.come(&shared), None, "whoever is there can be asked");
+        assert!(!path.exists(), "a host that is killed now leaves no word of an earlier absence");
+        assert!(attendance.leave(&shared).is_none());
+        attendance.leave(&shared).unwrap()();
 
         let next = Shared::new(History::new(welcome(), status()));
         [steered(3, "froze a"), steered(9, "froze b"), steered(12, "froze c")]

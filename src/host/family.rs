@@ -2,7 +2,7 @@
 
 use super::server::Service;
 use crate::Result;
-use crate::protocol::{Answer, Ask, Branch, Kin};
+use crate::protocol::{Answer, Ask, Branch, Kin, Status};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,14 @@ pub trait Family: Send + Sync {
     fn kin(&self) -> Result<Vec<Kin>>;
     /// Curves of related runs, from where they part.
     fn branches(&self) -> Result<Vec<Branch>>;
+}
+
+/// Files do not say that a run is being trained.
+fn as_of_now(mut kin: Vec<Kin>, status: &Status) -> Vec<Kin> {
+    for own in kin.iter_mut().filter(|kin| kin.run == status.run) {
+        (own.state, own.step) = (status.state.name().to_string(), status.step);
+    }
+    kin
 }
 
 impl Service {
@@ -33,12 +41,13 @@ impl Service {
         let Some(family) = self.family() else {
             return send(Answer::Refused("this host does not know which runs are related".into()));
         };
+        let status = self.shared.lock().status.clone();
         tokio::task::spawn_blocking(move || {
             let answer = match ask {
                 Ask::Fork { at, name } => {
                     family.fork(at, name.as_deref()).map(|(run, step)| Answer::Forked { run, step })
                 }
-                _ => family.kin().map(Answer::Lineage),
+                _ => family.kin().map(|kin| Answer::Lineage(as_of_now(kin, &status))),
             };
             send(answer.unwrap_or_else(|error| Answer::Refused(error.to_string())));
         });

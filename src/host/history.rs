@@ -151,7 +151,8 @@ impl History {
     pub fn set_kin(&mut self, branches: Vec<Branch>) -> bool {
         let thinned = |branch: Branch| Branch { steps: branch.steps.thinned(rewind::MOST_STEPS), ..branch };
         let kin: Vec<Branch> = branches.into_iter().take(rewind::MOST_BRANCHES).map(thinned).collect();
-        let is_news = kin != self.kin;
+        let is_known = |one: &Branch| self.kin.iter().any(|other| rewind::is_same(one, other));
+        let is_news = kin.len() != self.kin.len() || !kin.iter().all(is_known);
         if is_news {
             self.kin = kin;
             self.branches_version += 1;

@@ -28,4 +28,5 @@ mod trainer;
 
 pub use crate::run::{Holder, HostPlace, Lock};
 pub use family::Family;
+pub use relatives::kin;
 pub use service::{Resume, Work, serve, serve_here};

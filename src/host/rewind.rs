@@ -86,6 +86,13 @@ pub fn branch(steps: &StepRecords, events: &[Event], rewound: &Rewound) -> Branc
     }
 }
 
+/// Whether two are the same as far as anybody sees; a loss that is no number is the same as itself.
+pub fn is_same(one: &Branch, other: &Branch) -> bool {
+    let losses = |branch: &Branch| branch.steps.loss.iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
+    let what = |branch: &Branch| (branch.name.clone(), branch.from, branch.evaluations.len());
+    what(one) == what(other) && one.steps.step == other.steps.step && losses(one) == losses(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::history::History;
@@ -164,6 +171,22 @@ mod tests {
         assert_eq!((events.len(), history.absence.unwrap().events), (2, 1));
         let Event::Steered(steered) = steered(4, "froze a") else { panic!() };
         assert_eq!(steered.by, By::Person);
+    }
+
+    #[test]
+    fn relatives_are_told_when_they_changed() {
+        let mut history = history(2, Vec::new());
+        let mut kin = branch(
+            &StepRecords::default(),
+            &[],
+            &Rewound { phase: "a".into(), step: 2, to_step: 1, to_line: 0, why: "r-2".into() },
+        );
+        kin.steps.push(crate::protocol::StepRecord { loss: f32::NAN, ..record(2) });
+        assert!(history.set_kin(vec![kin.clone()]));
+        assert!(!history.set_kin(vec![kin.clone()]), "no number is no news");
+        kin.steps.push(record(3));
+        assert!(history.set_kin(vec![kin]) && history.set_kin(Vec::new()));
+        assert!(branches(&history).is_empty());
     }
 
     #[test]

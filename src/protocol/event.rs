@@ -45,6 +45,9 @@ pub struct Origin {
     /// Steps that both have in common.
     pub step: u64,
     pub kind: OriginKind,
+    /// Lines at the beginning of the journal that are the other's.
+    #[serde(default)]
+    pub lines: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

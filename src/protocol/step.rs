@@ -152,6 +152,6 @@ mod tests {
         assert!(thin.len() <= 1_000 && thin.step.is_sorted(), "{}", thin.len());
         assert_eq!((thin.step.first(), thin.step.last()), (Some(&1), Some(&100_000)));
         assert!([70_001, 70_002, 70_003].iter().all(|step| thin.step.contains(step)));
-        assert_eq!(records.thinned(100_000), records);
+        assert_eq!(records.thinned(100_000).step, records.step);
     }
 }

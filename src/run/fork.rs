@@ -33,7 +33,7 @@ pub fn fork(home: &Home, run: &Path, at: Option<u64>, name: Option<&str>) -> Res
     refuse_future(run, step)?;
     let own = run.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let plan = plan_of(run, &entries, lines, step)?;
-    let origin = Origin { run: own.clone(), step, kind: OriginKind::Fork };
+    let origin = Origin { run: own.clone(), step, kind: OriginKind::Fork, lines };
     let plan = Plan { name: own, ..plan };
     let made = RunFolder::create(home, name, &plan, Some(origin))?;
     let (name, path) = (made.name.clone(), made.path.clone());

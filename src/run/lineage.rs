@@ -2,7 +2,7 @@
 
 use super::folder::Metrics;
 use super::home::Home;
-use super::{Holder, HostPlace, Lock, journal, overview, records};
+use super::{journal, overview, records};
 use crate::Result;
 use crate::protocol::{Branch, BranchKind, Command, Evaluation, Event, Kin, KinPhase, Origin, State, Steered};
 use std::collections::HashMap;
@@ -23,19 +23,19 @@ pub fn kin(home: &Home, run: &Path) -> Result<Vec<Kin>> {
 /// A run at a glance; `None` where it cannot be read.
 fn of(run: &Path, origin: Option<&Origin>) -> Option<Kin> {
     let overview = overview::of(run)?;
-    let events = records::journal(run).unwrap_or_default();
-    let since = origin.map_or(0, |origin| origin.step);
-    let phases = events.iter().filter_map(|event| match event {
+    let entries = journal::read(&run.join(journal::FILE)).unwrap_or_default();
+    let events = entries.effective();
+    // What it has of the other's journal is told there.
+    let own = events.iter().filter(|entry| entry.line >= origin.map_or(0, |origin| origin.lines));
+    let phases = events.iter().filter_map(|entry| match &entry.event {
         Event::Phase(phase) => {
             let (name, first_step) = (phase.phase.clone(), phase.first_step);
             Some(KinPhase { name, first_step, base: phase.base.clone() })
         }
         _ => None,
     });
-    let changes = events.iter().filter_map(|event| match event {
-        Event::Steered(steered) if steered.step >= since && is_change(steered) => {
-            Some((steered.step, steered.change.effect.clone()))
-        }
+    let changes = own.filter_map(|entry| match &entry.event {
+        Event::Steered(steered) if is_change(steered) => Some((steered.step, steered.change.effect.clone())),
         Event::Rewound(rewound) => Some((rewound.to_step, rewound.why.clone())),
         _ => None,
     });
@@ -46,7 +46,7 @@ fn of(run: &Path, origin: Option<&Origin>) -> Option<Kin> {
         changes: changes.collect(),
         step: overview.step,
         loss: overview.loss,
-        state: if is_trained(run, &overview) { State::Training.name() } else { resting(&overview) }.to_string(),
+        state: resting(&overview).to_string(),
     })
 }
 
@@ -54,17 +54,6 @@ fn of(run: &Path, origin: Option<&Origin>) -> Option<Kin> {
 fn is_change(steered: &Steered) -> bool {
     let command = steered.change.command.parse();
     !matches!(command, Ok(Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint))
-}
-
-/// Whether a process trains a run: it holds the lock, and has recorded something since it took it. A host that shows a
-/// run as it is records nothing.
-fn is_trained(run: &Path, overview: &overview::Overview) -> bool {
-    let place = HostPlace::of(run);
-    let modified = |path: PathBuf| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let (taken, recorded) =
-        (modified(place.lock()), [journal::FILE, Metrics::FILE].map(|file| modified(run.join(file))));
-    let is_over = overview.is_finished || overview.failure.is_some();
-    !is_over && Lock::holder(&place) != Holder::Nobody && recorded.into_iter().any(|then| then > taken)
 }
 
 /// The state of a run without a host.

@@ -3,6 +3,8 @@
 mod bars;
 mod effects;
 mod family;
+#[cfg(test)]
+mod family_tests;
 mod frame;
 mod input;
 mod layout;

@@ -4,6 +4,7 @@ use super::input::Input;
 use super::tests::workbench;
 use crate::app::guide::Guide;
 use crate::app::{App, Gesture, action, testing};
+use crate::protocol::{Absence, Answer, Message, Undoable, Welcome};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::time::Duration;
 
@@ -43,6 +44,23 @@ fn key(numbers: &mut Numbers) -> KeyEvent {
     KeyEvent::new(code, modifiers)
 }
 
+/// What a host may say at any moment: it goes back, tells of a family, of a fork, of an absence.
+fn message(numbers: &mut Numbers) -> Message {
+    let answer = |answer| Message::Answer { id: 1, answer };
+    match numbers.below(12) {
+        0 => answer(Answer::Lineage(testing::family())),
+        1 => answer(Answer::Forked { run: "owl-2".into(), step: 800 }),
+        2 => testing::branches(),
+        3 => testing::undoable(Some(Undoable { effect: "froze block.0".into(), step: 1_100 })),
+        4 => {
+            let absence = Some(Absence { since: 9, step: numbers.below(1_300), events: numbers.below(12) });
+            Message::Welcome(Box::new(Welcome { absence, ..testing::welcome() }))
+        }
+        5 => Message::Steps(testing::steps(numbers.below(1_300))),
+        _ => testing::sample_status(),
+    }
+}
+
 fn input(numbers: &mut Numbers) -> Input {
     use Gesture::*;
     match numbers.below(20) {
@@ -52,7 +70,7 @@ fn input(numbers: &mut Numbers) -> Input {
             Input::Mouse { gesture, x: numbers.below(320) as u16, y: numbers.below(110) as u16 }
         }
         18 => Input::Paste(numbers.pick(&["", "freeze all", "a\nb\t\u{1b}[2J", "日本語", "9e99"]).to_string()),
-        _ => Input::Host(0, testing::sample_status()),
+        _ => Input::Host(0, message(numbers)),
     }
 }
 

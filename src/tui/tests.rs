@@ -23,11 +23,11 @@ fn screen(app: &App, width: u16, height: u16) -> Drawn {
     draw(app, &theme, &TextArea::default(), (width, height))
 }
 
-fn text(app: &App, width: u16, height: u16) -> String {
+pub(super) fn text(app: &App, width: u16, height: u16) -> String {
     svg::plain(&screen(app, width, height).buffer)
 }
 
-fn press(app: &mut App, keys: &str) {
+pub(super) fn press(app: &mut App, keys: &str) {
     for key in keys.split(' ') {
         app.key(key.parse().unwrap());
     }

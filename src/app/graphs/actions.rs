@@ -139,7 +139,7 @@ pub const ACTIONS: &[Action] = &[
     },
     Action {
         in_footer: true,
-        refusal: |app| app.cannot_ask_host(),
+        refusal: |app| app.cannot_ask_host().or_else(|| no_history(app)),
         ..action(
             "graphs.fork",
             &["F"],

@@ -6,7 +6,7 @@ use super::metric::{Metric, Series};
 use super::trace::{Curve, Shown};
 use super::window::{Axis, Timeline};
 use crate::app::Mirror;
-use crate::protocol::{Branch, BranchKind, StepRecords};
+use crate::protocol::{Branch, BranchKind, Event, StepRecords};
 
 /// Steps of the run before a branch that its smoothing begins with, so that it goes on where the run's own curve is.
 const BEFORE: usize = 512;
@@ -25,6 +25,8 @@ pub struct BranchCurves {
     pub name: String,
     pub kind: BranchKind,
     steps: StepRecords,
+    /// Where it begins, and where phases do.
+    starts: Vec<usize>,
     loss: StepCurve,
     gradient_norm: StepCurve,
     learning_rate: StepCurve,
@@ -42,32 +44,43 @@ pub struct BranchSeries<'a> {
 impl Branches {
     pub fn refresh(&mut self, mirror: &Mirror, beta: f64) {
         if self.made_from != (mirror.branches_version, beta) {
-            self.all = mirror.branches.iter().map(|branch| BranchCurves::new(branch, &mirror.steps, beta)).collect();
+            let phase = |event: &Event| if let Event::Phase(phase) = event { Some(phase.first_step) } else { None };
+            let phases: Vec<u64> = mirror.events.iter().filter_map(phase).collect();
+            let curves = |branch| BranchCurves::new(branch, &mirror.steps, &phases, beta);
+            self.all = mirror.branches.iter().map(curves).collect();
             self.made_from = (mirror.branches_version, beta);
         }
     }
 }
 
 impl BranchCurves {
-    fn new(branch: &Branch, own: &StepRecords, beta: f64) -> Self {
+    fn new(branch: &Branch, own: &StepRecords, phases: &[u64], beta: f64) -> Self {
         let joint = own.step.partition_point(|step| *step <= branch.from);
         let before = own.slice(joint.saturating_sub(BEFORE), joint.min(BEFORE));
         let (all, shown_from) = (joined(&before, &branch.steps), before.len().saturating_sub(1));
         let steps = all.slice(shown_from, usize::MAX);
-        let curve = |values: &[f32], shown: &[f32], beta: f64| smoothed(values, shown, shown_from, beta);
+        let borders = borders(&all, phases);
+        let curve = |values: &[f32], shown: &[f32], beta: f64| {
+            let mut curve = StepCurve::default();
+            curve.pyramid.extend(shown);
+            curve.smoothed.extend(values, &borders, beta);
+            curve.smoothed.forget_before(shown_from);
+            curve
+        };
         let mut curves = Self {
             name: branch.name.clone(),
             kind: branch.kind,
             loss: curve(&all.loss, &steps.loss, beta),
             gradient_norm: curve(&all.gradient_norm, &steps.gradient_norm, beta),
             learning_rate: curve(&all.learning_rate, &steps.learning_rate, 0.0),
+            starts: [0].into_iter().chain(borders.iter().filter_map(|at| at.checked_sub(shown_from))).collect(),
             steps,
             suites: Vec::new(),
         };
         for evaluation in &branch.evaluations {
             let place = curves.suites.iter().position(|suite| suite.name == evaluation.suite);
             let place = place.unwrap_or_else(|| {
-                curves.suites.push(Suite { name: evaluation.suite.clone(), ..Suite::default() });
+                curves.suites.push(suite(&evaluation.suite));
                 curves.suites.len() - 1
             });
             curves.suites[place].push(evaluation, 0);
@@ -82,7 +95,7 @@ impl BranchCurves {
     }
 
     fn of_steps<'a>(&'a self, curve: &'a StepCurve, values: &'a [f32], shown: Shown) -> Series<'a> {
-        let raw = Curve { steps: &self.steps.step, values, pyramid: &curve.pyramid, starts: &[], shown };
+        let raw = Curve { steps: &self.steps.step, values, pyramid: &curve.pyramid, starts: &self.starts, shown };
         let is_smoothed = !curve.smoothed.values.is_empty();
         let smoothed = Curve { values: &curve.smoothed.values, pyramid: &curve.smoothed.pyramid, ..raw };
         Series {
@@ -95,6 +108,13 @@ impl BranchCurves {
     }
 }
 
+/// No line leads to the first point of a branch.
+fn suite(name: &str) -> Suite {
+    let points = || Points { starts: vec![0], ..Points::default() };
+    let (loss, bits_per_byte, retention, value) = (points(), points(), points(), points());
+    Suite { name: name.to_string(), loss, bits_per_byte, retention, task: None, value }
+}
+
 /// The run's own steps up to where they part, and the branch's from there.
 fn joined(before: &StepRecords, branch: &StepRecords) -> StepRecords {
     let mut all = StepRecords { start: 0, ..before.clone() };
@@ -102,12 +122,13 @@ fn joined(before: &StepRecords, branch: &StepRecords) -> StepRecords {
     all
 }
 
-fn smoothed(all: &[f32], shown: &[f32], shown_from: usize, beta: f64) -> StepCurve {
-    let mut curve = StepCurve::default();
-    curve.pyramid.extend(shown);
-    curve.smoothed.extend(all, &[], beta);
-    curve.smoothed.forget_before(shown_from);
-    curve
+/// Where phases begin within records.
+fn borders(records: &StepRecords, phases: &[u64]) -> Vec<usize> {
+    let place = |first: &u64| records.step.partition_point(|step| step < first);
+    let mut found: Vec<usize> = phases.iter().map(place).filter(|at| (1..records.len()).contains(at)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 impl Graphs {
@@ -164,5 +185,78 @@ impl Graphs {
             let curve = Curve { shown, ..Curve::plain(points) };
             Series { name: &branch.name, curve, raw: None, tint: place + 1, phases: Some(&points.phases) }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::App;
+    use crate::app::graphs::testing::{evaluation, record, records, two_phases};
+    use crate::protocol::{Message, StepRecord};
+
+    fn branched(spike: f32) -> App {
+        let mut app = two_phases();
+        let steps = records(1_501..=1_900, |step| {
+            let record = record(step, 1_200);
+            StepRecord { loss: if step == 1_777 { spike } else { record.loss + 1.0 }, ..record }
+        });
+        let branch = Branch {
+            name: "undid: froze block.0".into(),
+            kind: BranchKind::Undone,
+            from: 1_500,
+            steps,
+            evaluations: vec![evaluation("sentiment", 1_600, "reviews", 3.0)],
+        };
+        app.message(Message::Branches(vec![branch]));
+        app
+    }
+
+    #[test]
+    fn a_branch_begins_on_the_runs_own_curve() {
+        let app = branched(3.0);
+        let own = &app.graphs.series(&app.mirror, Metric::Loss)[0];
+        let lines = app.graphs.branch_series(Metric::Loss);
+        let steps = &lines[0].series;
+        for (branch, own) in [(steps.curve, own.curve), (steps.raw.unwrap(), own.raw.unwrap())] {
+            let (at, value) = branch.at(1_500).unwrap();
+            assert!(at == 1_500 && (value - own.at(1_500).unwrap().1).abs() < 1e-3, "{value}");
+            assert!(branch.at(1_499).is_none());
+        }
+        assert!(steps.curve.at(1_900).unwrap().1 > own.curve.at(1_900).unwrap().1 + 0.9);
+        // The suite has the sign that it has in the run's own chart.
+        let own = app.graphs.series(&app.mirror, Metric::Loss);
+        let reviews = own.iter().find(|series| series.name == "reviews").unwrap();
+        assert_eq!((lines.len(), lines[1].series.tint), (2, reviews.tint));
+        assert!(app.graphs.branch_series(Metric::TokensPerSecond).is_empty());
+    }
+
+    #[test]
+    fn no_spike_of_a_branch_is_lost_and_only_what_is_seen_counts() {
+        let app = branched(77.0);
+        let lines = app.graphs.branch_series(Metric::Loss);
+        let highest = |from: f64, to: f64| {
+            let window = super::super::Window { from, to };
+            let timeline = &lines[0].timeline;
+            let trace = lines[0].series.raw.unwrap().trace(timeline, window, &timeline.edges(window, 40));
+            trace.extremes(None).map(|(_, high)| high)
+        };
+        assert_eq!(highest(0.0, 2_000.0), Some(77.0));
+        assert!(highest(1_600.0, 1_700.0).unwrap() < 5.0);
+        assert_eq!(highest(0.0, 1_000.0), None);
+    }
+
+    #[test]
+    fn a_branch_that_went_further_is_seen_whole_until_it_is_hidden() {
+        let mut app = two_phases();
+        let steps = records(1_501..=4_000, |step| record(step, 1_200));
+        let branch =
+            Branch { name: "owl-2".into(), kind: BranchKind::Run, from: 1_500, steps, evaluations: Vec::new() };
+        app.message(Message::Branches(vec![branch]));
+        assert_eq!(app.graphs.window(&app.mirror).to, 4_000.0);
+        app.graphs.hides_branches = true;
+        assert_eq!((app.graphs.window(&app.mirror).to, app.graphs.branch_series(Metric::Loss).len()), (2_000.0, 0));
+        app.message(Message::Branches(Vec::new()));
+        assert!(app.graphs.branches.all.is_empty());
     }
 }

@@ -108,4 +108,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
         normal: "A change shows in the curves from the step after its mark on.",
         source: "",
     },
+    Explanation {
+        key: "branches",
+        title: "Branches",
+        what: "Curves beside the run's own. Dotted ones are stretches that were taken back: by an undo, or by a guard. Drawn through are other runs of the same family. Each begins where it parts from the run.",
+        formula: "",
+        normal: "Branches lie behind the run's own curve, smoothed like it. The eight newest stretches are kept while the host lives, and the eight nearest runs are shown; of long ones a part that keeps every highest and lowest loss.",
+        source: "",
+    },
 ];

@@ -32,7 +32,7 @@ fn window(app: &App) -> (f64, f64) {
 
 #[test]
 fn every_key_is_one_actions_own_and_none_of_the_shells() {
-    let shells = "tab s-tab 1 2 3 4 z : ? q c-z c-c e P u [ ] y S esc";
+    let shells = "tab s-tab 1 2 3 4 z : ? q c-z c-c e P u [ ] y S C K W esc";
     let mut keys: Vec<Key> = ACTIONS.iter().flat_map(|action| action.keys).map(|key| key.parse().unwrap()).collect();
     keys.extend(shells.split(' ').map(|key| key.parse::<Key>().unwrap()));
     let count = keys.len();

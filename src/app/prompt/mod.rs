@@ -239,9 +239,6 @@ pub fn refresh(app: &mut App) {
     if app.mirror.goodbye.is_some() && app.prompt.asked.take().is_some() {
         end_lanes(app, LaneEnd::Failed("the host is gone".into()));
     }
-    // Where the run went back, what was asked lately was asked later.
-    let step = app.mirror.status.as_ref().map_or(u64::MAX, |status| status.step);
-    app.prompt.again_from = app.prompt.again_from.min(step);
     let Some(step) = again_at(app) else { return };
     let can_ask = !app.prompt.is_busy() && !app.prompt.is_editing() && cannot_ask(app).is_none();
     if can_ask {
@@ -251,17 +248,20 @@ pub fn refresh(app: &mut App) {
 }
 
 /// The step at which the prompt is to be asked again, once it has come.
-fn again_at(app: &App) -> Option<u64> {
-    let from = app.prompt.again_from;
-    match app.prompt.again {
+fn again_at(app: &mut App) -> Option<u64> {
+    let newest = match app.prompt.again {
         Again::Never => None,
-        Again::Steps => app.mirror.status.as_ref().map(|status| status.step).filter(|step| *step >= from + AGAIN_STEPS),
-        Again::Evaluations => {
-            let newest = app.mirror.events.iter().rev().find_map(|event| match event {
-                Event::Evaluation(evaluation) => Some(evaluation.step),
-                _ => None,
-            });
-            newest.filter(|step| *step > from)
-        }
+        Again::Steps => app.mirror.status.as_ref().map(|status| status.step),
+        Again::Evaluations => app.mirror.events.iter().rev().find_map(|event| match event {
+            Event::Evaluation(evaluation) => Some(evaluation.step),
+            _ => None,
+        }),
+    }?;
+    // Where the run went back, what was asked last was asked of steps that are still to come.
+    let from = app.prompt.again_from.min(newest);
+    app.prompt.again_from = from;
+    match app.prompt.again {
+        Again::Steps => (newest >= from + AGAIN_STEPS).then_some(newest),
+        _ => (newest > from).then_some(newest),
     }
 }

@@ -355,3 +355,7 @@ pub(super) fn computing_as_planned(mut decoder: Decoder, plan: &PhasePlan, devic
     decoder.recompute = plan.recompute;
     decoder
 }
+
+#[cfg(test)]
+#[path = "start_tests.rs"]
+mod tests;

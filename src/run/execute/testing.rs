@@ -1,10 +1,15 @@
 //! A small run for the tests of this room.
 
+use super::super::folder::RunFolder;
 use super::super::home::Home;
 use super::super::plan::{self, Overrides, Plan};
-use super::{Observer, Request};
+use super::{Observer, PhaseRun, Request};
+use crate::Result;
 use crate::corpus::progress::Silent;
+use crate::error::Kind;
+use crate::protocol::Event;
 use candle_core::Device;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
 
@@ -38,4 +43,46 @@ pub fn execute(plan: &Plan, folder: &TempDir, observer: &mut dyn Observer) {
         until: None,
     };
     super::execute(&request, observer, None).unwrap();
+}
+
+/// Carries a plan out as `small`, saying `commands` at their steps, until it has made `steps` steps.
+pub fn stopped_after(plan: &Plan, folder: &TempDir, steps: u64, commands: &[(u64, &'static str)]) -> PathBuf {
+    let home = Home::find(Some(&folder.path().join("home"))).unwrap();
+    let cancel = AtomicBool::new(false);
+    let request = Request {
+        plan,
+        name: Some("small"),
+        device: &Device::Cpu,
+        home: &home,
+        progress: &Silent,
+        cancel: &cancel,
+        until: Some(steps),
+    };
+    let mut commands = Commands(commands.iter().rev().copied().collect());
+    assert_eq!(super::execute(&request, &mut commands, None).unwrap_err().kind, Kind::Interrupted);
+    home.runs().join("small")
+}
+
+/// Goes on with a run, from its newest checkpoint or that of a step.
+pub fn resume(folder: &TempDir, run: &Path, at: Option<u64>) -> Result<()> {
+    let home = Home::find(Some(&folder.path().join("home"))).unwrap();
+    let (mut opened, entries) = RunFolder::open(run)?;
+    let plan = plan::load(&run.join("plan.toml").to_string_lossy(), &Overrides::default())?;
+    let beginning = super::find_beginning(&mut opened, entries, at)?;
+    let cancel = AtomicBool::new(false);
+    let (device, progress) = (&Device::Cpu, &Silent);
+    let request = Request { plan: &plan, name: None, device, home: &home, progress, cancel: &cancel, until: None };
+    super::go_on(opened, beginning, &request, &mut Commands(Vec::new())).map(drop)
+}
+
+/// Says commands at their steps, the last first.
+struct Commands(Vec<(u64, &'static str)>);
+
+impl Observer for Commands {
+    fn event(&mut self, _: &Event) {}
+
+    fn between_steps(&mut self, phase: &mut PhaseRun) -> Result<bool> {
+        let due = self.0.pop_if(|(step, _)| *step == phase.step());
+        due.map(|(_, text)| phase.steer(&text.parse().unwrap())).transpose().map(|outcome| outcome.is_some())
+    }
 }
