@@ -1,9 +1,10 @@
 //! Runs that come from each other, read from their files.
 
+use super::folder::Metrics;
 use super::home::Home;
 use super::{journal, overview, records};
 use crate::Result;
-use crate::protocol::{Branch, BranchKind, Evaluation, Event, Kin, KinPhase, Origin, State, StepRecords};
+use crate::protocol::{Branch, BranchKind, Command, Evaluation, Event, Kin, KinPhase, Origin, State, Steered};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -34,7 +35,7 @@ fn of(run: &Path, origin: Option<&Origin>) -> Option<Kin> {
         _ => None,
     });
     let changes = own.filter_map(|entry| match &entry.event {
-        Event::Steered(steered) => Some((steered.step, steered.change.effect.clone())),
+        Event::Steered(steered) if is_change(steered) => Some((steered.step, steered.change.effect.clone())),
         Event::Rewound(rewound) => Some((rewound.to_step, rewound.why.clone())),
         _ => None,
     });
@@ -47,6 +48,12 @@ fn of(run: &Path, origin: Option<&Origin>) -> Option<Kin> {
         loss: overview.loss,
         state: resting(&overview).to_string(),
     })
+}
+
+/// Whether a command made the run another.
+fn is_change(steered: &Steered) -> bool {
+    let command = steered.change.command.parse();
+    !matches!(command, Ok(Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint))
 }
 
 /// The state of a run without a host.
@@ -163,7 +170,7 @@ impl Branches {
     }
 
     fn branch(&mut self, run: &Path, from: u64) -> Option<Branch> {
-        let metadata = std::fs::metadata(run.join("metrics.jsonl")).ok();
+        let metadata = std::fs::metadata(run.join(Metrics::FILE)).ok();
         let stamp = metadata.and_then(|metadata| Some((metadata.modified().ok()?, metadata.len())));
         if let Some((then, branch)) = self.read.get(run)
             && *then == stamp
@@ -177,27 +184,14 @@ impl Branches {
             _ => None,
         });
         let evaluations: Vec<Evaluation> = evaluations.collect();
-        let steps = after(&records.steps, from);
+        let start = records.steps.step.partition_point(|step| *step <= from);
+        let steps = records.steps.slice(start, records.steps.len()).thinned(MOST_STEPS);
         let branch = Branch { name: name_of(run), kind: BranchKind::Run, from, steps, evaluations };
         self.read.insert(run.to_path_buf(), (stamp, branch.clone()));
         Some(branch)
     }
 }
 
-/// The steps after one; of very many, those with the lowest and the highest loss of every stretch.
-fn after(steps: &StepRecords, from: u64) -> StepRecords {
-    let start = steps.step.partition_point(|step| *step <= from);
-    let rest = steps.slice(start, steps.len());
-    let stretch = rest.len().div_ceil(MOST_STEPS / 2).max(1);
-    let mut kept = StepRecords::default();
-    for first in (0..rest.len()).step_by(stretch) {
-        let places = first..rest.len().min(first + stretch);
-        let by_loss = |a: &usize, b: &usize| rest.loss[*a].total_cmp(&rest.loss[*b]);
-        let (low, high) = (places.clone().min_by(by_loss), places.clone().max_by(by_loss));
-        let mut chosen: Vec<usize> = low.into_iter().chain(high).collect();
-        chosen.sort();
-        chosen.dedup();
-        chosen.into_iter().filter_map(|place| rest.get(place)).for_each(|record| kept.push(record));
-    }
-    kept
-}
+#[cfg(test)]
+#[path = "lineage_tests.rs"]
+mod tests;
