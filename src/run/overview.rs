@@ -74,15 +74,31 @@ fn changed(path: &Path) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// The last step that was written whole.
+/// The last step that was written whole and that still counts.
 pub fn last_step(run: &Path) -> Option<crate::protocol::Step> {
     let mut file = File::open(run.join(Metrics::FILE)).ok()?;
     let size = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(size.saturating_sub(TAIL))).ok()?;
-    let mut tail = Vec::new();
-    file.take(TAIL).read_to_end(&mut tail).ok()?;
-    tail.split(|&byte| byte == b'\n').rev().find_map(|line| match serde_json::from_slice(line) {
-        Ok(Event::Step(step)) => Some(step),
+    let mut looked_at = TAIL;
+    loop {
+        file.seek(SeekFrom::Start(size.saturating_sub(looked_at))).ok()?;
+        let mut tail = Vec::new();
+        (&mut file).take(looked_at).read_to_end(&mut tail).ok()?;
+        match last_of(&tail) {
+            // The run went back by more than what was looked at.
+            None if looked_at < size => looked_at *= 16,
+            found => return found,
+        }
+    }
+}
+
+fn last_of(lines: &[u8]) -> Option<crate::protocol::Step> {
+    let mut counts_to = u64::MAX;
+    lines.split(|&byte| byte == b'\n').rev().find_map(|line| match serde_json::from_slice(line) {
+        Ok(Event::Rewound(rewound)) => {
+            counts_to = counts_to.min(rewound.to_step);
+            None
+        }
+        Ok(Event::Step(step)) if step.step <= counts_to => Some(step),
         _ => None,
     })
 }

@@ -185,7 +185,8 @@ pub fn footer(app: &App, area: Rect, canvas: &mut Canvas) {
     }
     let mut rest = area;
     if !app.wants_text() {
-        let globals: Vec<_> = footer_keys(app, Scope::Everywhere).filter(|key| !goes_on(key)).collect();
+        let globals: Vec<_> =
+            footer_keys(app, Scope::Everywhere).filter(|key| app.welcome.is_some() || !goes_on(key)).collect();
         let wide: u16 = globals.iter().map(key_width).sum();
         // What is said now goes before what can be looked up.
         let said = app.toast.as_ref().map_or(24, |toast| columns(&toast.text) + 5);

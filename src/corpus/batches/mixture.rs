@@ -14,8 +14,17 @@ const ONE: u64 = 1 << 32;
 struct Source {
     name: String,
     rows: Arc<dyn Rows>,
-    /// Where in a row's turn this source begins, so that sources do not all begin together.
-    phase: u64,
+    /// Of where in a row's turn this source begins.
+    seed: u64,
+}
+
+impl Source {
+    /// Sources do not all begin together, and a source not in every course at the same place: one with a small share would
+    /// never come where shares change often.
+    fn phase(&self, course: &Course) -> u64 {
+        let seed = if course.first == 0 { self.seed } else { mix(self.seed, course.first) };
+        seed % ONE
+    }
 }
 
 /// A stretch of rows over which the shares stay the same.
@@ -59,7 +68,7 @@ impl Mixture {
         let weights: Vec<f64> = sources.iter().map(|(_, _, weight)| *weight).collect();
         let first = course(0, &weights, vec![0; weights.len()])?;
         let sources = sources.into_iter().enumerate();
-        let source = |(order, (name, rows, _))| Source { name, rows, phase: mix(seed, order as u64) % ONE };
+        let source = |(order, (name, rows, _))| Source { name, rows, seed: mix(seed, order as u64) };
         Ok(Mixture { sources: sources.map(source).collect(), courses: RwLock::new(vec![first]), context, rows })
     }
 
@@ -81,7 +90,7 @@ impl Mixture {
 
     /// How many of the first `index` rows of a course that are left to a source and those after it are its own.
     fn taken(&self, course: &Course, order: usize, index: u64) -> u64 {
-        ((index as u128 * course.left[order] as u128 + self.sources[order].phase as u128) / ONE as u128) as u64
+        ((index as u128 * course.left[order] as u128 + self.sources[order].phase(course) as u128) / ONE as u128) as u64
     }
 
     /// How many of the first `count` rows of a course come from each source.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const SETTINGS: &str = "checkpoint_every = 5\nkeep = { last = 0 }\nevaluation = { every = 4, examples = 16 }";
-const COMMANDS: [(u64, &str); 4] = [(3, "freeze block.0"), (8, "rate x0.5"), (12, "thaw all"), (17, "rate head x2")];
+const COMMANDS: [(u64, &str); 4] = [(3, "freeze block.0"), (8, "rate x0.5"), (12, "thaw all"), (17, "rate norm x2")];
 
 /// A run that was stopped after 19 of its 27 steps, steered on its way; and the weights that it comes to in the end.
 fn stopped() -> (TempDir, PathBuf, Vec<u8>) {

@@ -214,9 +214,13 @@ impl PhaseRun<'_, '_> {
             let stands_on = state.progress.as_ref().map_or(0, |progress| progress.journal_lines);
             state.step > step || (state.step == step && stands_on > lines)
         };
-        checkpoint::set_aside(&self.run.folder.path, is_undone)?;
+        let aside = checkpoint::set_aside(&self.run.folder.path, is_undone)?;
         self.run.saved.take_if(|saved| *saved >= step);
         self.run.saved_path.take_if(|(saved, _)| *saved >= step);
+        if !aside.is_empty() {
+            // The newest that still counts may be far back: whoever goes on after a crash would do all of it again.
+            self.begin_save(Reason::Due, None);
+        }
         Ok(())
     }
 
