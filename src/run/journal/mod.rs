@@ -147,6 +147,7 @@ fn now() -> u64 {
 mod tests {
     use super::*;
     use crate::protocol::Notice;
+    use crate::run::disk::testing::Fault;
 
     fn notice(text: &str) -> Event {
         Event::Notice(Notice { phase: None, step: 3, text: text.into() })
@@ -194,6 +195,37 @@ mod tests {
             std::fs::write(&path, damaged).unwrap();
             let Err(error) = Journal::open(folder.path()) else { panic!("taken") };
             assert!(error.to_string().contains(&format!("journal.jsonl:{number} is damaged")), "{error}");
+        }
+    }
+
+    /// Two lines and one that may wait; the disk fails at operation `at`. Says whether it did.
+    fn survives(fault: Fault) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(folder.path()).unwrap();
+        journal.record(&notice("one")).unwrap();
+        let watched = disk::testing::watch(folder.path());
+        watched.fail(fault);
+        let is_recorded = journal.record(&notice("two")).is_ok();
+        let lines = if is_recorded { vec!["one", "two"] } else { vec!["one"] };
+        assert_eq!(journal.lines(), lines.len() as u64, "{fault:?}");
+        let is_noted = journal.note(&notice("three")).is_ok();
+        watched.heal();
+        if !is_noted {
+            journal.catch_up().unwrap();
+        }
+        journal.record(&notice("four")).unwrap();
+        assert_eq!(texts(folder.path()), [&lines[..], &["three", "four"]].concat(), "{fault:?}");
+        watched.has_failed()
+    }
+
+    #[test]
+    fn a_line_that_the_disk_did_not_take_is_not_there_and_one_that_may_wait_comes_later() {
+        for errno in [libc::ENOSPC, libc::EIO, libc::EACCES] {
+            for (is_lasting, is_short) in [(false, false), (false, true), (true, false), (true, true)] {
+                let faults = (0..20).map(|at| Fault { at, errno, is_lasting, is_short });
+                let met = faults.filter(|fault| survives(*fault)).count();
+                assert!((3..20).contains(&met), "every operation failed in turn, and there were no more: {met}");
+            }
         }
     }
 
