@@ -117,12 +117,7 @@ impl History {
     /// The run went back: what came of the stretch between stays as a branch.
     fn rewind(&mut self, rewound: &Rewound) {
         let undone = rewind::branch(&self.steps, &self.events, rewound);
-        if !undone.steps.is_empty() {
-            let surplus = (self.undone.len() + 1).saturating_sub(rewind::MOST_BRANCHES);
-            self.undone.drain(..surplus);
-            self.undone.push(undone);
-            self.branches_version += 1;
-        }
+        self.keep_undone(undone);
         let counts = rewind::counting(&self.events, rewound);
         self.forget_events(|at, _| counts.get(at) == Some(&false));
         self.steps.cut_after(rewound.to_step);
@@ -130,6 +125,17 @@ impl History {
         let mut status = self.status.clone();
         status.step = rewound.to_step;
         self.set_status(status);
+    }
+
+    /// Keeps a stretch that was taken back, now or before this host began; the oldest make room.
+    pub fn keep_undone(&mut self, undone: Branch) {
+        if undone.steps.is_empty() {
+            return;
+        }
+        let surplus = (self.undone.len() + 1).saturating_sub(rewind::MOST_BRANCHES);
+        self.undone.drain(..surplus);
+        self.undone.push(undone);
+        self.branches_version += 1;
     }
 
     fn forget_events(&mut self, is_forgotten: impl Fn(usize, &Event) -> bool) {

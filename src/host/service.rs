@@ -6,6 +6,7 @@ use super::history::{History, Shared};
 use super::orders::{MOST_WAITING, Order};
 use super::recorder::{Note, RING, Recorder, Tally};
 use super::relatives::Relatives;
+use super::rewind;
 use super::server::{self, Service};
 use super::trainer::{Preparing, Progressing, SharedShelf, Trainer};
 use super::{HostPlace, Lock};
@@ -14,7 +15,7 @@ use crate::protocol::{Event, Preparation, State, Status, VERSION, Welcome};
 use crate::run::execute::{Beginning, Request, find_beginning, go_on};
 use crate::run::folder::RunFolder;
 use crate::run::plan::{self, Overrides};
-use crate::run::records::Records;
+use crate::run::records::{Records, Undone};
 use crate::run::{Home, Plan, records};
 use crate::{Context, Error, Result};
 use candle_core::Device;
@@ -90,6 +91,9 @@ impl Host {
         };
         let mut history = History::new(welcome(work, &plan, &name), first_status(&name, begun, &records.events));
         history.status.step = records.steps.step.last().copied().unwrap_or(0);
+        for Undone { rewound, steps, evaluations } in &records.undone {
+            history.keep_undone(rewind::branch(steps, evaluations, rewound));
+        }
         history.steps = records.steps;
         history.events = records.events;
         let shared = Arc::new(Shared::new(history));

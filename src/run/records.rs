@@ -2,7 +2,7 @@
 
 use super::folder::Metrics;
 use super::journal;
-use crate::protocol::{Event, StepRecord, StepRecords};
+use crate::protocol::{Event, Rewound, StepRecord, StepRecords};
 use crate::{Context, Error, Result};
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,6 +15,16 @@ pub struct Records {
     pub steps: StepRecords,
     /// Everything else, in the order in which it happened.
     pub events: Vec<Event>,
+    /// What the run went back from.
+    pub undone: Vec<Undone>,
+}
+
+/// A stretch that was taken back: how, and the steps and evaluations that there were until then.
+#[derive(Debug)]
+pub struct Undone {
+    pub rewound: Rewound,
+    pub steps: StepRecords,
+    pub evaluations: Vec<Event>,
 }
 
 /// No honest line is longer.
@@ -35,6 +45,10 @@ pub fn of(run: &Path, journal: Vec<Event>) -> Result<Records> {
         match event {
             Event::Step(step) => records.steps.push(StepRecord::from(&step)),
             Event::Rewound(rewound) => {
+                let from = records.steps.step.partition_point(|step| *step <= rewound.to_step);
+                let steps = records.steps.slice(from, usize::MAX);
+                let gone = evaluations.iter().filter(|event| step_of(event) > rewound.to_step).cloned().collect();
+                records.undone.push(Undone { rewound: rewound.clone(), steps, evaluations: gone });
                 records.steps.cut_after(rewound.to_step);
                 evaluations.retain(|event| step_of(event) <= rewound.to_step);
             }
@@ -149,6 +163,22 @@ mod tests {
         assert_eq!(records.steps.step, [1]);
         assert!(matches!(records.events[..], [Event::Phase(_), Event::Evaluation(_), Event::Checkpoint(_)]));
         assert!(read(Path::new("/nowhere")).unwrap().events.is_empty());
+    }
+
+    #[test]
+    fn what_was_taken_back_stands_apart() {
+        let step = |step: u64, loss: f32| {
+            STEP.replace("\"step\":1", &format!("\"step\":{step}")).replace("2.5", &format!("{loss}"))
+        };
+        let rewound = r#"{"rewound":{"phase":"a","step":3,"to_step":1,"to_line":1,"why":"undid: x"}}"#;
+        let lines = [step(1, 1.0), step(2, 2.0), EVALUATION.replace("\"step\":0", "\"step\":2"), step(3, 3.0)];
+        let metrics = [&lines[..], &[rewound.to_string(), step(2, 4.0)]].concat().join("\n") + "\n";
+        let records = run(&format!("{PHASE}\n"), &metrics).unwrap();
+        assert_eq!((records.steps.step, records.steps.loss), (vec![1, 2], vec![1.0, 4.0]));
+        let [undone] = &records.undone[..] else { panic!("{:?}", records.undone) };
+        assert_eq!((&undone.steps.step, &undone.steps.loss), (&vec![2, 3], &vec![2.0, 3.0]));
+        assert_eq!((undone.evaluations.len(), undone.rewound.to_step), (1, 1));
+        assert!(records.events.iter().all(|event| !matches!(event, Event::Evaluation(_))));
     }
 
     #[test]
