@@ -353,3 +353,14 @@ fn a_phase_says_the_precision_of_its_products() {
     );
     bench.refused(&["train", "plan.toml", "--set", "precision=bf61"], 1, &["precision", "bf16"]);
 }
+
+#[test]
+fn a_replay_takes_no_name_that_is_taken_and_is_held_against_the_run() {
+    let bench = Bench::new();
+    bench.json(&["train", "plan.toml", "--json"]);
+    bench.refused(&["replay", "small", "--as", "small"], 1, &["there is a run called small already"]);
+    bench.json(&["fork", "small", "--at", "6", "--as", "begun", "--json"]);
+    bench.refused(&["replay", "begun", "--as", "small"], 1, &["there is a run called small already"]);
+    let replayed = bench.json(&["replay", "small", "--as", "again", "--json"]);
+    assert_eq!(replayed.last().unwrap()["replayed"]["identical"], true);
+}

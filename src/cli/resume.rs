@@ -3,6 +3,7 @@
 use super::progress::Bar;
 use super::train::{Form, watched};
 use super::{Place, interruption, output, remote};
+use crate::error::Kind;
 use crate::protocol::{Origin, OriginKind};
 use crate::run::execute::{Request, execute, find_beginning, go_on};
 use crate::run::folder::{PLAN, RunFolder};
@@ -93,7 +94,8 @@ pub fn replay(arguments: &Replay, place: &Place) -> Result<()> {
     let outcome = watched(form, |observer| execute(&request, observer, Some(origin)));
     let came = until.is_some() && reached(&home.runs().join(&arguments.name), until);
     match outcome {
-        Err(error) if !came => return Err(error),
+        // It stops where the other run stands; what was refused, or stopped before, is no replay.
+        Err(error) if !came || error.kind != Kind::Interrupted => return Err(error),
         _ => {}
     }
     compare(&path, &home.runs().join(&arguments.name), recipe.step, form)

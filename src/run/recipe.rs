@@ -1,5 +1,6 @@
 //! A run as a plan: what was done by hand, and by guards, becomes what the plan does by itself.
 
+use super::checkpoint;
 use super::journal::{self, Entries, Entry};
 use super::plan::{self, ChangePlan, Overrides, Plan};
 use crate::Result;
@@ -21,11 +22,8 @@ pub fn of(run: &Path) -> Result<Recipe> {
     let plan = plan::load(&run.join(super::folder::PLAN).to_string_lossy(), &Overrides::default())?;
     let changes = merged(&plan, steered(&entries).map(|(_, steered)| steered));
     let effective = entries.effective();
-    let last = effective.iter().rev().find_map(|entry| match &entry.event {
-        Event::Checkpoint(saved) => Some(saved.step),
-        Event::Finished(finished) => Some(finished.steps),
-        _ => None,
-    });
+    // What is replayed is held against it.
+    let last = checkpoint::list(run)?.last().map(|(_, state)| state.step);
     let is_finished = matches!(effective.last().map(|entry| &entry.event), Some(Event::Finished(_)));
     Ok(Recipe { plan: Plan { changes, ..plan }, step: last.unwrap_or(0), is_finished })
 }
