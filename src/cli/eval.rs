@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A model's folder, RUN, RUN@STEP, RUN@PHASE or RUN@best
+    /// A model's folder, RUN, RUN@STEP, RUN@PHASE or RUN@best; or blend:A:B:SHARE, average:A:B…, graft:BASE:LIVE:LAYERS
     checkpoint: String,
     /// A file or a folder of text
     #[arg(long, value_name = "PATH")]
@@ -54,8 +54,8 @@ struct Report {
 const ROWS: usize = 8;
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
-    let path = checkpoint::resolve(&arguments.checkpoint, &place.home)?;
-    let (decoder, tokenizer) = checkpoint::open(&path, &place.device)?;
+    let named = checkpoint::Named::find(&arguments.checkpoint, &place.home)?;
+    let (decoder, tokenizer) = named.open(&place.device)?;
     let report = measure(arguments, &decoder, &tokenizer)?;
     match arguments.json {
         true => output::write_json(&report),

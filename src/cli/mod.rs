@@ -1,6 +1,7 @@
 //! The command line: arguments, progress on a terminal, JSON for scripts, exit codes.
 
 mod bench;
+mod blend;
 mod corpus;
 mod eval;
 mod host;
@@ -58,6 +59,10 @@ enum Command {
     Eval(eval::Arguments),
     /// Let one or several checkpoints go on from a prompt, side by side
     Sample(sample::Arguments),
+    /// Write a model whose weights lie between those of two checkpoints
+    Blend(blend::Blend),
+    /// Write a model whose weights are the mean of several checkpoints'
+    Average(blend::Average),
     /// Say what a checkpoint or a run is
     Inspect(inspect::Arguments),
     /// Say what a corpus is
@@ -122,6 +127,8 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Train(train)) => train::run(train, &place),
         Some(Command::Eval(eval)) => eval::run(eval, &place),
         Some(Command::Sample(sample)) => sample::run(sample, &place),
+        Some(Command::Blend(blend)) => blend::blend(blend, &place),
+        Some(Command::Average(average)) => blend::average(average, &place),
         Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
         Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
         Some(Command::Bench(bench)) => bench::run(bench, &place),

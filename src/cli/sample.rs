@@ -6,12 +6,11 @@ use crate::corpus::chat::{self, Message, Role};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::error::Kind;
 use crate::model::Decoder;
-use crate::run::checkpoint;
+use crate::run::checkpoint::Named;
 use crate::sample::{Ended, Generator, Sampling, Task, Writer, Written};
 use crate::{Context, Error, Result};
 use serde::Serialize;
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,7 +21,8 @@ const MOST_ANSWERS: u64 = 256;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Models' folders, RUN, RUN@STEP, RUN@PHASE or RUN@best
+    /// Models' folders, RUN, RUN@STEP, RUN@PHASE or RUN@best; or blend:A:B:SHARE, average:A:B…, graft:BASE:LIVE:LAYERS
+    /// with such names inside, where a colon is written \:
     #[arg(required = true)]
     checkpoints: Vec<String>,
     /// What to go on from; - reads it from standard input; can be given several times
@@ -65,7 +65,7 @@ pub struct Arguments {
 /// A checkpoint, and all of its answers, which are written in one pass for each token.
 struct Model<'a> {
     name: &'a str,
-    path: PathBuf,
+    path: Named,
     decoder: Arc<Decoder>,
     tokenizer: Arc<Tokenizer>,
     generator: Generator,
@@ -169,17 +169,17 @@ fn prompt_of(prompt: &str, is_chat: bool) -> Result<String> {
 
 impl<'a> Lanes<'a> {
     /// The weights of a checkpoint; one that is named again is read once.
-    fn weights(&self, path: &Path, place: &Place) -> Result<(Arc<Decoder>, Arc<Tokenizer>)> {
-        if let Some(model) = self.models.iter().find(|model| model.path == path) {
+    fn weights(&self, path: &Named, place: &Place) -> Result<(Arc<Decoder>, Arc<Tokenizer>)> {
+        if let Some(model) = self.models.iter().find(|model| model.path == *path) {
             return Ok((model.decoder.clone(), model.tokenizer.clone()));
         }
-        let (decoder, tokenizer) = checkpoint::open(path, &place.device)?;
+        let (decoder, tokenizer) = path.open(&place.device)?;
         Ok((Arc::new(decoder), Arc::new(tokenizer)))
     }
 
     /// Adds a checkpoint with all of its answers.
     fn open(&mut self, name: &'a str, prompts: &'a [String], arguments: &Arguments, place: &Place) -> Result<()> {
-        let path = checkpoint::resolve(name, &place.home)?;
+        let path = Named::find(name, &place.home)?;
         let (decoder, tokenizer) = self.weights(&path, place)?;
         let (model, mut tasks) = (self.models.len(), Vec::new());
         for (number, prompt) in prompts.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Models: a stack of units (embedding, blocks, norm, head), each with its own forward and backward; their
 //! parameters by group; and the Hugging Face folders that they are read from and written to.
 
+pub mod blend;
 pub mod cache;
 pub mod config;
 pub mod cost;

@@ -8,6 +8,7 @@
 mod checksums;
 mod keep;
 mod link;
+mod mix;
 mod moments;
 mod names;
 mod progress;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use keep::{Keep, remove_old, set_aside, tidy};
 pub use link::link;
+pub use mix::Named;
 pub use names::{list, resolve, run_folder};
 pub use progress::{Progress, Reason};
 pub use save::{Snapshot, save};
