@@ -26,6 +26,11 @@ pub enum Command {
         source: String,
         share: f64,
     },
+    /// The share of the rows that come from an earlier phase, or from all of them together; 0 for none.
+    Replay {
+        of: Option<String>,
+        share: f64,
+    },
     /// The next batch changes nothing.
     Skip,
     Pause,
@@ -58,7 +63,7 @@ pub struct Change {
 }
 
 /// The verbs, how they are written, and what they do: for help and for errors.
-pub const GRAMMAR: [(&str, &str); 11] = [
+pub const GRAMMAR: [(&str, &str); 12] = [
     ("freeze LAYER…", "stop training layers or groups: freeze block.0-3, freeze all/norm"),
     ("thaw LAYER…", "train them again"),
     ("frost-line LAYER", "train this layer and everything above it, freeze everything below"),
@@ -67,6 +72,7 @@ pub const GRAMMAR: [(&str, &str); 11] = [
         "multiply the learning rate (rate x0.5), set it (rate 1e-4), or that of groups (rate head x2)",
     ),
     ("mix SOURCE SHARE", "give a source this share of a mixture's rows: mix stories 0.3"),
+    ("replay [PHASE] SHARE", "mix rows of earlier phases in, against forgetting: replay 0.05; replay 0 ends it"),
     ("skip", "let the next batch change nothing"),
     ("pause", "hold training after this step; continue goes on"),
     ("continue", "go on training"),
@@ -89,6 +95,8 @@ impl FromStr for Command {
             ("rate", [rate]) => Ok(Command::Rate { of: None, rate: rate.parse()? }),
             ("rate", [of, rate]) => Ok(Command::Rate { of: Some(of.parse()?), rate: rate.parse()? }),
             ("mix", [source, share]) => Ok(Command::Mix { source: source.to_string(), share: read_share(share)? }),
+            ("replay", [share]) => Ok(Command::Replay { of: None, share: read_replay(share)? }),
+            ("replay", [of, share]) => Ok(Command::Replay { of: Some(of.to_string()), share: read_replay(share)? }),
             ("skip", []) => Ok(Command::Skip),
             ("pause", []) => Ok(Command::Pause),
             ("continue", []) => Ok(Command::Continue),
@@ -108,6 +116,13 @@ fn read_share(text: &str) -> Result<f64> {
     let refused = || Error::usage(format!("\"{text}\" is no share")).next("write a number above 0 and below 1: 0.05");
     let share: f64 = text.parse().map_err(|_| refused())?;
     if share > 0.0 && share < 1.0 { Ok(share) } else { Err(refused()) }
+}
+
+fn read_replay(text: &str) -> Result<f64> {
+    match text.parse::<f64>() {
+        Ok(0.0) => Ok(0.0),
+        _ => read_share(text),
+    }
 }
 
 fn not_a_command(text: &str, verb: &str) -> Error {
@@ -158,6 +173,8 @@ impl fmt::Display for Command {
             Command::Rate { of: None, rate } => write!(f, "rate {rate}"),
             Command::Rate { of: Some(of), rate } => write!(f, "rate {of} {rate}"),
             Command::Mix { source, share } => write!(f, "mix {source} {share}"),
+            Command::Replay { of: None, share } => write!(f, "replay {share}"),
+            Command::Replay { of: Some(of), share } => write!(f, "replay {of} {share}"),
             Command::Skip => f.write_str("skip"),
             Command::Pause => f.write_str("pause"),
             Command::Continue => f.write_str("continue"),
@@ -185,6 +202,8 @@ mod tests {
             "rate head x2",
             "rate block.0-1/mlp 0.25",
             "mix stories 0.3",
+            "replay 0.05",
+            "replay pretrain 0",
             "skip",
             "pause",
             "continue",
@@ -211,6 +230,10 @@ mod tests {
             "pause now",
             "mix stories",
             "mix stories 0",
+            "replay",
+            "replay 1",
+            "replay -0.1",
+            "replay a b 0.1",
             "mix stories 1",
             "mix stories NaN",
             "frost-line block.0-2",

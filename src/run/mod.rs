@@ -11,6 +11,7 @@ pub mod home;
 pub mod journal;
 pub mod lineage;
 mod lock;
+mod material;
 pub mod memory;
 pub mod overview;
 mod place;

@@ -49,6 +49,8 @@ pub struct Proposal {
     pub effect: String,
 }
 
+/// What the name of a source begins with that is an earlier phase's data.
+pub const REPLAY: &str = "replay:";
 /// Rates beyond this are slips of the finger.
 const LARGEST_RATE: f64 = 100.0;
 
@@ -99,6 +101,7 @@ impl Steering {
             Command::Rate { of: None, rate } => self.rate(*rate)?,
             Command::Rate { of: Some(of), rate } => self.rate_of(of, *rate)?,
             Command::Mix { source, share } => self.mix(source, *share)?,
+            Command::Replay { of, share } => self.replay(of.as_deref(), *share)?,
             Command::Skip | Command::Undo => return Ok(None),
             Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),
         };
@@ -129,10 +132,49 @@ impl Steering {
             return Err(Error::new(format!("{source} cannot be mixed")).because(why).next(names));
         };
         let others = 1.0 - self.now.shares[place];
+        if others <= 0.0 {
+            return Err(Error::new(format!("{source} has all rows already"))
+                .because("no other source has a share that could grow")
+                .next("give rows to an earlier phase: replay 0.05"));
+        }
         let scaled = |(at, old): (usize, &f64)| if at == place { share } else { old * (1.0 - share) / others };
         let shares: Vec<f64> = self.now.shares.iter().enumerate().map(scaled).collect();
         let parts = self.sources.iter().zip(&shares).map(|(name, share)| format!("{name} {:.1}%", 100.0 * share));
         let effect = format!("rows: {}", parts.collect::<Vec<_>>().join(", "));
+        Ok((Settings { shares, ..self.now.clone() }, effect))
+    }
+
+    /// Earlier phases have `share` of the rows together, or one of them has; what the phase reads itself keeps its
+    /// proportions in what is left.
+    fn replay(&self, of: Option<&str>, share: f64) -> Result<(Settings, String)> {
+        let phase_of = |place: usize| self.sources[place].strip_prefix(REPLAY);
+        let earlier: Vec<usize> = (0..self.sources.len()).filter(|place| phase_of(*place).is_some()).collect();
+        let names: Vec<&str> = earlier.iter().filter_map(|place| phase_of(*place)).collect();
+        let chosen: Vec<usize> =
+            earlier.iter().copied().filter(|place| of.is_none() || phase_of(*place) == of).collect();
+        if chosen.is_empty() {
+            let (why, next) = match names.is_empty() {
+                true => ("this phase stands on no earlier one of this run that it could read", String::new()),
+                false => ("no such phase can be replayed", format!("say replay and one of {}", names.join(", "))),
+            };
+            return Err(Error::new("nothing can be replayed").because(why).next(next));
+        }
+        let old = &self.now.shares;
+        let sum = |places: &[usize]| places.iter().map(|place| old[*place]).sum::<f64>();
+        let fixed = sum(&earlier) - sum(&chosen);
+        let (replayed, own) = (sum(&chosen), 1.0 - sum(&earlier));
+        if fixed + share >= 1.0 || own <= 0.0 {
+            return Err(Error::new("nothing would be left of the phase's own rows").next("replay a smaller share"));
+        }
+        let scaled = |place: usize| match (chosen.contains(&place), earlier.contains(&place)) {
+            (true, _) if replayed > 0.0 => old[place] / replayed * share,
+            (true, _) => share / chosen.len() as f64,
+            (false, true) => old[place],
+            (false, false) => old[place] / own * (1.0 - fixed - share),
+        };
+        let shares: Vec<f64> = (0..self.sources.len()).map(scaled).collect();
+        let part = |place: &usize| format!("{} {:.1}%", phase_of(*place).unwrap_or_default(), 100.0 * shares[*place]);
+        let effect = format!("replay: {}", chosen.iter().map(part).collect::<Vec<_>>().join(", "));
         Ok((Settings { shares, ..self.now.clone() }, effect))
     }
 
@@ -275,6 +317,33 @@ mod tests {
         assert_eq!(give(&mut steering, "mix stories 0.75").unwrap(), "rows: stories 75.0%, ledger 15.0%, facts 10.0%");
         let error = give(&mut steering, "mix nowhere 0.5").unwrap_err().to_string();
         assert!(error.contains("stories, ledger, facts"), "{error}");
+    }
+
+    #[test]
+    fn earlier_phases_are_given_rows_and_what_is_left_keeps_its_proportions() {
+        let config = preset::find("llama-1m").unwrap().config(300, 16);
+        let sources = [("a", 0.75), ("b", 0.25), ("replay:x", 0.0), ("replay:y", 0.0)];
+        let sources = sources.map(|(name, share)| (name.to_string(), share)).into();
+        let mut steering = Steering::new(config.groups(), &[], 1e-3, sources);
+        let near = |steering: &Steering, want: [f64; 4]| {
+            steering.settings().shares.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-12)
+        };
+        assert_eq!(give(&mut steering, "replay 0.2").unwrap(), "replay: x 10.0%, y 10.0%");
+        assert!(near(&steering, [0.6, 0.2, 0.1, 0.1]), "{:?}", steering.settings().shares);
+        give(&mut steering, "replay x 0.3").unwrap();
+        assert!(near(&steering, [0.45, 0.15, 0.3, 0.1]), "{:?}", steering.settings().shares);
+        give(&mut steering, "replay 0.2").unwrap();
+        assert!(near(&steering, [0.6, 0.2, 0.15, 0.05]), "{:?}", steering.settings().shares);
+        give(&mut steering, "replay 0").unwrap();
+        assert!(near(&steering, [0.75, 0.25, 0.0, 0.0]), "{:?}", steering.settings().shares);
+        give(&mut steering, "replay y 0.5").unwrap();
+        assert!(give(&mut steering, "replay x 0.5").unwrap_err().to_string().contains("own rows"));
+        assert!(give(&mut steering, "replay z 0.5").unwrap_err().to_string().contains("x, y"));
+    }
+
+    #[test]
+    fn a_phase_without_an_earlier_one_has_nothing_to_replay() {
+        assert!(give(&mut steering(), "replay 0.1").unwrap_err().to_string().contains("no earlier one"));
     }
 
     #[test]

@@ -116,4 +116,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
         normal: "Branches lie behind the run's own curve, smoothed like it. The eight newest stretches are kept while the host lives, and the eight nearest runs are shown; of long ones a part that keeps every highest and lowest loss.",
         source: "",
     },
+    Explanation {
+        key: "replay",
+        title: "Replay",
+        what: "Rows of earlier phases among a phase's own, so that what they taught is practised on. `replay = { share = 0.05 }` in the plan, or `replay 0.05` while it runs, for all phases that this one stands on; `replay PHASE 0.05` for one. Which rows come when follows from the seed, the step and the changes alone. The training loss is that of the mixed rows.",
+        formula: "row r of every batch: an earlier phase's with the share's frequency, evenly interleaved",
+        normal: "1 to 5% of old data takes away most of the forgetting in continued pretraining; 10 to 50% is common where the new data is scarce. What is replayed costs its share of the steps: fine-tuning with a share of 0.5 needs twice the steps.",
+        source: "Robins 1995, Catastrophic forgetting, rehearsal and pseudorehearsal; Ibrahim et al. 2024, arXiv 2403.08763",
+    },
 ];

@@ -64,6 +64,13 @@ pub fn encode(examples: &[Example], tokenizer: &Tokenizer, context: usize) -> Re
     Ok(encoded)
 }
 
+impl EncodedExample {
+    /// The same in `context` positions: see [`encode`] for what it loses where it is longer.
+    pub fn fitted(&self, context: usize) -> EncodedExample {
+        fit(self.clone(), context).0
+    }
+}
+
 fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Result<EncodedExample> {
     let mut encoded = EncodedExample { tokens: Vec::new(), learned: Vec::new() };
     for segment in &example.segments {

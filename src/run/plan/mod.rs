@@ -6,6 +6,7 @@ mod keep;
 mod overrides;
 mod presets;
 mod read;
+mod replay;
 mod safety;
 mod section;
 
@@ -15,6 +16,7 @@ pub use overrides::Overrides;
 pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
 pub use read::load;
+pub use replay::ReplayPlan;
 pub use safety::{ChangePlan, GuardAction, GuardPlan, OnDiskError, OnShortMemory, SnapshotsPlan};
 
 use super::checkpoint::Keep;
@@ -129,6 +131,9 @@ pub struct PhasePlan {
     pub context: usize,
     /// Of matrix products, in training and in the evaluations on its way; one at the plan's top is for all phases.
     pub precision: Precision,
+    /// Rows of earlier phases among its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayPlan>,
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,

@@ -4,6 +4,7 @@ use super::super::data::short_name;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
+use super::replay::{check_replays, read_replay};
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
@@ -86,7 +87,9 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
     let seed = top.integer("seed", 0..=i64::MAX as u64)?.unwrap_or(0);
     let (on_disk_error, on_short_memory) = (read_on_disk_error(&top)?, read_on_short_memory(&top)?);
     let (snapshots, changes) = (read_snapshots(&top)?, read_changes(&top, file)?);
-    Ok(Plan { name, seed, on_disk_error, on_short_memory, tokenizer, model, snapshots, phases, changes })
+    let plan = Plan { name, seed, on_disk_error, on_short_memory, tokenizer, model, snapshots, phases, changes };
+    check_replays(&top, &plan)?;
+    Ok(plan)
 }
 
 const PLAN_KEYS: [&str; 10] = [
@@ -181,7 +184,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 26] = [
+const PHASE_KEYS: [&str; 27] = [
     "name",
     "objective",
     "from",
@@ -198,6 +201,7 @@ const PHASE_KEYS: [&str; 26] = [
     "accumulate",
     "context",
     "precision",
+    "replay",
     "frozen",
     "frozen_weights",
     "recompute",
@@ -255,6 +259,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         accumulate,
         context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
         precision: read_precision(&section)?.unwrap_or(precision),
+        replay: read_replay(&section)?,
         frozen,
         frozen_weights: read_frozen_weights(&section)?,
         recompute: read_recompute(&section)?,
