@@ -162,6 +162,8 @@ pub enum By {
     Plan,
     /// A guard, by the plan's policy.
     Guard,
+    /// What holds the plan's bound on forgetting.
+    Bound,
 }
 
 /// Something went wrong in training, and was seen.

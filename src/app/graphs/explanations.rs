@@ -124,4 +124,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
         normal: "1 to 5% of old data takes away most of the forgetting in continued pretraining; 10 to 50% is common where the new data is scarce. What is replayed costs its share of the steps: fine-tuning with a share of 0.5 needs twice the steps.",
         source: "Robins 1995, Catastrophic forgetting, rehearsal and pseudorehearsal; Ibrahim et al. 2024, arXiv 2403.08763",
     },
+    Explanation {
+        key: "bound on forgetting",
+        title: "Bound on forgetting",
+        what: "How much a phase may lose of what came before: `retention = { bound = 0.05, suite = \"pretrain\" }`, in nats per token above the base's loss. Crossing it is said. With `hold = \"replay\"` the share of replayed rows is doubled at each evaluation that finds it crossed, from 2% to 50%, and halved again, down to what the plan has, where less than half of the bound is used. What it does is in the journal, like a person's commands.",
+        formula: "L(live, old text) − L(θ*, old text) ≤ bound",
+        normal: "0.02 to 0.1 nats. It is only looked at when everything is measured: a bound that is to hold needs frequent evaluations, since most forgetting comes in the first steps (the stability gap).",
+        source: "De Lange et al. 2023, Continual evaluation for lifelong learning: identifying the stability gap, arXiv 2205.13452",
+    },
 ];

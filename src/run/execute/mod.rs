@@ -1,5 +1,6 @@
 //! Carrying a plan out: phase after phase, to the checkpoint at the end of each, watched and steered on the way.
 
+mod bound;
 mod foresee;
 mod guard;
 mod phase;

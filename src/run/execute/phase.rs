@@ -169,7 +169,12 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             (last || due(self.plan.evaluation.every), due(self.plan.checkpoint_every));
         let keeps_standing = due(self.plan.guard.every);
         let is_measured = self.evaluated == Some(self.run.step);
-        let loss = if evaluation_due && !is_measured { self.evaluate(false)? } else { None };
+        let was_crossed = self.is_bound_crossed();
+        let measures = evaluation_due && !is_measured;
+        let loss = if measures { self.evaluate(false)? } else { None };
+        if measures && !last {
+            self.keep_bound(was_crossed)?;
+        }
         if last {
             return self.save_end(loss).map(Some);
         }

@@ -17,6 +17,8 @@ pub(super) struct Watch {
     retained: Vec<SuiteAt>,
     /// The base's loss on each of them.
     pub base: HashMap<String, f64>,
+    /// What was measured last: the loss on each of them minus the base's.
+    pub retention: Vec<(String, f64)>,
 }
 
 /// A suite that a phase's data holds.
@@ -48,7 +50,7 @@ impl Watch {
                 retained.push(suite);
             }
         }
-        Self { own: held_out(data), retained, base: HashMap::new() }
+        Self { own: held_out(data), retained, base: HashMap::new(), retention: Vec::new() }
     }
 }
 
@@ -69,6 +71,7 @@ impl PhaseRun<'_, '_> {
             own_loss = own_loss.or(Some(measure.score.loss()));
             self.report(name, measure, None);
         }
+        self.watch.retention.clear();
         for place in 0..self.watch.retained.len() {
             let suite = self.watch.retained[place].get();
             let (name, measure) = (suite.name.clone(), suite.measure(&self.learner.decoder, &tokenizer)?);
@@ -78,7 +81,9 @@ impl PhaseRun<'_, '_> {
                 self.watch.base.insert(name.clone(), loss);
             }
             let base = self.watch.base.get(&name).copied();
-            self.report(name, measure, base.map(|base| loss - base));
+            let retention = base.map(|base| loss - base);
+            self.watch.retention.extend(retention.map(|retention| (name.clone(), retention)));
+            self.report(name, measure, retention);
         }
         self.evaluated = Some(self.run.step);
         Ok(own_loss)

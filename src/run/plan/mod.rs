@@ -7,6 +7,7 @@ mod overrides;
 mod presets;
 mod read;
 mod replay;
+mod retention;
 mod safety;
 mod section;
 
@@ -17,6 +18,7 @@ pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
 pub use read::load;
 pub use replay::ReplayPlan;
+pub use retention::{Hold, RetentionPlan};
 pub use safety::{ChangePlan, GuardAction, GuardPlan, OnDiskError, OnShortMemory, SnapshotsPlan};
 
 use super::checkpoint::Keep;
@@ -134,6 +136,9 @@ pub struct PhasePlan {
     /// Rows of earlier phases among its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplayPlan>,
+    /// How much of what came before may be forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionPlan>,
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,

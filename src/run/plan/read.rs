@@ -5,6 +5,7 @@ use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
 use super::replay::{check_replays, read_replay};
+use super::retention::read_retention;
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
@@ -184,7 +185,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 27] = [
+const PHASE_KEYS: [&str; 28] = [
     "name",
     "objective",
     "from",
@@ -202,6 +203,7 @@ const PHASE_KEYS: [&str; 27] = [
     "context",
     "precision",
     "replay",
+    "retention",
     "frozen",
     "frozen_weights",
     "recompute",
@@ -260,6 +262,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
         precision: read_precision(&section)?.unwrap_or(precision),
         replay: read_replay(&section)?,
+        retention: read_retention(&section)?,
         frozen,
         frozen_weights: read_frozen_weights(&section)?,
         recompute: read_recompute(&section)?,
