@@ -2,7 +2,7 @@
 
 use super::home::Home;
 use super::plan::{CorpusPlan, Objective, PhasePlan};
-use super::suite::{Suite, SuiteKind};
+use super::suite::{Generated, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, Mixture, Packed, Rows, Windows, held_out_examples};
 use crate::corpus::examples::{self, Example, Options, Template};
 use crate::corpus::progress::Progress;
@@ -188,11 +188,15 @@ fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Re
         }
     }
     let packed = Packed::new(encoded.examples, phase.context, phase.batch, context.seed, padding)?;
-    let held_out = match held_out.is_empty() {
-        true => Vec::new(),
-        false => vec![example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?],
-    };
-    Ok(PhaseData { batches: Box::new(packed), held_out, probes: Vec::new(), notices })
+    let mut suites = Vec::new();
+    if !held_out.is_empty() {
+        suites.push(example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?);
+    }
+    if let Some(task) = &phase.task {
+        let kind = SuiteKind::Generated(Generated::new(task, &held_out, phase.context, tokenizer)?);
+        suites.push(Suite { name: format!("{}:task", phase.name), kind });
+    }
+    Ok(PhaseData { batches: Box::new(packed), held_out: suites, probes: Vec::new(), notices })
 }
 
 fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: &Tokenizer) -> Result<Suite> {

@@ -8,6 +8,7 @@ mod presets;
 mod read;
 mod safety;
 mod section;
+mod task;
 
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
@@ -16,6 +17,7 @@ pub use presets::PRESETS;
 pub(crate) use read::is_plain_name;
 pub use read::load;
 pub use safety::{ChangePlan, GuardAction, GuardPlan, OnDiskError, OnShortMemory, SnapshotsPlan};
+pub use task::{ITEMS, TOKENS, TaskKind, TaskPlan};
 
 use super::checkpoint::Keep;
 use crate::learn::Schedule;
@@ -141,6 +143,9 @@ pub struct PhasePlan {
     pub optimizer: OptimizerPlan,
     pub schedule: Schedule,
     pub evaluation: EvaluationPlan,
+    /// For `sft`: a task whose answers are generated at evaluations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskPlan>,
     /// What is done about steps that go wrong.
     pub guard: GuardPlan,
     /// Steps between checkpoints, besides the one at the end; 0 for none.

@@ -6,6 +6,7 @@ use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
+use super::task::read_task;
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
 use crate::learn::Schedule;
 use crate::model::{Selector, preset};
@@ -181,7 +182,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 26] = [
+const PHASE_KEYS: [&str; 27] = [
     "name",
     "objective",
     "from",
@@ -205,6 +206,7 @@ const PHASE_KEYS: [&str; 26] = [
     "optimizer",
     "schedule",
     "evaluation",
+    "task",
     "guard",
     "checkpoint_every",
     "keep",
@@ -238,6 +240,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
     }
     let batch = section.integer("batch", 1..=65_536)?.unwrap_or(16) as usize;
     let accumulate = section.integer("accumulate", 1..=batch as u64)?.unwrap_or(1) as usize;
+    let evaluation = read_evaluation(&section)?;
     Ok(PhasePlan {
         name,
         objective,
@@ -261,7 +264,8 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         prefix_cache: read_prefix_cache(&section)?,
         optimizer: read_optimizer(&section)?,
         schedule: read_schedule(&section)?,
-        evaluation: read_evaluation(&section)?,
+        task: read_task(&section, objective, evaluation.every)?,
+        evaluation,
         guard: read_guard(&section)?,
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
         keep: read_keep(&section)?,
