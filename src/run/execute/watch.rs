@@ -120,3 +120,7 @@ impl PhaseRun<'_, '_> {
         }));
     }
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

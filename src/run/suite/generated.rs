@@ -176,6 +176,30 @@ mod tests {
     }
 
     #[test]
+    fn answers_are_the_same_however_many_are_asked_and_can_be_cancelled() {
+        let tokenizer = Tokenizer::train(["who sells fish? the cook sells fish."], 300).unwrap();
+        let shape = crate::model::preset::find("llama-1m").unwrap().config(300, 48);
+        let config = crate::model::Config { layers: 1, ..shape };
+        let device = candle_core::Device::Cpu;
+        let decoder = Arc::new(Decoder::random(config, 1, candle_core::DType::F32, &device).unwrap());
+        let examples: Vec<Example> =
+            (0..20).map(|index| Example::pair(format!("who sells fish {index}?"), " the cook")).collect();
+        let task = TaskPlan { kind: TaskKind::QuestionAnswering, every: 0, items: 18, tokens: 6 };
+        let generated = Generated::new(&task, &examples, 48, &tokenizer).unwrap();
+        assert_eq!((generated.prompts.len(), &*generated.references[17]), (18, "the cook"));
+        let (on, off) = (AtomicBool::new(true), AtomicBool::new(false));
+        assert_eq!(generated.measure(&decoder, &tokenizer, &on).unwrap(), None);
+        let measured = generated.measure(&decoder, &tokenizer, &off).unwrap();
+        assert!(measured.is_some() && measured == generated.measure(&decoder, &tokenizer, &off).unwrap());
+        let together = answer(&decoder, &tokenizer, &generated.prompts[..ROWS], &off).unwrap().unwrap();
+        for (prompt, answered) in generated.prompts.iter().zip(together) {
+            let alone = answer(&decoder, &tokenizer, std::slice::from_ref(prompt), &off).unwrap();
+            assert_eq!(alone, Some(vec![answered]));
+        }
+        assert!(Generated::new(&task, &[], 48, &tokenizer).is_err());
+    }
+
+    #[test]
     fn marks_of_messages_are_no_part_of_an_answer() {
         assert_eq!(spoken(" Grey Hollow<|end|>\n<|user|>"), "Grey Hollow");
         assert_eq!(spoken(""), "");
