@@ -232,6 +232,7 @@ fn evaluation(phase: &str, step: u64, suite: &str, loss: f64, value: Option<f64>
         bits_per_byte: Some(loss / 2.8),
         metric: value.map(|_| "accuracy".into()),
         value,
+        metrics: Vec::new(),
         retention,
     })
 }

@@ -43,6 +43,7 @@ pub fn evaluation(step: u64) -> Event {
         bits_per_byte: None,
         metric: None,
         value: None,
+        metrics: Vec::new(),
         retention: None,
     })
 }

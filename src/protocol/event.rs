@@ -119,8 +119,19 @@ pub struct Evaluation {
     /// The task's metric, where the suite has one.
     pub metric: Option<String>,
     pub value: Option<f64>,
+    /// Where the suite has several metrics, all of them, `metric` first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricValue>,
     /// On suites of earlier phases and probes: the loss minus that of the phase's base. Above zero is forgetting.
     pub retention: Option<f64>,
+}
+
+/// A metric by name, from 0 to 1, the best being 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricValue {
+    pub name: String,
+    #[serde(deserialize_with = "number")]
+    pub value: f64,
 }
 
 /// A checkpoint is on disk, whole.

@@ -3,7 +3,7 @@
 use super::home::Home;
 use super::material::{self, Material, Part};
 use super::plan::{CorpusPlan, Objective, PhasePlan, Plan};
-use super::suite::{Suite, SuiteKind};
+use super::suite::{Generated, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
 use crate::corpus::examples::{self, Example, Options, Template};
 use crate::corpus::progress::Progress;
@@ -197,11 +197,15 @@ fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Re
     }
     let examples = Part::Examples { examples: Arc::new(encoded.examples), padding };
     let material = Material { sources: vec![(phase.name.clone(), examples, 1.0)] };
-    let held_out = match held_out.is_empty() {
-        true => Vec::new(),
-        false => vec![example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?],
-    };
-    Ok((material, held_out, notices))
+    let mut suites = Vec::new();
+    if !held_out.is_empty() {
+        suites.push(example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?);
+    }
+    if let Some(task) = &phase.task {
+        let kind = SuiteKind::Generated(Generated::new(task, &held_out, phase.context, tokenizer)?);
+        suites.push(Suite { name: format!("{}:task", phase.name), kind });
+    }
+    Ok((material, suites, notices))
 }
 
 fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: &Tokenizer) -> Result<Suite> {

@@ -306,6 +306,7 @@ mod tests {
             bits_per_byte: None,
             metric: None,
             value: None,
+            metrics: Vec::new(),
             retention: None,
         })
     }

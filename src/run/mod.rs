@@ -16,7 +16,7 @@ pub mod memory;
 pub mod overview;
 mod place;
 pub mod plan;
-mod suite;
+pub mod suite;
 pub mod recipe;
 pub mod records;
 pub mod steering;

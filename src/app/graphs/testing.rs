@@ -42,6 +42,7 @@ pub fn evaluation(phase: &str, step: u64, suite: &str, loss: f64) -> Evaluation 
         bits_per_byte: Some(loss * 0.37),
         metric: None,
         value: None,
+        metrics: Vec::new(),
         retention: None,
     }
 }

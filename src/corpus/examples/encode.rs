@@ -92,6 +92,23 @@ fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Result<EncodedExample>
     Ok(encoded)
 }
 
+/// The tokens before what is learned last, spelled as in training: what a model is asked to go on from. Where nothing
+/// comes before it, the end-of-text token does.
+pub fn prompt_tokens(example: &Example, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+    let last = example.segments.iter().rposition(|segment| segment.learned).unwrap_or(example.segments.len());
+    let mut tokens = Vec::new();
+    for segment in &example.segments[..last] {
+        if tokens.is_empty() && segment.learned {
+            tokens.extend(tokenizer.end_of_text());
+        }
+        tokenizer.encode_into(&segment.text, &mut tokens)?;
+    }
+    if tokens.is_empty() {
+        tokens.extend(tokenizer.end_of_text());
+    }
+    Ok(tokens)
+}
+
 /// What had to be cut to make an example fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cut {

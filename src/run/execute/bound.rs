@@ -39,7 +39,9 @@ impl PhaseRun<'_, '_> {
 
     /// The suite that the bound is on, and its retention, as measured last.
     fn forgotten(&self, plan: &RetentionPlan) -> Option<(String, f64)> {
-        let is_meant = |(name, _): &&(String, f64)| plan.suite.as_ref().is_none_or(|suite| suite == name);
+        let is_meant = |(name, retention): &&(String, f64)| {
+            retention.is_finite() && plan.suite.as_ref().is_none_or(|suite| suite == name)
+        };
         let measured = self.watch.retention.iter().filter(is_meant);
         measured.max_by(|one, other| one.1.total_cmp(&other.1)).cloned()
     }

@@ -44,7 +44,7 @@ pub struct PhaseRun<'r, 'a> {
     pub(super) base_weights: Option<Arc<Decoder>>,
     /// Steps of this phase that are done, and all of them.
     pub(super) done: u64,
-    steps: u64,
+    pub(super) steps: u64,
     pub(super) first_step: u64,
     /// Positions that were read, and lines of the journal, before the phase.
     pub(super) first_tokens: u64,

@@ -10,6 +10,7 @@ mod replay;
 mod retention;
 mod safety;
 mod section;
+mod task;
 
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
@@ -20,6 +21,7 @@ pub use read::load;
 pub use replay::ReplayPlan;
 pub use retention::{Hold, RetentionPlan};
 pub use safety::{ChangePlan, GuardAction, GuardPlan, OnDiskError, OnShortMemory, SnapshotsPlan};
+pub use task::{ITEMS, TOKENS, TaskKind, TaskPlan};
 
 use super::checkpoint::Keep;
 use crate::learn::Schedule;
@@ -151,6 +153,9 @@ pub struct PhasePlan {
     pub optimizer: OptimizerPlan,
     pub schedule: Schedule,
     pub evaluation: EvaluationPlan,
+    /// For `sft`: a task whose answers are generated at evaluations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskPlan>,
     /// What is done about steps that go wrong.
     pub guard: GuardPlan,
     /// Steps between checkpoints, besides the one at the end; 0 for none.

@@ -8,6 +8,7 @@ use super::replay::{check_replays, read_replay};
 use super::retention::read_retention;
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
+use super::task::read_task;
 use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
 use crate::learn::Schedule;
 use crate::model::{Selector, preset};
@@ -185,7 +186,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 28] = [
+const PHASE_KEYS: &[&str] = &[
     "name",
     "objective",
     "from",
@@ -211,6 +212,7 @@ const PHASE_KEYS: [&str; 28] = [
     "optimizer",
     "schedule",
     "evaluation",
+    "task",
     "guard",
     "checkpoint_every",
     "keep",
@@ -219,7 +221,7 @@ const PHASE_KEYS: [&str; 28] = [
 /// `precision` is the one of phases that name none.
 fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> Result<PhasePlan> {
     let called = table.get("name").and_then(Value::as_str).map_or(index.to_string(), str::to_string);
-    let section = Section::new(file, format!("phase.{called}"), table, &PHASE_KEYS)?;
+    let section = Section::new(file, format!("phase.{called}"), table, PHASE_KEYS)?;
     let name = section.text("name")?.ok_or_else(|| section.missing("name"))?;
     if !is_plain_name(&name) || name == "scratch" || name == "best" || name.parse::<u64>().is_ok() {
         return Err(section.refuse("name", format!("\"{name}\" cannot name a phase")).next(NAME_ADVICE));
@@ -244,6 +246,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
     }
     let batch = section.integer("batch", 1..=65_536)?.unwrap_or(16) as usize;
     let accumulate = section.integer("accumulate", 1..=batch as u64)?.unwrap_or(1) as usize;
+    let evaluation = read_evaluation(&section)?;
     Ok(PhasePlan {
         name,
         objective,
@@ -269,7 +272,8 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         prefix_cache: read_prefix_cache(&section)?,
         optimizer: read_optimizer(&section)?,
         schedule: read_schedule(&section)?,
-        evaluation: read_evaluation(&section)?,
+        task: read_task(&section, objective, evaluation.every)?,
+        evaluation,
         guard: read_guard(&section)?,
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
         keep: read_keep(&section)?,
