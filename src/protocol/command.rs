@@ -26,6 +26,10 @@ pub enum Command {
         source: String,
         share: f64,
     },
+    /// The strength of the pull towards the base by squared distance; 0 for none.
+    L2Sp(f64),
+    /// The strength of elastic weight consolidation; 0 for none.
+    Ewc(f64),
     /// The next batch changes nothing.
     Skip,
     Pause,
@@ -58,7 +62,7 @@ pub struct Change {
 }
 
 /// The verbs, how they are written, and what they do: for help and for errors.
-pub const GRAMMAR: [(&str, &str); 11] = [
+pub const GRAMMAR: [(&str, &str); 13] = [
     ("freeze LAYER…", "stop training layers or groups: freeze block.0-3, freeze all/norm"),
     ("thaw LAYER…", "train them again"),
     ("frost-line LAYER", "train this layer and everything above it, freeze everything below"),
@@ -67,6 +71,8 @@ pub const GRAMMAR: [(&str, &str); 11] = [
         "multiply the learning rate (rate x0.5), set it (rate 1e-4), or that of groups (rate head x2)",
     ),
     ("mix SOURCE SHARE", "give a source this share of a mixture's rows: mix stories 0.3"),
+    ("l2-sp A", "pull what trains towards the weights that the phase started from: l2-sp 0.01; 0 for none"),
+    ("ewc A", "the same, each weight as strongly as it mattered for the phase before: ewc 100; 0 for none"),
     ("skip", "let the next batch change nothing"),
     ("pause", "hold training after this step; continue goes on"),
     ("continue", "go on training"),
@@ -89,6 +95,8 @@ impl FromStr for Command {
             ("rate", [rate]) => Ok(Command::Rate { of: None, rate: rate.parse()? }),
             ("rate", [of, rate]) => Ok(Command::Rate { of: Some(of.parse()?), rate: rate.parse()? }),
             ("mix", [source, share]) => Ok(Command::Mix { source: source.to_string(), share: read_share(share)? }),
+            ("l2-sp", [strength]) => Ok(Command::L2Sp(read_strength(strength)?)),
+            ("ewc", [strength]) => Ok(Command::Ewc(read_strength(strength)?)),
             ("skip", []) => Ok(Command::Skip),
             ("pause", []) => Ok(Command::Pause),
             ("continue", []) => Ok(Command::Continue),
@@ -108,6 +116,14 @@ fn read_share(text: &str) -> Result<f64> {
     let refused = || Error::usage(format!("\"{text}\" is no share")).next("write a number above 0 and below 1: 0.05");
     let share: f64 = text.parse().map_err(|_| refused())?;
     if share > 0.0 && share < 1.0 { Ok(share) } else { Err(refused()) }
+}
+
+fn read_strength(text: &str) -> Result<f64> {
+    let strength = text.parse().ok().filter(|strength| (0.0..=1e12).contains(strength));
+    strength.ok_or_else(|| {
+        Error::usage(format!("\"{text}\" is no strength of a pull"))
+            .next("write 0 for none, or a number above it: 0.01")
+    })
 }
 
 fn not_a_command(text: &str, verb: &str) -> Error {
@@ -158,6 +174,8 @@ impl fmt::Display for Command {
             Command::Rate { of: None, rate } => write!(f, "rate {rate}"),
             Command::Rate { of: Some(of), rate } => write!(f, "rate {of} {rate}"),
             Command::Mix { source, share } => write!(f, "mix {source} {share}"),
+            Command::L2Sp(strength) => write!(f, "l2-sp {strength}"),
+            Command::Ewc(strength) => write!(f, "ewc {strength}"),
             Command::Skip => f.write_str("skip"),
             Command::Pause => f.write_str("pause"),
             Command::Continue => f.write_str("continue"),
@@ -185,6 +203,8 @@ mod tests {
             "rate head x2",
             "rate block.0-1/mlp 0.25",
             "mix stories 0.3",
+            "l2-sp 0.01",
+            "ewc 100",
             "skip",
             "pause",
             "continue",
@@ -213,6 +233,9 @@ mod tests {
             "mix stories 0",
             "mix stories 1",
             "mix stories NaN",
+            "l2-sp",
+            "l2-sp -1",
+            "ewc inf",
             "frost-line block.0-2",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");
