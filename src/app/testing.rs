@@ -255,6 +255,7 @@ pub fn step_record(step: u64) -> StepRecord {
         tokens_per_second: 41_000.0 + 900.0 * wiggle + if step > 900 { 9_000.0 } else { 0.0 },
         seconds: step as f64 * 0.05,
         changes: 0,
+        pull: None,
     }
 }
 

@@ -30,6 +30,7 @@ pub fn record(step: u64) -> StepRecord {
         tokens_per_second: 100.0,
         seconds: step as f64,
         changes: 0,
+        pull: None,
     }
 }
 

@@ -31,6 +31,10 @@ pub enum Command {
         of: Option<String>,
         share: f64,
     },
+    /// The strength of the pull towards the base by squared distance; 0 for none.
+    L2Sp(f64),
+    /// The strength of elastic weight consolidation; 0 for none.
+    Ewc(f64),
     /// The next batch changes nothing.
     Skip,
     Pause,
@@ -63,7 +67,7 @@ pub struct Change {
 }
 
 /// The verbs, how they are written, and what they do: for help and for errors.
-pub const GRAMMAR: [(&str, &str); 12] = [
+pub const GRAMMAR: &[(&str, &str)] = &[
     ("freeze LAYER…", "stop training layers or groups: freeze block.0-3, freeze all/norm"),
     ("thaw LAYER…", "train them again"),
     ("frost-line LAYER", "train this layer and everything above it, freeze everything below"),
@@ -73,6 +77,8 @@ pub const GRAMMAR: [(&str, &str); 12] = [
     ),
     ("mix SOURCE SHARE", "give a source this share of a mixture's rows: mix stories 0.3"),
     ("replay [PHASE] SHARE", "mix rows of earlier phases in, against forgetting: replay 0.05; replay 0 ends it"),
+    ("l2-sp A", "pull what trains towards the weights that the phase started from: l2-sp 0.01; 0 for none"),
+    ("ewc A", "the same, each weight as strongly as it mattered for the phase before: ewc 100; 0 for none"),
     ("skip", "let the next batch change nothing"),
     ("pause", "hold training after this step; continue goes on"),
     ("continue", "go on training"),
@@ -97,6 +103,8 @@ impl FromStr for Command {
             ("mix", [source, share]) => Ok(Command::Mix { source: source.to_string(), share: read_share(share)? }),
             ("replay", [share]) => Ok(Command::Replay { of: None, share: read_replay(share)? }),
             ("replay", [of, share]) => Ok(Command::Replay { of: Some(of.to_string()), share: read_replay(share)? }),
+            ("l2-sp", [strength]) => Ok(Command::L2Sp(read_strength(strength)?)),
+            ("ewc", [strength]) => Ok(Command::Ewc(read_strength(strength)?)),
             ("skip", []) => Ok(Command::Skip),
             ("pause", []) => Ok(Command::Pause),
             ("continue", []) => Ok(Command::Continue),
@@ -125,11 +133,19 @@ fn read_replay(text: &str) -> Result<f64> {
     }
 }
 
+fn read_strength(text: &str) -> Result<f64> {
+    let strength = text.parse().ok().filter(|strength| (0.0..=1e12).contains(strength));
+    strength.ok_or_else(|| {
+        Error::usage(format!("\"{text}\" is no strength of a pull"))
+            .next("write 0 for none, or a number above it: 0.01")
+    })
+}
+
 fn not_a_command(text: &str, verb: &str) -> Error {
     let of_verb = GRAMMAR.iter().find(|(form, _)| form.split(' ').next() == Some(verb));
     let next = match of_verb {
         Some((form, help)) => format!("write {form}: {help}"),
-        None => format!("write one of: {}", GRAMMAR.map(|(form, _)| form).join(", ")),
+        None => format!("write one of: {}", GRAMMAR.iter().map(|(form, _)| *form).collect::<Vec<_>>().join(", ")),
     };
     Error::usage(format!("\"{text}\" is no command")).next(next)
 }
@@ -175,6 +191,8 @@ impl fmt::Display for Command {
             Command::Mix { source, share } => write!(f, "mix {source} {share}"),
             Command::Replay { of: None, share } => write!(f, "replay {share}"),
             Command::Replay { of: Some(of), share } => write!(f, "replay {of} {share}"),
+            Command::L2Sp(strength) => write!(f, "l2-sp {strength}"),
+            Command::Ewc(strength) => write!(f, "ewc {strength}"),
             Command::Skip => f.write_str("skip"),
             Command::Pause => f.write_str("pause"),
             Command::Continue => f.write_str("continue"),
@@ -204,6 +222,8 @@ mod tests {
             "mix stories 0.3",
             "replay 0.05",
             "replay pretrain 0",
+            "l2-sp 0.01",
+            "ewc 100",
             "skip",
             "pause",
             "continue",
@@ -236,6 +256,9 @@ mod tests {
             "replay a b 0.1",
             "mix stories 1",
             "mix stories NaN",
+            "l2-sp",
+            "l2-sp -1",
+            "ewc inf",
             "frost-line block.0-2",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");

@@ -100,6 +100,9 @@ pub struct Step {
     /// Changes that the journal held by then: one that lost some of them is found out.
     #[serde(default)]
     pub changes: u64,
+    /// What pulls towards the base would add to the loss, nats; nothing where nothing pulls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<f64>,
 }
 
 /// One suite measured.
@@ -263,6 +266,7 @@ mod tests {
             tokens_per_second: 1.0,
             seconds: 1.0,
             changes: 0,
+            pull: None,
         };
         let json = serde_json::to_string(&Event::Step(step)).unwrap();
         let Event::Step(read) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };

@@ -1,6 +1,7 @@
 //! What a person changed in a running phase: what trains, and how fast.
 
 use super::plan::PhasePlan;
+use crate::learn::Strengths;
 use crate::model::group::check_selectors;
 use crate::model::{Group, Selector};
 use crate::protocol::{By, Command, Event, GroupState, Layer, Rate, Steered};
@@ -16,6 +17,8 @@ pub struct Settings {
     pub rate_factor: f64,
     /// Of a mixture's sources, in their order; empty where there is no mixture.
     pub shares: Vec<f64>,
+    /// Towards the weights that the phase started from.
+    pub pull: Strengths,
 }
 
 /// How a phase is steered, and what changed it.
@@ -60,8 +63,20 @@ impl Steering {
     pub fn new(groups: Vec<Group>, frozen: &[Selector], peak: f64, sources: Vec<(String, f64)>) -> Self {
         let trains = groups.iter().map(|group| !frozen.iter().any(|selector| selector.matches(*group))).collect();
         let (sources, shares) = sources.into_iter().unzip();
-        let now = Settings { trains, multipliers: vec![1.0; groups.len()], rate_factor: 1.0, shares };
+        let now = Settings {
+            trains,
+            multipliers: vec![1.0; groups.len()],
+            rate_factor: 1.0,
+            shares,
+            pull: Strengths::default(),
+        };
         Self { groups, now, changes: Vec::new(), peak, sources }
+    }
+
+    /// The same with the plan's pulls.
+    pub fn pulled(mut self, pull: Strengths) -> Self {
+        self.now.pull = pull;
+        self
     }
 
     pub fn settings(&self) -> &Settings {
@@ -102,6 +117,8 @@ impl Steering {
             Command::Rate { of: Some(of), rate } => self.rate_of(of, *rate)?,
             Command::Mix { source, share } => self.mix(source, *share)?,
             Command::Replay { of, share } => self.replay(of.as_deref(), *share)?,
+            Command::L2Sp(strength) => self.pull(Strengths { l2_sp: *strength, ..self.now.pull }, "L2-SP", *strength),
+            Command::Ewc(strength) => self.pull(Strengths { ewc: *strength, ..self.now.pull }, "EWC", *strength),
             Command::Skip | Command::Undo => return Ok(None),
             Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),
         };
@@ -176,6 +193,11 @@ impl Steering {
         let part = |place: &usize| format!("{} {:.1}%", phase_of(*place).unwrap_or_default(), 100.0 * shares[*place]);
         let effect = format!("replay: {}", chosen.iter().map(part).collect::<Vec<_>>().join(", "));
         Ok((Settings { shares, ..self.now.clone() }, effect))
+    }
+
+    fn pull(&self, pull: Strengths, name: &str, strength: f64) -> (Settings, String) {
+        let effect = if strength == 0.0 { format!("{name} off") } else { format!("{name} {strength}") };
+        (Settings { pull, ..self.now.clone() }, effect)
     }
 
     fn switched(&self, selectors: &[Selector], trains: bool) -> Result<Settings> {
@@ -269,7 +291,8 @@ pub fn from_records(groups: Vec<Group>, phase: &PhasePlan, events: &[Event]) -> 
         _ => None,
     });
     let steered: Vec<(u64, Steered)> = steered.collect();
-    let steering = Steering::new(groups, &frozen, phase.optimizer.learning_rate, Vec::new());
+    let steering =
+        Steering::new(groups, &frozen, phase.optimizer.learning_rate, Vec::new()).pulled(phase.pull.strengths());
     follow(steering, &steered.iter().collect::<Vec<_>>(), 0).0
 }
 

@@ -6,6 +6,7 @@ mod guard;
 mod phase;
 mod prefix;
 mod prepare;
+mod pull;
 mod rescue;
 mod save;
 mod script;

@@ -5,6 +5,7 @@ mod for_corpus;
 mod keep;
 mod overrides;
 mod presets;
+mod pull;
 mod read;
 mod replay;
 mod retention;
@@ -16,6 +17,7 @@ pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
 pub use overrides::Overrides;
 pub use presets::PRESETS;
+pub use pull::PullPlan;
 pub(crate) use read::is_plain_name;
 pub use read::load;
 pub use replay::ReplayPlan;
@@ -150,6 +152,9 @@ pub struct PhasePlan {
     pub recompute: Recompute,
     /// What frozen layers make of rows that come again.
     pub prefix_cache: PrefixCachePlan,
+    /// Pulls towards the weights that the phase starts from.
+    #[serde(skip_serializing_if = "PullPlan::is_default")]
+    pub pull: PullPlan,
     pub optimizer: OptimizerPlan,
     pub schedule: Schedule,
     pub evaluation: EvaluationPlan,

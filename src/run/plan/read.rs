@@ -4,6 +4,7 @@ use super::super::data::short_name;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
+use super::pull::{check_pulls, read_pull};
 use super::replay::{check_replays, read_replay};
 use super::retention::read_retention;
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
@@ -86,6 +87,7 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
     if phases.is_empty() {
         return Err(top.missing("phase").next("write at least one [[phase]]"));
     }
+    check_pulls(&top, &model, &phases)?;
     let seed = top.integer("seed", 0..=i64::MAX as u64)?.unwrap_or(0);
     let (on_disk_error, on_short_memory) = (read_on_disk_error(&top)?, read_on_short_memory(&top)?);
     let (snapshots, changes) = (read_snapshots(&top)?, read_changes(&top, file)?);
@@ -209,6 +211,7 @@ const PHASE_KEYS: &[&str] = &[
     "frozen_weights",
     "recompute",
     "prefix_cache",
+    "pull",
     "optimizer",
     "schedule",
     "evaluation",
@@ -270,6 +273,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         frozen_weights: read_frozen_weights(&section)?,
         recompute: read_recompute(&section)?,
         prefix_cache: read_prefix_cache(&section)?,
+        pull: read_pull(&section)?,
         optimizer: read_optimizer(&section)?,
         schedule: read_schedule(&section)?,
         task: read_task(&section, objective, evaluation.every)?,
