@@ -1,11 +1,12 @@
 //! What is measured in a phase, and measuring it.
 
 use super::phase::PhaseRun;
+use super::warnings::Overfitting;
 use crate::Result;
 use crate::model::Decoder;
 use crate::protocol::{Evaluation, Event, State};
 use crate::run::data::PhaseData;
-use crate::run::plan::Plan;
+use crate::run::plan::{Objective, Plan};
 use crate::run::suite::{Measure, Suite};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ pub(super) struct Watch {
     pub base: HashMap<String, f64>,
     /// What was measured last: the loss on each of them minus the base's.
     pub retention: Vec<(String, f64)>,
+    pub overfitting: Overfitting,
+    /// The name of the held-out text of the phase that this one starts from, where both read text.
+    pub own_text_of_base: Option<String>,
 }
 
 /// A suite that a phase's data holds.
@@ -52,7 +56,17 @@ impl Watch {
                 retained.push(suite);
             }
         }
-        Self { own: held_out(data), retained, base: HashMap::new(), retention: Vec::new() }
+        let reads_text = |index: usize| plan.phases[index].objective == Objective::Clm;
+        let base = plan.parent(index).filter(|parent| reads_text(*parent) && reads_text(index));
+        let own_text_of_base = base.map(|parent| plan.phases[parent].name.clone());
+        Self {
+            own: held_out(data),
+            retained,
+            base: HashMap::new(),
+            retention: Vec::new(),
+            overfitting: Overfitting::default(),
+            own_text_of_base,
+        }
     }
 }
 
@@ -90,6 +104,12 @@ impl PhaseRun<'_, '_> {
             self.report(name, measure, retention);
         }
         self.evaluated = Some(self.run.step);
+        if let Some(loss) = own_loss {
+            if first {
+                self.watch_domain(loss);
+            }
+            self.watch_overfitting(loss);
+        }
         Ok(own_loss)
     }
 
