@@ -21,6 +21,8 @@ pub enum Command {
         of: Option<Selector>,
         rate: Rate,
     },
+    /// Every layer's learning rate is that of the layer above by this (ULMFiT, arXiv 1801.06146); 1 for the same of all.
+    Decay(f64),
     /// One source's share of the rows of a mixture; the others keep their proportions.
     Mix {
         source: String,
@@ -58,7 +60,7 @@ pub struct Change {
 }
 
 /// The verbs, how they are written, and what they do: for help and for errors.
-pub const GRAMMAR: [(&str, &str); 11] = [
+pub const GRAMMAR: [(&str, &str); 12] = [
     ("freeze LAYER…", "stop training layers or groups: freeze block.0-3, freeze all/norm"),
     ("thaw LAYER…", "train them again"),
     ("frost-line LAYER", "train this layer and everything above it, freeze everything below"),
@@ -66,6 +68,7 @@ pub const GRAMMAR: [(&str, &str); 11] = [
         "rate [LAYER] xF | R",
         "multiply the learning rate (rate x0.5), set it (rate 1e-4), or that of groups (rate head x2)",
     ),
+    ("decay F", "divide the learning rate by this from each layer to the one below: decay 2.6; decay 1 ends it"),
     ("mix SOURCE SHARE", "give a source this share of a mixture's rows: mix stories 0.3"),
     ("skip", "let the next batch change nothing"),
     ("pause", "hold training after this step; continue goes on"),
@@ -88,6 +91,7 @@ impl FromStr for Command {
             ("frost-line", [layer]) => Ok(Command::FrostLine(layer.parse()?)),
             ("rate", [rate]) => Ok(Command::Rate { of: None, rate: rate.parse()? }),
             ("rate", [of, rate]) => Ok(Command::Rate { of: Some(of.parse()?), rate: rate.parse()? }),
+            ("decay", [decay]) => Ok(Command::Decay(read_decay(decay)?)),
             ("mix", [source, share]) => Ok(Command::Mix { source: source.to_string(), share: read_share(share)? }),
             ("skip", []) => Ok(Command::Skip),
             ("pause", []) => Ok(Command::Pause),
@@ -108,6 +112,12 @@ fn read_share(text: &str) -> Result<f64> {
     let refused = || Error::usage(format!("\"{text}\" is no share")).next("write a number above 0 and below 1: 0.05");
     let share: f64 = text.parse().map_err(|_| refused())?;
     if share > 0.0 && share < 1.0 { Ok(share) } else { Err(refused()) }
+}
+
+fn read_decay(text: &str) -> Result<f64> {
+    let refused = || Error::usage(format!("\"{text}\" is no decay")).next("write a number from 1 to 100: 2.6");
+    let decay: f64 = text.parse().map_err(|_| refused())?;
+    if (1.0..=100.0).contains(&decay) { Ok(decay) } else { Err(refused()) }
 }
 
 fn not_a_command(text: &str, verb: &str) -> Error {
@@ -157,6 +167,7 @@ impl fmt::Display for Command {
             Command::FrostLine(layer) => write!(f, "frost-line {layer}"),
             Command::Rate { of: None, rate } => write!(f, "rate {rate}"),
             Command::Rate { of: Some(of), rate } => write!(f, "rate {of} {rate}"),
+            Command::Decay(decay) => write!(f, "decay {decay}"),
             Command::Mix { source, share } => write!(f, "mix {source} {share}"),
             Command::Skip => f.write_str("skip"),
             Command::Pause => f.write_str("pause"),
@@ -184,6 +195,8 @@ mod tests {
             "rate 0.01",
             "rate head x2",
             "rate block.0-1/mlp 0.25",
+            "decay 2.6",
+            "decay 1",
             "mix stories 0.3",
             "skip",
             "pause",
@@ -209,6 +222,9 @@ mod tests {
             "rate NaN",
             "rate a b c",
             "pause now",
+            "decay",
+            "decay 0.5",
+            "decay NaN",
             "mix stories",
             "mix stories 0",
             "mix stories 1",

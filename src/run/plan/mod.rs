@@ -139,6 +139,9 @@ pub struct PhasePlan {
     /// What frozen layers make of rows that come again.
     pub prefix_cache: PrefixCachePlan,
     pub optimizer: OptimizerPlan,
+    /// How rates differ between layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rates: Option<RatesPlan>,
     pub schedule: Schedule,
     pub evaluation: EvaluationPlan,
     /// What is done about steps that go wrong.
@@ -156,6 +159,20 @@ pub struct CorpusPlan {
     /// The share of rows in a mixture; by size where not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
+}
+
+/// Discriminative learning rates (Howard and Ruder 2018, arXiv 1801.06146).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RatesPlan {
+    /// What the rate is divided by from each layer to the one below.
+    pub decay: f64,
+}
+
+impl PhasePlan {
+    /// The layer-wise decay of the rates; 1 for none.
+    pub fn decay(&self) -> f64 {
+        self.rates.as_ref().map_or(1.0, |rates| rates.decay)
+    }
 }
 
 /// AdamW's settings.

@@ -6,7 +6,9 @@ use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
-use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
+use super::{
+    CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, RatesPlan, TokenizerPlan,
+};
 use crate::learn::Schedule;
 use crate::model::{Selector, preset};
 use crate::ops::Precision;
@@ -181,7 +183,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 26] = [
+const PHASE_KEYS: [&str; 27] = [
     "name",
     "objective",
     "from",
@@ -203,6 +205,7 @@ const PHASE_KEYS: [&str; 26] = [
     "recompute",
     "prefix_cache",
     "optimizer",
+    "rates",
     "schedule",
     "evaluation",
     "guard",
@@ -260,6 +263,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         recompute: read_recompute(&section)?,
         prefix_cache: read_prefix_cache(&section)?,
         optimizer: read_optimizer(&section)?,
+        rates: read_rates(&section)?,
         schedule: read_schedule(&section)?,
         evaluation: read_evaluation(&section)?,
         guard: read_guard(&section)?,
@@ -348,6 +352,11 @@ fn read_optimizer(phase: &Section) -> Result<OptimizerPlan> {
         epsilon: number("epsilon", 1e-16..=1.0, 1e-8)?,
         clip: number("clip", 0.0..=1e9, 1.0)?,
     })
+}
+
+fn read_rates(phase: &Section) -> Result<Option<RatesPlan>> {
+    let Some(section) = phase.section("rates", &["decay"])? else { return Ok(None) };
+    Ok(section.number("decay", 1.0..=100.0)?.map(|decay| RatesPlan { decay }))
 }
 
 fn read_schedule(phase: &Section) -> Result<Schedule> {
