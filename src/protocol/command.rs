@@ -21,6 +21,8 @@ pub enum Command {
         of: Option<Selector>,
         rate: Rate,
     },
+    /// Every layer's learning rate is that of the layer above by this (ULMFiT, arXiv 1801.06146); 1 for the same of all.
+    Decay(f64),
     /// One source's share of the rows of a mixture; the others keep their proportions.
     Mix {
         source: String,
@@ -75,6 +77,7 @@ pub const GRAMMAR: &[(&str, &str)] = &[
         "rate [LAYER] xF | R",
         "multiply the learning rate (rate x0.5), set it (rate 1e-4), or that of groups (rate head x2)",
     ),
+    ("decay F", "divide the learning rate by this from each layer to the one below: decay 2.6; decay 1 ends it"),
     ("mix SOURCE SHARE", "give a source this share of a mixture's rows: mix stories 0.3"),
     ("replay [PHASE] SHARE", "mix rows of earlier phases in, against forgetting: replay 0.05; replay 0 ends it"),
     ("l2-sp A", "pull what trains towards the weights that the phase started from: l2-sp 0.01; 0 for none"),
@@ -100,6 +103,7 @@ impl FromStr for Command {
             ("frost-line", [layer]) => Ok(Command::FrostLine(layer.parse()?)),
             ("rate", [rate]) => Ok(Command::Rate { of: None, rate: rate.parse()? }),
             ("rate", [of, rate]) => Ok(Command::Rate { of: Some(of.parse()?), rate: rate.parse()? }),
+            ("decay", [decay]) => Ok(Command::Decay(read_decay(decay)?)),
             ("mix", [source, share]) => Ok(Command::Mix { source: source.to_string(), share: read_share(share)? }),
             ("replay", [share]) => Ok(Command::Replay { of: None, share: read_replay(share)? }),
             ("replay", [of, share]) => Ok(Command::Replay { of: Some(of.to_string()), share: read_replay(share)? }),
@@ -139,6 +143,12 @@ fn read_strength(text: &str) -> Result<f64> {
         Error::usage(format!("\"{text}\" is no strength of a pull"))
             .next("write 0 for none, or a number above it: 0.01")
     })
+}
+
+fn read_decay(text: &str) -> Result<f64> {
+    let refused = || Error::usage(format!("\"{text}\" is no decay")).next("write a number from 1 to 100: 2.6");
+    let decay: f64 = text.parse().map_err(|_| refused())?;
+    if (1.0..=100.0).contains(&decay) { Ok(decay) } else { Err(refused()) }
 }
 
 fn not_a_command(text: &str, verb: &str) -> Error {
@@ -188,6 +198,7 @@ impl fmt::Display for Command {
             Command::FrostLine(layer) => write!(f, "frost-line {layer}"),
             Command::Rate { of: None, rate } => write!(f, "rate {rate}"),
             Command::Rate { of: Some(of), rate } => write!(f, "rate {of} {rate}"),
+            Command::Decay(decay) => write!(f, "decay {decay}"),
             Command::Mix { source, share } => write!(f, "mix {source} {share}"),
             Command::Replay { of: None, share } => write!(f, "replay {share}"),
             Command::Replay { of: Some(of), share } => write!(f, "replay {of} {share}"),
@@ -219,6 +230,8 @@ mod tests {
             "rate 0.01",
             "rate head x2",
             "rate block.0-1/mlp 0.25",
+            "decay 2.6",
+            "decay 1",
             "mix stories 0.3",
             "replay 0.05",
             "replay pretrain 0",
@@ -248,6 +261,9 @@ mod tests {
             "rate NaN",
             "rate a b c",
             "pause now",
+            "decay",
+            "decay 0.5",
+            "decay NaN",
             "mix stories",
             "mix stories 0",
             "replay",

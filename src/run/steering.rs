@@ -13,6 +13,8 @@ pub struct Settings {
     /// Of each group, in the order of the model's groups.
     pub trains: Vec<bool>,
     pub multipliers: Vec<f64>,
+    /// What the rate is divided by from each layer to the one below; 1 for none.
+    pub decay: f64,
     /// What the schedule is multiplied by.
     pub rate_factor: f64,
     /// Of a mixture's sources, in their order; empty where there is no mixture.
@@ -66,6 +68,7 @@ impl Steering {
         let now = Settings {
             trains,
             multipliers: vec![1.0; groups.len()],
+            decay: 1.0,
             rate_factor: 1.0,
             shares,
             pull: Strengths::default(),
@@ -79,6 +82,12 @@ impl Steering {
         self
     }
 
+    /// With the plan's layer-wise decay of the rates.
+    pub fn with_decay(mut self, decay: f64) -> Self {
+        self.now.decay = decay;
+        self
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.now
     }
@@ -87,8 +96,25 @@ impl Steering {
         self.place(group).is_some_and(|place| self.now.trains[place])
     }
 
+    /// What the group's rate is multiplied by: by hand, and by the layer-wise decay.
     pub fn multiplier(&self, group: Group) -> f64 {
-        self.place(group).map_or(1.0, |place| self.now.multipliers[place])
+        self.place(group).map_or(1.0, |place| self.now.multipliers[place] * self.decayed(group))
+    }
+
+    /// 1 for head and last norm; each block is a layer below them, and the embedding the lowest. A tied embedding is the
+    /// head as well, and counts as the embedding.
+    fn decayed(&self, group: Group) -> f64 {
+        let blocks = self.groups.iter().filter_map(|group| match group.layer {
+            Layer::Block(index) => Some(index + 1),
+            _ => None,
+        });
+        let blocks = blocks.max().unwrap_or(0);
+        let below = match group.layer {
+            Layer::Norm | Layer::Head => 0,
+            Layer::Block(index) => blocks - index,
+            Layer::Embedding => blocks + 1,
+        };
+        self.now.decay.powi(-(below as i32))
     }
 
     fn place(&self, group: Group) -> Option<usize> {
@@ -97,9 +123,9 @@ impl Steering {
 
     /// The groups as they are trained now.
     pub fn states(&self) -> Vec<GroupState> {
-        let settings = self.now.trains.iter().zip(&self.now.multipliers);
-        let states = self.groups.iter().zip(settings);
-        states.map(|(&group, (&trainable, &multiplier))| GroupState { group, trainable, multiplier }).collect()
+        let states = self.groups.iter().zip(&self.now.trains);
+        let state = |(&group, &trainable)| GroupState { group, trainable, multiplier: self.multiplier(group) };
+        states.map(state).collect()
     }
 
     /// The last change that was made in the phase, and what it did.
@@ -115,6 +141,9 @@ impl Steering {
             Command::FrostLine(layer) => (self.frost_line(*layer)?, format!("frost line at {layer}")),
             Command::Rate { of: None, rate } => self.rate(*rate)?,
             Command::Rate { of: Some(of), rate } => self.rate_of(of, *rate)?,
+            Command::Decay(decay) => {
+                (Settings { decay: *decay, ..self.now.clone() }, format!("each layer's rate is that above by {decay}"))
+            }
             Command::Mix { source, share } => self.mix(source, *share)?,
             Command::Replay { of, share } => self.replay(of.as_deref(), *share)?,
             Command::L2Sp(strength) => self.pull(Strengths { l2_sp: *strength, ..self.now.pull }, "L2-SP", *strength),
@@ -291,8 +320,8 @@ pub fn from_records(groups: Vec<Group>, phase: &PhasePlan, events: &[Event]) -> 
         _ => None,
     });
     let steered: Vec<(u64, Steered)> = steered.collect();
-    let steering =
-        Steering::new(groups, &frozen, phase.optimizer.learning_rate, Vec::new()).pulled(phase.pull.strengths());
+    let steering = Steering::new(groups, &frozen, phase.optimizer.learning_rate, Vec::new());
+    let steering = steering.with_decay(phase.decay()).pulled(phase.pull.strengths());
     follow(steering, &steered.iter().collect::<Vec<_>>(), 0).0
 }
 
@@ -332,6 +361,28 @@ mod tests {
         assert!(states.iter().all(|s| (s.multiplier == 2.0) == (s.group.to_string() == "block.1/mlp")));
         assert_eq!(steering.settings().rate_factor, 0.5);
         assert_eq!(steering.last_change().unwrap().1, "rate of block.1/mlp ×2");
+    }
+
+    #[test]
+    fn rates_decay_from_the_head_down_and_combine_with_those_by_hand() {
+        let mut steering = steering();
+        give(&mut steering, "rate block.0/mlp x4").unwrap();
+        give(&mut steering, "decay 2").unwrap();
+        let groups = steering.groups.clone();
+        let last = groups.iter().rev().find(|g| matches!(g.layer, Layer::Block(_))).unwrap().layer;
+        let Layer::Block(top) = last else { panic!("no block") };
+        for state in steering.states() {
+            let by_hand = if state.group.to_string() == "block.0/mlp" { 4.0 } else { 1.0 };
+            let want = match state.group.layer {
+                Layer::Head | Layer::Norm => 1.0,
+                Layer::Block(index) => by_hand * 0.5f64.powi((top + 1 - index) as i32),
+                Layer::Embedding => 0.5f64.powi(top as i32 + 2),
+            };
+            assert_eq!(state.multiplier, want, "{}", state.group);
+            assert_eq!(steering.multiplier(state.group), want);
+        }
+        give(&mut steering, "decay 1").unwrap();
+        assert!(steering.states().iter().all(|s| s.multiplier == 1.0 || s.group.to_string() == "block.0/mlp"));
     }
 
     #[test]

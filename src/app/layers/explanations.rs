@@ -54,8 +54,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         key: "rate multiplier",
         title: "learning-rate multiplier",
-        what: "What the run's learning rate is multiplied by for a group. The schedule goes on underneath. A multiplier of 0 is not a freeze: gradients are still computed.",
-        formula: "rate of a group = schedule(step) · changes by hand · multiplier",
+        what: "What the run's learning rate is multiplied by for a group. The schedule goes on underneath. `decay 2.6` gives each layer the rate of the one above divided by 2.6; head and last norm keep theirs, and a tied embedding counts as the embedding. A multiplier of 0 is not a freeze: gradients are still computed.",
+        formula: "rate of a group = schedule(step) · changes by hand · multiplier · decay^−(layers below the top)",
         normal: "×1. For fine-tuning, lower layers may learn more slowly: 1/2.6 from layer to layer was proposed for 3 to 4 layers, less from layer to layer in deep models.",
         source: "Howard and Ruder 2018, arXiv 1801.06146: discriminative learning rates",
     },

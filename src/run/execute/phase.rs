@@ -88,7 +88,9 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let sources = data.batches.sources();
         let planned_shares = sources.iter().map(|(_, share)| *share).collect();
         let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate, sources)
+            .with_decay(phase.decay())
             .pulled(phase.pull.strengths());
+        learner.set_multipliers(|group| steering.multiplier(group));
         Ok(Self {
             plan: phase,
             index,
@@ -124,7 +126,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let names = self.data.batches.sources().into_iter().map(|(name, _)| name);
         let sources = names.zip(self.planned_shares.iter().copied()).collect();
         let (frozen, peak) = (super::prepare::selectors(self.plan)?, self.plan.optimizer.learning_rate);
-        Ok(Steering::new(self.groups.clone(), &frozen, peak, sources).pulled(self.plan.pull.strengths()))
+        let steering = Steering::new(self.groups.clone(), &frozen, peak, sources);
+        Ok(steering.with_decay(self.plan.decay()).pulled(self.plan.pull.strengths()))
     }
 
     /// Goes through all steps; returns the checkpoint at the end.

@@ -143,7 +143,7 @@ fn rows_of_an_earlier_phase_come_again_to_the_same_bits() {
     std::fs::write(&rows, (0..40).map(row).collect::<String>()).unwrap();
     let second = format!(
         "steps = 9\n[[phase]]\nname = \"later\"\nobjective = \"sft\"\ncorpus = '{}'\nsteps = 18\nbatch = 8\ncontext = 24\n\
-         optimizer = {{ learning_rate = 1e-3 }}\nreplay = {{ share = 0.25 }}\n{SETTINGS}",
+         optimizer = {{ learning_rate = 1e-3 }}\nreplay = {{ share = 0.25 }}\nrates = {{ decay = 1.5 }}\n{SETTINGS}",
         rows.display()
     );
     // The first phase of the shared plan has its own number of steps in front.
@@ -156,7 +156,14 @@ fn rows_of_an_earlier_phase_come_again_to_the_same_bits() {
     std::fs::write(&file, text).unwrap();
     let two = crate::run::plan::load(file.to_str().unwrap(), &crate::run::Overrides::default()).unwrap();
     assert_eq!(two.phases[1].replay.as_ref().unwrap().share, 0.25);
-    let commands = [(13, "replay 0.5"), (17, "replay tune 0"), (20, "replay tune 0.1")];
+    let commands = [
+        (13, "replay 0.5"),
+        (15, "decay 3"),
+        (17, "replay tune 0"),
+        (18, "l2-sp 0.2"),
+        (19, "ewc 5"),
+        (20, "replay tune 0.1"),
+    ];
     let run = stopped_after(&two, &folder, 22, &commands);
     let whole = copy(&run, &folder, "whole");
     resume(&folder, &whole, None).unwrap();
@@ -165,7 +172,7 @@ fn rows_of_an_earlier_phase_come_again_to_the_same_bits() {
     assert!(weights(&again) == weights(&whole), "from step 14");
     // What was said is in the recipe, and carried out to the same weights.
     let recipe = recipe::of(&whole).unwrap();
-    assert_eq!(recipe.plan.changes.len(), 3);
+    assert_eq!(recipe.plan.changes.len(), 6);
 }
 
 #[test]

@@ -156,6 +156,9 @@ pub struct PhasePlan {
     #[serde(skip_serializing_if = "PullPlan::is_default")]
     pub pull: PullPlan,
     pub optimizer: OptimizerPlan,
+    /// How rates differ between layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rates: Option<RatesPlan>,
     pub schedule: Schedule,
     pub evaluation: EvaluationPlan,
     /// For `sft`: a task whose answers are generated at evaluations.
@@ -176,6 +179,20 @@ pub struct CorpusPlan {
     /// The share of rows in a mixture; by size where not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
+}
+
+/// Discriminative learning rates (Howard and Ruder 2018, arXiv 1801.06146).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RatesPlan {
+    /// What the rate is divided by from each layer to the one below.
+    pub decay: f64,
+}
+
+impl PhasePlan {
+    /// The layer-wise decay of the rates; 1 for none.
+    pub fn decay(&self) -> f64 {
+        self.rates.as_ref().map_or(1.0, |rates| rates.decay)
+    }
 }
 
 /// AdamW's settings.

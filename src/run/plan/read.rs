@@ -10,7 +10,9 @@ use super::retention::read_retention;
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
 use super::task::read_task;
-use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
+use super::{
+    CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, RatesPlan, TokenizerPlan,
+};
 use crate::learn::Schedule;
 use crate::model::{Selector, preset};
 use crate::ops::Precision;
@@ -213,6 +215,7 @@ const PHASE_KEYS: &[&str] = &[
     "prefix_cache",
     "pull",
     "optimizer",
+    "rates",
     "schedule",
     "evaluation",
     "task",
@@ -275,6 +278,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         prefix_cache: read_prefix_cache(&section)?,
         pull: read_pull(&section)?,
         optimizer: read_optimizer(&section)?,
+        rates: read_rates(&section)?,
         schedule: read_schedule(&section)?,
         task: read_task(&section, objective, evaluation.every)?,
         evaluation,
@@ -364,6 +368,11 @@ fn read_optimizer(phase: &Section) -> Result<OptimizerPlan> {
         epsilon: number("epsilon", 1e-16..=1.0, 1e-8)?,
         clip: number("clip", 0.0..=1e9, 1.0)?,
     })
+}
+
+fn read_rates(phase: &Section) -> Result<Option<RatesPlan>> {
+    let Some(section) = phase.section("rates", &["decay"])? else { return Ok(None) };
+    Ok(section.number("decay", 1.0..=100.0)?.map(|decay| RatesPlan { decay }))
 }
 
 fn read_schedule(phase: &Section) -> Result<Schedule> {
