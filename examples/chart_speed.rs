@@ -83,6 +83,7 @@ fn records(done: u64, count: u64) -> StepRecords {
             tokens_per_second: 45_000.0 + 900.0 * noise,
             seconds: step as f64 * 0.1,
             changes: 0,
+            pull: None,
         });
     }
     records

@@ -10,6 +10,7 @@ pub mod protocol;
 pub mod ops;
 pub mod model;
 pub mod corpus;
+pub mod metrics;
 pub mod learn;
 pub mod sample;
 pub mod run;

@@ -167,6 +167,7 @@ fn changed(event: &Event) -> Option<Entry> {
                 By::Person => "",
                 By::Plan => "the plan: ",
                 By::Guard => "a guard: ",
+                By::Bound => "the bound on forgetting: ",
             };
             (*step, format!("{by}{}", change.effect))
         }

@@ -116,6 +116,7 @@ mod tests {
                 tokens_per_second: 9.0,
                 seconds,
                 changes: 0,
+                pull: None,
             });
         }
         records

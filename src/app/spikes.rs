@@ -106,6 +106,7 @@ mod tests {
                 tokens_per_second: 9.0,
                 seconds: step as f64,
                 changes: 0,
+                pull: None,
             });
         }
         records

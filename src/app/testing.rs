@@ -232,6 +232,7 @@ fn evaluation(phase: &str, step: u64, suite: &str, loss: f64, value: Option<f64>
         bits_per_byte: Some(loss / 2.8),
         metric: value.map(|_| "accuracy".into()),
         value,
+        metrics: Vec::new(),
         retention,
     })
 }
@@ -254,6 +255,7 @@ pub fn step_record(step: u64) -> StepRecord {
         tokens_per_second: 41_000.0 + 900.0 * wiggle + if step > 900 { 9_000.0 } else { 0.0 },
         seconds: step as f64 * 0.05,
         changes: 0,
+        pull: None,
     }
 }
 

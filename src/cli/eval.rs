@@ -1,4 +1,6 @@
-//! `frostline eval`: the loss of a checkpoint on text.
+//! `frostline eval`: the loss of a checkpoint on text, or its answers to a task.
+
+mod task;
 
 use super::Place;
 use super::output::{self, bytes, count, number};
@@ -11,9 +13,10 @@ use crate::error::Kind;
 use crate::learn::{TextScore, objective};
 use crate::model::Decoder;
 use crate::run::checkpoint;
+use crate::run::plan::TaskKind;
 use crate::{Error, Result};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(clap::Args)]
@@ -21,13 +24,31 @@ pub struct Arguments {
     /// A model's folder, RUN, RUN@STEP, RUN@PHASE or RUN@best; or blend:A:B:SHARE, average:A:B…, graft:BASE:LIVE:LAYERS
     checkpoint: String,
     /// A file or a folder of text
-    #[arg(long, value_name = "PATH")]
-    text: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "task", conflicts_with = "task")]
+    text: Option<PathBuf>,
+    /// Generate answers and compare them: sentiment, question-answering, summarisation, translation or instructions
+    #[arg(long, value_name = "KIND", requires = "data")]
+    task: Option<String>,
+    /// With --task, examples to ask: a file, a folder, or world:SET
+    #[arg(long, value_name = "DATA", requires = "task")]
+    data: Option<String>,
+    /// With --task, at most this many examples [default: 50]
+    #[arg(long, value_name = "N", requires = "task", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    items: Option<u32>,
+    /// With --task, at most this many tokens of an answer [default: 64]
+    #[arg(long, value_name = "N", requires = "task", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    tokens: Option<u32>,
+    /// With --task, makes prompts from rows of other fields, such as "Opinion: {text}"
+    #[arg(long, value_name = "TEMPLATE", requires = "completion")]
+    prompt: Option<String>,
+    /// With --prompt, what is to be answered, such as " {label}"
+    #[arg(long, value_name = "TEMPLATE", requires = "prompt")]
+    completion: Option<String>,
     /// Tokens of a window [default: the model's context, at most 1024]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     context: Option<u32>,
     /// With --json, the log-probability of every token
-    #[arg(long)]
+    #[arg(long, conflicts_with = "task")]
     per_token: bool,
     /// Print one JSON object
     #[arg(long)]
@@ -54,9 +75,15 @@ struct Report {
 const ROWS: usize = 8;
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
+    let kind = arguments.task.as_deref().map(kind_of).transpose()?;
     let named = checkpoint::Named::find(&arguments.checkpoint, &place.home)?;
     let (decoder, tokenizer) = named.open(&place.device)?;
-    let report = measure(arguments, &decoder, &tokenizer)?;
+    let text = match (kind, &arguments.text) {
+        (Some(kind), _) => return task::run(arguments, kind, place, decoder, &tokenizer),
+        (None, Some(text)) => text,
+        (None, None) => return Err(Error::usage("there is nothing to measure on").next("give --text or --task")),
+    };
+    let report = measure(arguments, text, &decoder, &tokenizer)?;
     match arguments.json {
         true => output::write_json(&report),
         false => output::write(&format!(
@@ -69,6 +96,13 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
             context_of(arguments, &decoder)?,
         )),
     }
+}
+
+fn kind_of(name: &str) -> Result<TaskKind> {
+    TaskKind::parse(name).ok_or_else(|| {
+        Error::usage(format!("there is no task \"{name}\""))
+            .next(format!("give one of {}", TaskKind::ALL.map(TaskKind::name).join(", ")))
+    })
 }
 
 fn context_of(arguments: &Arguments, decoder: &Decoder) -> Result<usize> {
@@ -86,8 +120,8 @@ fn context_of(arguments: &Arguments, decoder: &Decoder) -> Result<usize> {
 
 /// Goes through the text as a stream: windows side by side, each token predicted once from those before it in its
 /// window.
-fn measure(arguments: &Arguments, decoder: &Decoder, tokenizer: &Tokenizer) -> Result<Report> {
-    let source = Source::open(&arguments.text)?.uncut();
+fn measure(arguments: &Arguments, text: &Path, decoder: &Decoder, tokenizer: &Tokenizer) -> Result<Report> {
+    let source = Source::open(text)?.uncut();
     let files = source.held_out().unwrap_or(source.files());
     if let Some([file, ..]) = source.held_out() {
         output::note(&format!("note: measured on the held-out file {}", file.path.display()));
@@ -120,7 +154,7 @@ fn measure(arguments: &Arguments, decoder: &Decoder, tokenizer: &Tokenizer) -> R
         }
         Ok(())
     })?;
-    windows.finish(&arguments.text)
+    windows.finish(text)
 }
 
 /// Text on its way through the model.
@@ -173,7 +207,7 @@ impl Windows<'_> {
         Ok(())
     }
 
-    fn finish(mut self, path: &std::path::Path) -> Result<Report> {
+    fn finish(mut self, path: &Path) -> Result<Report> {
         while self.waiting.len() > self.context {
             self.read(1, self.context)?;
         }

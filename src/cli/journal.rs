@@ -100,6 +100,7 @@ fn told(event: &Event) -> (u64, String) {
                 By::Person => "",
                 By::Plan => "by the plan: ",
                 By::Guard => "by a guard: ",
+                By::Bound => "by the bound on forgetting: ",
             };
             (steered.step, format!("{by}{} → {}", steered.change.command, steered.change.effect))
         }

@@ -47,7 +47,8 @@ pub struct Send {
 }
 
 fn grammar() -> String {
-    let lines = crate::protocol::GRAMMAR.map(|(form, help)| format!("  {form:<20} {help}"));
+    let lines: Vec<String> =
+        crate::protocol::GRAMMAR.iter().map(|(form, help)| format!("  {form:<20} {help}")).collect();
     format!("Commands:\n{}", lines.join("\n"))
 }
 

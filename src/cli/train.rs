@@ -158,7 +158,11 @@ impl Screen {
 fn describe(evaluation: &Evaluation) -> String {
     let (loss, perplexity) = (number(evaluation.loss), number(evaluation.perplexity));
     let mut line = format!("  step {:<6} {:<12} loss {loss:<6} ppl {perplexity:<6}", evaluation.step, evaluation.suite);
+    for metric in &evaluation.metrics {
+        line += &format!(" {} {:.1}%", metric.name.replace('_', " "), 100.0 * metric.value);
+    }
     match (&evaluation.metric, evaluation.value, evaluation.bits_per_byte) {
+        _ if !evaluation.metrics.is_empty() => {}
         (Some(metric), Some(value), _) => line += &format!(" {} {:.1}%", metric.replace('_', " "), 100.0 * value),
         (_, _, Some(bits)) => line += &format!(" {} bits/byte", number(bits)),
         _ => {}

@@ -27,7 +27,7 @@ impl Role {
 }
 
 /// What ends a message; the assistant learns to write it.
-const END: &str = "<|end|>";
+pub const END: &str = "<|end|>";
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

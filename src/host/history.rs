@@ -267,6 +267,7 @@ mod tests {
                 tokens_per_second: 1.0,
                 seconds: 1.0,
                 changes: 0,
+                pull: None,
             };
             history.steps.push(record);
             if step == 7 {

@@ -232,6 +232,7 @@ impl Recorder {
             tokens_per_second: shortest(step.tokens_per_second),
             seconds: step.seconds,
             changes: step.changes.into(),
+            pull: step.pull.map(shortest),
         }));
     }
 

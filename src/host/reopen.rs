@@ -120,6 +120,6 @@ impl Reopened {
     fn data(&self, tokenizer: &Tokenizer) -> Result<Vec<Arc<PhaseData>>> {
         let (home, seed, cancel) = (&self.work.home, self.plan.seed, &*self.cancel);
         let context = data::Context { home, seed, progress: &Silent, cancel };
-        self.plan.phases.iter().map(|phase| data::load(phase, tokenizer, &context).map(Arc::new)).collect()
+        data::load(&self.plan, tokenizer, &context)
     }
 }

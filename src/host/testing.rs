@@ -30,6 +30,7 @@ pub fn record(step: u64) -> StepRecord {
         tokens_per_second: 100.0,
         seconds: step as f64,
         changes: 0,
+        pull: None,
     }
 }
 
@@ -43,6 +44,7 @@ pub fn evaluation(step: u64) -> Event {
         bits_per_byte: None,
         metric: None,
         value: None,
+        metrics: Vec::new(),
         retention: None,
     })
 }

@@ -3,6 +3,7 @@
 use super::objective;
 use super::optimizer::{AdamW, AdamWSettings, squares};
 use super::prefix::{PrefixCache, PrefixSettings};
+use super::pull::Pull;
 use crate::corpus::batches::Batch;
 use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Storage, Thaw};
 use crate::ops::adamw::Moments;
@@ -29,6 +30,8 @@ pub struct Pass {
     pub gradient_norm: f64,
     /// Positions read.
     pub tokens: u64,
+    /// What the pulls towards the base add to the loss, nats; their gradients are in the norm.
+    pub pull: Option<f64>,
     gradients: Gradients,
     /// Σ g² of each parameter.
     squares: Vec<f64>,
@@ -40,7 +43,7 @@ impl Pass {
     pub fn measured(loss: f64, gradient_norm: f64) -> Self {
         let nothing = crate::model::Parameters::default();
         let gradients = Gradients::new(&Thaw::of_groups(&nothing, |_| true));
-        Self { loss, gradient_norm, tokens: 0, gradients, squares: Vec::new() }
+        Self { loss, gradient_norm, tokens: 0, pull: None, gradients, squares: Vec::new() }
     }
 
     /// Whether loss and gradient are numbers.
@@ -58,6 +61,8 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// Positions read.
     pub tokens: u64,
+    /// What the pulls towards the base would add to the loss, nats; `None` where nothing pulls.
+    pub pull: Option<f64>,
     /// Parameters that train but got no gradient, or nothing but zeros: only looked for at the first step and after what
     /// trains changed.
     pub missing: Vec<String>,
@@ -71,6 +76,7 @@ pub struct Learner {
     pub decoder: Decoder,
     thaw: Thaw,
     prefix: Option<PrefixCache>,
+    pull: Option<Pull>,
     optimizer: AdamW,
     /// What the learning rate is multiplied by, for each parameter in the fixed order.
     multipliers: Vec<f64>,
@@ -103,6 +109,7 @@ impl Learner {
             decoder,
             thaw,
             prefix: None,
+            pull: None,
             optimizer,
             multipliers,
             last: None,
@@ -194,6 +201,11 @@ impl Learner {
         self.prefix.as_ref()
     }
 
+    /// Pulls what trains towards other weights from the next pass on; `None`, or strengths of zero, pull nothing.
+    pub fn set_pull(&mut self, pull: Option<Pull>) {
+        self.pull = pull.filter(|pull| pull.strengths().is_on());
+    }
+
     /// Trains the groups that `trains` says; moments of the others are kept as they are. What is stored in half precision
     /// and trains now is widened, and what the prefix cache kept for another frost line is thrown out. Nothing left to
     /// train is an error, and changes nothing.
@@ -242,15 +254,16 @@ impl Learner {
             let (decoder, thaw, prefix) = (&self.decoder, &self.thaw, self.prefix.as_mut());
             loss += objective::accumulate(decoder, batch, thaw, prefix, scale, &mut gradients)? * scale;
         }
+        let pull = self.pull.as_ref().map(|pull| pull.add(&self.decoder.parameters, &mut gradients)).transpose()?;
         let squares = squares(&gradients, self.decoder.parameters.len())?;
         let gradient_norm = squares.iter().sum::<f64>().sqrt();
         let tokens = batches.iter().map(|batch| batch.inputs.len() as u64).sum();
-        Ok(Pass { loss, gradient_norm, tokens, gradients, squares })
+        Ok(Pass { loss, gradient_norm, tokens, pull, gradients, squares })
     }
 
     /// Moves what trains along a pass's gradients.
     pub fn update(&mut self, pass: Pass, learning_rate: f64) -> Result<StepReport> {
-        let Pass { loss, gradient_norm, tokens, gradients, squares } = pass;
+        let Pass { loss, gradient_norm, tokens, pull, gradients, squares } = pass;
         let missing = if self.audit_due { self.missing(&squares) } else { Vec::new() };
         self.audit_due = false;
         self.unshare()?;
@@ -262,7 +275,7 @@ impl Learner {
         let trained = (0..squares.len()).map(|index| gradients.trains(ParameterId(index))).collect();
         self.last = Some(LastStep { squares, rates, trained });
         let notices = self.take_notices();
-        Ok(StepReport { loss, gradient_norm, tokens, missing, notices })
+        Ok(StepReport { loss, gradient_norm, tokens, pull, missing, notices })
     }
 
     /// What a person should know and was not told yet.

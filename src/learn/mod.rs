@@ -6,10 +6,12 @@ mod measure;
 pub mod objective;
 pub mod optimizer;
 pub mod prefix;
+pub mod pull;
 pub mod schedule;
 
 pub use evaluation::{ExampleScore, TextScore};
 pub use learner::{Learner, LearnerState, Pass, StepReport};
 pub use optimizer::{AdamW, AdamWSettings};
 pub use prefix::{PrefixCache, PrefixReport, PrefixSettings, PrefixTotals};
+pub use pull::{Fisher, Pull, Strengths};
 pub use schedule::Schedule;

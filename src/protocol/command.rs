@@ -21,11 +21,22 @@ pub enum Command {
         of: Option<Selector>,
         rate: Rate,
     },
+    /// Every layer's learning rate is that of the layer above by this (ULMFiT, arXiv 1801.06146); 1 for the same of all.
+    Decay(f64),
     /// One source's share of the rows of a mixture; the others keep their proportions.
     Mix {
         source: String,
         share: f64,
     },
+    /// The share of the rows that come from an earlier phase, or from all of them together; 0 for none.
+    Replay {
+        of: Option<String>,
+        share: f64,
+    },
+    /// The strength of the pull towards the base by squared distance; 0 for none.
+    L2Sp(f64),
+    /// The strength of elastic weight consolidation; 0 for none.
+    Ewc(f64),
     /// The next batch changes nothing.
     Skip,
     Pause,
@@ -58,7 +69,7 @@ pub struct Change {
 }
 
 /// The verbs, how they are written, and what they do: for help and for errors.
-pub const GRAMMAR: [(&str, &str); 11] = [
+pub const GRAMMAR: &[(&str, &str)] = &[
     ("freeze LAYER…", "stop training layers or groups: freeze block.0-3, freeze all/norm"),
     ("thaw LAYER…", "train them again"),
     ("frost-line LAYER", "train this layer and everything above it, freeze everything below"),
@@ -66,7 +77,11 @@ pub const GRAMMAR: [(&str, &str); 11] = [
         "rate [LAYER] xF | R",
         "multiply the learning rate (rate x0.5), set it (rate 1e-4), or that of groups (rate head x2)",
     ),
+    ("decay F", "divide the learning rate by this from each layer to the one below: decay 2.6; decay 1 ends it"),
     ("mix SOURCE SHARE", "give a source this share of a mixture's rows: mix stories 0.3"),
+    ("replay [PHASE] SHARE", "mix rows of earlier phases in, against forgetting: replay 0.05; replay 0 ends it"),
+    ("l2-sp A", "pull what trains towards the weights that the phase started from: l2-sp 0.01; 0 for none"),
+    ("ewc A", "the same, each weight as strongly as it mattered for the phase before: ewc 100; 0 for none"),
     ("skip", "let the next batch change nothing"),
     ("pause", "hold training after this step; continue goes on"),
     ("continue", "go on training"),
@@ -88,7 +103,12 @@ impl FromStr for Command {
             ("frost-line", [layer]) => Ok(Command::FrostLine(layer.parse()?)),
             ("rate", [rate]) => Ok(Command::Rate { of: None, rate: rate.parse()? }),
             ("rate", [of, rate]) => Ok(Command::Rate { of: Some(of.parse()?), rate: rate.parse()? }),
+            ("decay", [decay]) => Ok(Command::Decay(read_decay(decay)?)),
             ("mix", [source, share]) => Ok(Command::Mix { source: source.to_string(), share: read_share(share)? }),
+            ("replay", [share]) => Ok(Command::Replay { of: None, share: read_replay(share)? }),
+            ("replay", [of, share]) => Ok(Command::Replay { of: Some(of.to_string()), share: read_replay(share)? }),
+            ("l2-sp", [strength]) => Ok(Command::L2Sp(read_strength(strength)?)),
+            ("ewc", [strength]) => Ok(Command::Ewc(read_strength(strength)?)),
             ("skip", []) => Ok(Command::Skip),
             ("pause", []) => Ok(Command::Pause),
             ("continue", []) => Ok(Command::Continue),
@@ -110,11 +130,32 @@ fn read_share(text: &str) -> Result<f64> {
     if share > 0.0 && share < 1.0 { Ok(share) } else { Err(refused()) }
 }
 
+fn read_replay(text: &str) -> Result<f64> {
+    match text.parse::<f64>() {
+        Ok(0.0) => Ok(0.0),
+        _ => read_share(text),
+    }
+}
+
+fn read_strength(text: &str) -> Result<f64> {
+    let strength = text.parse().ok().filter(|strength| (0.0..=1e12).contains(strength));
+    strength.ok_or_else(|| {
+        Error::usage(format!("\"{text}\" is no strength of a pull"))
+            .next("write 0 for none, or a number above it: 0.01")
+    })
+}
+
+fn read_decay(text: &str) -> Result<f64> {
+    let refused = || Error::usage(format!("\"{text}\" is no decay")).next("write a number from 1 to 100: 2.6");
+    let decay: f64 = text.parse().map_err(|_| refused())?;
+    if (1.0..=100.0).contains(&decay) { Ok(decay) } else { Err(refused()) }
+}
+
 fn not_a_command(text: &str, verb: &str) -> Error {
     let of_verb = GRAMMAR.iter().find(|(form, _)| form.split(' ').next() == Some(verb));
     let next = match of_verb {
         Some((form, help)) => format!("write {form}: {help}"),
-        None => format!("write one of: {}", GRAMMAR.map(|(form, _)| form).join(", ")),
+        None => format!("write one of: {}", GRAMMAR.iter().map(|(form, _)| *form).collect::<Vec<_>>().join(", ")),
     };
     Error::usage(format!("\"{text}\" is no command")).next(next)
 }
@@ -157,7 +198,12 @@ impl fmt::Display for Command {
             Command::FrostLine(layer) => write!(f, "frost-line {layer}"),
             Command::Rate { of: None, rate } => write!(f, "rate {rate}"),
             Command::Rate { of: Some(of), rate } => write!(f, "rate {of} {rate}"),
+            Command::Decay(decay) => write!(f, "decay {decay}"),
             Command::Mix { source, share } => write!(f, "mix {source} {share}"),
+            Command::Replay { of: None, share } => write!(f, "replay {share}"),
+            Command::Replay { of: Some(of), share } => write!(f, "replay {of} {share}"),
+            Command::L2Sp(strength) => write!(f, "l2-sp {strength}"),
+            Command::Ewc(strength) => write!(f, "ewc {strength}"),
             Command::Skip => f.write_str("skip"),
             Command::Pause => f.write_str("pause"),
             Command::Continue => f.write_str("continue"),
@@ -184,7 +230,13 @@ mod tests {
             "rate 0.01",
             "rate head x2",
             "rate block.0-1/mlp 0.25",
+            "decay 2.6",
+            "decay 1",
             "mix stories 0.3",
+            "replay 0.05",
+            "replay pretrain 0",
+            "l2-sp 0.01",
+            "ewc 100",
             "skip",
             "pause",
             "continue",
@@ -209,10 +261,20 @@ mod tests {
             "rate NaN",
             "rate a b c",
             "pause now",
+            "decay",
+            "decay 0.5",
+            "decay NaN",
             "mix stories",
             "mix stories 0",
+            "replay",
+            "replay 1",
+            "replay -0.1",
+            "replay a b 0.1",
             "mix stories 1",
             "mix stories NaN",
+            "l2-sp",
+            "l2-sp -1",
+            "ewc inf",
             "frost-line block.0-2",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");

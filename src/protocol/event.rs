@@ -100,6 +100,9 @@ pub struct Step {
     /// Changes that the journal held by then: one that lost some of them is found out.
     #[serde(default)]
     pub changes: u64,
+    /// What pulls towards the base would add to the loss, nats; nothing where nothing pulls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<f64>,
 }
 
 /// One suite measured.
@@ -119,8 +122,19 @@ pub struct Evaluation {
     /// The task's metric, where the suite has one.
     pub metric: Option<String>,
     pub value: Option<f64>,
+    /// Where the suite has several metrics, all of them, `metric` first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricValue>,
     /// On suites of earlier phases and probes: the loss minus that of the phase's base. Above zero is forgetting.
     pub retention: Option<f64>,
+}
+
+/// A metric by name, from 0 to 1, the best being 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricValue {
+    pub name: String,
+    #[serde(deserialize_with = "number")]
+    pub value: f64,
 }
 
 /// A checkpoint is on disk, whole.
@@ -162,6 +176,8 @@ pub enum By {
     Plan,
     /// A guard, by the plan's policy.
     Guard,
+    /// What holds the plan's bound on forgetting.
+    Bound,
 }
 
 /// Something went wrong in training, and was seen.
@@ -250,6 +266,7 @@ mod tests {
             tokens_per_second: 1.0,
             seconds: 1.0,
             changes: 0,
+            pull: None,
         };
         let json = serde_json::to_string(&Event::Step(step)).unwrap();
         let Event::Step(read) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };

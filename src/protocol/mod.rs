@@ -15,8 +15,8 @@ mod step;
 pub use command::{Change, Command, GRAMMAR, Rate};
 pub use corpus::*;
 pub use event::{
-    Begun, By, CheckpointSaved, Evaluation, Event, Failed, Finished, Guarded, Notice, Origin, OriginKind, PhaseStarted,
-    Resumed, Rewound, Steered, Step,
+    Begun, By, CheckpointSaved, Evaluation, Event, Failed, Finished, Guarded, MetricValue, Notice, Origin, OriginKind,
+    PhaseStarted, Resumed, Rewound, Steered, Step,
 };
 pub use group::{Group, Kind, Layer, Selector};
 pub use layers::{GroupFacts, GroupReport, GroupReports};

@@ -19,6 +19,9 @@ pub struct StepRecord {
     /// Changes that the journal held by then.
     #[serde(default)]
     pub changes: u32,
+    /// What pulls towards the base would add to the loss, nats.
+    #[serde(default)]
+    pub pull: Option<f32>,
 }
 
 impl From<&super::Step> for StepRecord {
@@ -31,6 +34,7 @@ impl From<&super::Step> for StepRecord {
             tokens_per_second: step.tokens_per_second as f32,
             seconds: step.seconds,
             changes: step.changes.min(u32::MAX.into()) as u32,
+            pull: step.pull.map(|pull| pull as f32),
         }
     }
 }
@@ -76,6 +80,7 @@ impl StepRecords {
             tokens_per_second: *self.tokens_per_second.get(index)?,
             seconds: *self.seconds.get(index)?,
             changes: 0,
+            pull: None,
         })
     }
 
@@ -146,6 +151,7 @@ mod tests {
                 tokens_per_second: 9.0,
                 seconds: step as f64,
                 changes: 0,
+                pull: None,
             });
         }
         let thin = records.thinned(1_000);

@@ -1,9 +1,10 @@
 //! The data of a phase: what it trains on and what it is measured on.
 
 use super::home::Home;
-use super::plan::{CorpusPlan, Objective, PhasePlan};
-use super::suite::{Suite, SuiteKind};
-use crate::corpus::batches::{Batches, HeldOutWindows, Mixture, Packed, Rows, Windows, held_out_examples};
+use super::material::{self, Material, Part};
+use super::plan::{CorpusPlan, Objective, PhasePlan, Plan};
+use super::suite::{Generated, Suite, SuiteKind};
+use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
 use crate::corpus::examples::{self, Example, Options, Template};
 use crate::corpus::progress::Progress;
 use crate::corpus::shards::{Preparation, Prepared, prepare};
@@ -26,7 +27,9 @@ pub struct Context<'a> {
 
 /// A phase's data.
 pub struct PhaseData {
-    pub batches: Box<dyn Batches>,
+    pub batches: Arc<dyn Batches>,
+    /// What they are made of, without what they replay.
+    pub material: Material,
     /// Its own held-out data: one suite for each source of running text, the first named like the phase.
     pub held_out: Vec<Suite>,
     pub probes: Vec<Suite>,
@@ -64,21 +67,39 @@ fn find_set(name: &str) -> Result<world::Set> {
     })
 }
 
-/// Reads, tokenises and splits everything a phase needs.
-pub fn load(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<PhaseData> {
-    let named = |error: Error| error.within(format!("the phase {} cannot start", phase.name));
-    let mut data = match phase.objective {
-        Objective::Clm => running_text(phase, tokenizer, context),
-        Objective::Sft => supervised(phase, tokenizer, context),
+/// Reads, tokenises and splits everything that a plan's phases need.
+pub fn load(plan: &Plan, tokenizer: &Tokenizer, context: &Context) -> Result<Vec<Arc<PhaseData>>> {
+    let mut phases = Vec::new();
+    for (index, phase) in plan.phases.iter().enumerate() {
+        let named = |error: Error| error.within(format!("the phase {} cannot start", phase.name));
+        phases.push(Arc::new(load_phase(plan, index, &phases, tokenizer, context).map_err(named)?));
     }
-    .map_err(named)?;
-    for probe in &phase.probes {
-        data.probes.push(load_probe(probe, phase, tokenizer, context).map_err(named)?);
-    }
-    Ok(data)
+    Ok(phases)
 }
 
-fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<PhaseData> {
+/// What a phase learns from, its held-out suites, and what a person should know.
+type Read = (Material, Vec<Suite>, Vec<String>);
+
+fn load_phase(
+    plan: &Plan,
+    index: usize,
+    earlier: &[Arc<PhaseData>],
+    tokenizer: &Tokenizer,
+    context: &Context,
+) -> Result<PhaseData> {
+    let phase = &plan.phases[index];
+    let (material, held_out, mut notices) = match phase.objective {
+        Objective::Clm => running_text(phase, tokenizer, context)?,
+        Objective::Sft => supervised(phase, tokenizer, context)?,
+    };
+    let (batches, about_replay) = material::batches(plan, index, &material, earlier, context.seed)?;
+    notices.extend(about_replay);
+    let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, tokenizer, context));
+    let probes = probes.collect::<Result<_>>()?;
+    Ok(PhaseData { batches, material, held_out, probes, notices })
+}
+
+fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
     let mut notices = Vec::new();
     let prepared = phase.corpus.iter().map(|corpus| {
         let prepared = prepare_text(corpus, phase, tokenizer, context)?;
@@ -86,7 +107,6 @@ fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> 
         Ok((corpus, prepared))
     });
     let prepared: Vec<(&CorpusPlan, Prepared)> = prepared.collect::<Result<_>>()?;
-    let shared = prepared.len() > 1;
     let mut held_out = Vec::new();
     for (index, (corpus, prepared)) in prepared.iter().enumerate() {
         let Some(shard) = &prepared.held_out else { continue };
@@ -94,23 +114,11 @@ fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> 
         let name = if index == 0 { phase.name.clone() } else { format!("{}:{}", phase.name, short_name(&corpus.path)) };
         held_out.push(Suite { name, kind: SuiteKind::Text(windows) });
     }
-    let rows = if shared { 1 } else { phase.batch };
-    let mut windows = Vec::new();
-    for (corpus, prepared) in &prepared {
+    let source = |(corpus, prepared): (&CorpusPlan, Prepared)| {
         let weight = corpus.weight.unwrap_or(prepared.train.tokens() as f64);
-        windows.push((Windows::new(prepared.train.clone(), phase.context, rows, context.seed)?, weight));
-    }
-    let batches: Box<dyn Batches> = match (shared, windows.pop()) {
-        (false, Some((only, _))) => Box::new(only),
-        (_, last) => {
-            let sources = windows.into_iter().chain(last);
-            let names = phase.corpus.iter().map(|corpus| short_name(&corpus.path));
-            let sources =
-                names.zip(sources).map(|(name, (windows, weight))| (name, Arc::new(windows) as Arc<dyn Rows>, weight));
-            Box::new(Mixture::new(sources.collect(), phase.batch, context.seed)?)
-        }
+        (short_name(&corpus.path), Part::Text(prepared.train), weight)
     };
-    Ok(PhaseData { batches, held_out, probes: Vec::new(), notices })
+    Ok((Material { sources: prepared.into_iter().map(source).collect() }, held_out, notices))
 }
 
 fn prepare_text(corpus: &CorpusPlan, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Prepared> {
@@ -176,7 +184,7 @@ pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<Phas
     Ok(PhaseExamples { training, held_out, notices })
 }
 
-fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<PhaseData> {
+fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
     let PhaseExamples { training, held_out, mut notices } = read_examples(phase, context)?;
     let padding = tokenizer.end_of_text().unwrap_or(0);
     let encoded = examples::encode(&training, tokenizer, phase.context)?;
@@ -187,12 +195,17 @@ fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Re
             notices.push(format!("{count} {what}: they are longer than the context of {}", phase.context));
         }
     }
-    let packed = Packed::new(encoded.examples, phase.context, phase.batch, context.seed, padding)?;
-    let held_out = match held_out.is_empty() {
-        true => Vec::new(),
-        false => vec![example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?],
-    };
-    Ok(PhaseData { batches: Box::new(packed), held_out, probes: Vec::new(), notices })
+    let examples = Part::Examples { examples: Arc::new(encoded.examples), padding };
+    let material = Material { sources: vec![(phase.name.clone(), examples, 1.0)] };
+    let mut suites = Vec::new();
+    if !held_out.is_empty() {
+        suites.push(example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?);
+    }
+    if let Some(task) = &phase.task {
+        let kind = SuiteKind::Generated(Generated::new(task, &held_out, phase.context, tokenizer)?);
+        suites.push(Suite { name: format!("{}:task", phase.name), kind });
+    }
+    Ok((material, suites, notices))
 }
 
 fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: &Tokenizer) -> Result<Suite> {

@@ -88,6 +88,7 @@ fn in_single_precision(step: &Step) -> Step {
         learning_rate: shortest(step.learning_rate),
         gradient_norm: shortest(step.gradient_norm),
         tokens_per_second: shortest(step.tokens_per_second),
+        pull: step.pull.map(shortest),
         ..step.clone()
     }
 }
@@ -293,6 +294,7 @@ mod tests {
             tokens_per_second: 9.0,
             seconds: 1.0,
             changes: 0,
+            pull: None,
         })
     }
 
@@ -306,6 +308,7 @@ mod tests {
             bits_per_byte: None,
             metric: None,
             value: None,
+            metrics: Vec::new(),
             retention: None,
         })
     }

@@ -61,6 +61,7 @@ fn step(step: u64) -> Event {
         tokens_per_second: 9.0,
         seconds: 1.0,
         changes: 0,
+        pull: None,
     })
 }
 

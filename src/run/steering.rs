@@ -1,6 +1,7 @@
 //! What a person changed in a running phase: what trains, and how fast.
 
 use super::plan::PhasePlan;
+use crate::learn::Strengths;
 use crate::model::group::check_selectors;
 use crate::model::{Group, Selector};
 use crate::protocol::{By, Command, Event, GroupState, Layer, Rate, Steered};
@@ -12,10 +13,14 @@ pub struct Settings {
     /// Of each group, in the order of the model's groups.
     pub trains: Vec<bool>,
     pub multipliers: Vec<f64>,
+    /// What the rate is divided by from each layer to the one below; 1 for none.
+    pub decay: f64,
     /// What the schedule is multiplied by.
     pub rate_factor: f64,
     /// Of a mixture's sources, in their order; empty where there is no mixture.
     pub shares: Vec<f64>,
+    /// Towards the weights that the phase started from.
+    pub pull: Strengths,
 }
 
 /// How a phase is steered, and what changed it.
@@ -49,6 +54,8 @@ pub struct Proposal {
     pub effect: String,
 }
 
+/// What the name of a source begins with that is an earlier phase's data.
+pub const REPLAY: &str = "replay:";
 /// Rates beyond this are slips of the finger.
 const LARGEST_RATE: f64 = 100.0;
 
@@ -58,8 +65,27 @@ impl Steering {
     pub fn new(groups: Vec<Group>, frozen: &[Selector], peak: f64, sources: Vec<(String, f64)>) -> Self {
         let trains = groups.iter().map(|group| !frozen.iter().any(|selector| selector.matches(*group))).collect();
         let (sources, shares) = sources.into_iter().unzip();
-        let now = Settings { trains, multipliers: vec![1.0; groups.len()], rate_factor: 1.0, shares };
+        let now = Settings {
+            trains,
+            multipliers: vec![1.0; groups.len()],
+            decay: 1.0,
+            rate_factor: 1.0,
+            shares,
+            pull: Strengths::default(),
+        };
         Self { groups, now, changes: Vec::new(), peak, sources }
+    }
+
+    /// The same with the plan's pulls.
+    pub fn pulled(mut self, pull: Strengths) -> Self {
+        self.now.pull = pull;
+        self
+    }
+
+    /// With the plan's layer-wise decay of the rates.
+    pub fn with_decay(mut self, decay: f64) -> Self {
+        self.now.decay = decay;
+        self
     }
 
     pub fn settings(&self) -> &Settings {
@@ -70,8 +96,25 @@ impl Steering {
         self.place(group).is_some_and(|place| self.now.trains[place])
     }
 
+    /// What the group's rate is multiplied by: by hand, and by the layer-wise decay.
     pub fn multiplier(&self, group: Group) -> f64 {
-        self.place(group).map_or(1.0, |place| self.now.multipliers[place])
+        self.place(group).map_or(1.0, |place| self.now.multipliers[place] * self.decayed(group))
+    }
+
+    /// 1 for head and last norm; each block is a layer below them, and the embedding the lowest. A tied embedding is the
+    /// head as well, and counts as the embedding.
+    fn decayed(&self, group: Group) -> f64 {
+        let blocks = self.groups.iter().filter_map(|group| match group.layer {
+            Layer::Block(index) => Some(index + 1),
+            _ => None,
+        });
+        let blocks = blocks.max().unwrap_or(0);
+        let below = match group.layer {
+            Layer::Norm | Layer::Head => 0,
+            Layer::Block(index) => blocks - index,
+            Layer::Embedding => blocks + 1,
+        };
+        self.now.decay.powi(-(below as i32))
     }
 
     fn place(&self, group: Group) -> Option<usize> {
@@ -80,9 +123,9 @@ impl Steering {
 
     /// The groups as they are trained now.
     pub fn states(&self) -> Vec<GroupState> {
-        let settings = self.now.trains.iter().zip(&self.now.multipliers);
-        let states = self.groups.iter().zip(settings);
-        states.map(|(&group, (&trainable, &multiplier))| GroupState { group, trainable, multiplier }).collect()
+        let states = self.groups.iter().zip(&self.now.trains);
+        let state = |(&group, &trainable)| GroupState { group, trainable, multiplier: self.multiplier(group) };
+        states.map(state).collect()
     }
 
     /// The last change that was made in the phase, and what it did.
@@ -98,7 +141,13 @@ impl Steering {
             Command::FrostLine(layer) => (self.frost_line(*layer)?, format!("frost line at {layer}")),
             Command::Rate { of: None, rate } => self.rate(*rate)?,
             Command::Rate { of: Some(of), rate } => self.rate_of(of, *rate)?,
+            Command::Decay(decay) => {
+                (Settings { decay: *decay, ..self.now.clone() }, format!("each layer's rate is that above by {decay}"))
+            }
             Command::Mix { source, share } => self.mix(source, *share)?,
+            Command::Replay { of, share } => self.replay(of.as_deref(), *share)?,
+            Command::L2Sp(strength) => self.pull(Strengths { l2_sp: *strength, ..self.now.pull }, "L2-SP", *strength),
+            Command::Ewc(strength) => self.pull(Strengths { ewc: *strength, ..self.now.pull }, "EWC", *strength),
             Command::Skip | Command::Undo => return Ok(None),
             Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),
         };
@@ -129,11 +178,55 @@ impl Steering {
             return Err(Error::new(format!("{source} cannot be mixed")).because(why).next(names));
         };
         let others = 1.0 - self.now.shares[place];
+        if others <= 0.0 {
+            return Err(Error::new(format!("{source} has all rows already"))
+                .because("no other source has a share that could grow")
+                .next("give rows to an earlier phase: replay 0.05"));
+        }
         let scaled = |(at, old): (usize, &f64)| if at == place { share } else { old * (1.0 - share) / others };
         let shares: Vec<f64> = self.now.shares.iter().enumerate().map(scaled).collect();
         let parts = self.sources.iter().zip(&shares).map(|(name, share)| format!("{name} {:.1}%", 100.0 * share));
         let effect = format!("rows: {}", parts.collect::<Vec<_>>().join(", "));
         Ok((Settings { shares, ..self.now.clone() }, effect))
+    }
+
+    /// Earlier phases have `share` of the rows together, or one of them has; what the phase reads itself keeps its
+    /// proportions in what is left.
+    fn replay(&self, of: Option<&str>, share: f64) -> Result<(Settings, String)> {
+        let phase_of = |place: usize| self.sources[place].strip_prefix(REPLAY);
+        let earlier: Vec<usize> = (0..self.sources.len()).filter(|place| phase_of(*place).is_some()).collect();
+        let names: Vec<&str> = earlier.iter().filter_map(|place| phase_of(*place)).collect();
+        let chosen: Vec<usize> =
+            earlier.iter().copied().filter(|place| of.is_none() || phase_of(*place) == of).collect();
+        if chosen.is_empty() {
+            let (why, next) = match names.is_empty() {
+                true => ("this phase stands on no earlier one of this run that it could read", String::new()),
+                false => ("no such phase can be replayed", format!("say replay and one of {}", names.join(", "))),
+            };
+            return Err(Error::new("nothing can be replayed").because(why).next(next));
+        }
+        let old = &self.now.shares;
+        let sum = |places: &[usize]| places.iter().map(|place| old[*place]).sum::<f64>();
+        let fixed = sum(&earlier) - sum(&chosen);
+        let (replayed, own) = (sum(&chosen), 1.0 - sum(&earlier));
+        if fixed + share >= 1.0 || own <= 0.0 {
+            return Err(Error::new("nothing would be left of the phase's own rows").next("replay a smaller share"));
+        }
+        let scaled = |place: usize| match (chosen.contains(&place), earlier.contains(&place)) {
+            (true, _) if replayed > 0.0 => old[place] / replayed * share,
+            (true, _) => share / chosen.len() as f64,
+            (false, true) => old[place],
+            (false, false) => old[place] / own * (1.0 - fixed - share),
+        };
+        let shares: Vec<f64> = (0..self.sources.len()).map(scaled).collect();
+        let part = |place: &usize| format!("{} {:.1}%", phase_of(*place).unwrap_or_default(), 100.0 * shares[*place]);
+        let effect = format!("replay: {}", chosen.iter().map(part).collect::<Vec<_>>().join(", "));
+        Ok((Settings { shares, ..self.now.clone() }, effect))
+    }
+
+    fn pull(&self, pull: Strengths, name: &str, strength: f64) -> (Settings, String) {
+        let effect = if strength == 0.0 { format!("{name} off") } else { format!("{name} {strength}") };
+        (Settings { pull, ..self.now.clone() }, effect)
     }
 
     fn switched(&self, selectors: &[Selector], trains: bool) -> Result<Settings> {
@@ -228,6 +321,7 @@ pub fn from_records(groups: Vec<Group>, phase: &PhasePlan, events: &[Event]) -> 
     });
     let steered: Vec<(u64, Steered)> = steered.collect();
     let steering = Steering::new(groups, &frozen, phase.optimizer.learning_rate, Vec::new());
+    let steering = steering.with_decay(phase.decay()).pulled(phase.pull.strengths());
     follow(steering, &steered.iter().collect::<Vec<_>>(), 0).0
 }
 
@@ -270,11 +364,60 @@ mod tests {
     }
 
     #[test]
+    fn rates_decay_from_the_head_down_and_combine_with_those_by_hand() {
+        let mut steering = steering();
+        give(&mut steering, "rate block.0/mlp x4").unwrap();
+        give(&mut steering, "decay 2").unwrap();
+        let groups = steering.groups.clone();
+        let last = groups.iter().rev().find(|g| matches!(g.layer, Layer::Block(_))).unwrap().layer;
+        let Layer::Block(top) = last else { panic!("no block") };
+        for state in steering.states() {
+            let by_hand = if state.group.to_string() == "block.0/mlp" { 4.0 } else { 1.0 };
+            let want = match state.group.layer {
+                Layer::Head | Layer::Norm => 1.0,
+                Layer::Block(index) => by_hand * 0.5f64.powi((top + 1 - index) as i32),
+                Layer::Embedding => 0.5f64.powi(top as i32 + 2),
+            };
+            assert_eq!(state.multiplier, want, "{}", state.group);
+            assert_eq!(steering.multiplier(state.group), want);
+        }
+        give(&mut steering, "decay 1").unwrap();
+        assert!(steering.states().iter().all(|s| s.multiplier == 1.0 || s.group.to_string() == "block.0/mlp"));
+    }
+
+    #[test]
     fn a_share_leaves_the_others_their_proportions() {
         let mut steering = steering();
         assert_eq!(give(&mut steering, "mix stories 0.75").unwrap(), "rows: stories 75.0%, ledger 15.0%, facts 10.0%");
         let error = give(&mut steering, "mix nowhere 0.5").unwrap_err().to_string();
         assert!(error.contains("stories, ledger, facts"), "{error}");
+    }
+
+    #[test]
+    fn earlier_phases_are_given_rows_and_what_is_left_keeps_its_proportions() {
+        let config = preset::find("llama-1m").unwrap().config(300, 16);
+        let sources = [("a", 0.75), ("b", 0.25), ("replay:x", 0.0), ("replay:y", 0.0)];
+        let sources = sources.map(|(name, share)| (name.to_string(), share)).into();
+        let mut steering = Steering::new(config.groups(), &[], 1e-3, sources);
+        let near = |steering: &Steering, want: [f64; 4]| {
+            steering.settings().shares.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-12)
+        };
+        assert_eq!(give(&mut steering, "replay 0.2").unwrap(), "replay: x 10.0%, y 10.0%");
+        assert!(near(&steering, [0.6, 0.2, 0.1, 0.1]), "{:?}", steering.settings().shares);
+        give(&mut steering, "replay x 0.3").unwrap();
+        assert!(near(&steering, [0.45, 0.15, 0.3, 0.1]), "{:?}", steering.settings().shares);
+        give(&mut steering, "replay 0.2").unwrap();
+        assert!(near(&steering, [0.6, 0.2, 0.15, 0.05]), "{:?}", steering.settings().shares);
+        give(&mut steering, "replay 0").unwrap();
+        assert!(near(&steering, [0.75, 0.25, 0.0, 0.0]), "{:?}", steering.settings().shares);
+        give(&mut steering, "replay y 0.5").unwrap();
+        assert!(give(&mut steering, "replay x 0.5").unwrap_err().to_string().contains("own rows"));
+        assert!(give(&mut steering, "replay z 0.5").unwrap_err().to_string().contains("x, y"));
+    }
+
+    #[test]
+    fn a_phase_without_an_earlier_one_has_nothing_to_replay() {
+        assert!(give(&mut steering(), "replay 0.1").unwrap_err().to_string().contains("no earlier one"));
     }
 
     #[test]

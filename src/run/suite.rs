@@ -1,10 +1,17 @@
 //! What is measured at an evaluation: held-out text or examples, kept from phase to phase.
 
+pub mod generated;
+
+pub use generated::Generated;
+
 use crate::Result;
 use crate::corpus::batches::{HeldOutBatch, HeldOutWindows};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::learn::evaluation::{self, TextScore};
 use crate::model::Decoder;
+use crate::protocol::MetricValue;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A named set of held-out data.
 pub struct Suite {
@@ -16,28 +23,48 @@ pub struct Suite {
 pub enum SuiteKind {
     Text(HeldOutWindows),
     Examples(Vec<HeldOutBatch>),
+    Generated(Generated),
 }
 
 /// What a suite says about a model.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Measure {
     pub score: TextScore,
     /// The task's metric and its value, where the suite has one.
     pub metric: Option<(&'static str, f64)>,
+    /// Where it has several, all of them, the most telling first.
+    pub metrics: Vec<MetricValue>,
 }
 
 impl Suite {
-    pub fn measure(&self, decoder: &Decoder, tokenizer: &Tokenizer) -> Result<Measure> {
+    /// Whether an evaluation on the way, after `done` steps of a phase, measures it.
+    pub fn is_due(&self, done: u64) -> bool {
+        match &self.kind {
+            SuiteKind::Generated(task) => task.is_due(done),
+            _ => true,
+        }
+    }
+
+    /// `None` where it was cancelled.
+    pub fn measure(
+        &self,
+        decoder: &Arc<Decoder>,
+        tokenizer: &Tokenizer,
+        cancel: &AtomicBool,
+    ) -> Result<Option<Measure>> {
         let bytes_of = |token| tokenizer.token_bytes(token);
         match &self.kind {
             SuiteKind::Text(windows) => {
                 let batches = (0..windows.batches()).map(|index| windows.batch(index));
-                Ok(Measure { score: evaluation::text(decoder, batches, &bytes_of)?, metric: None })
+                let score = evaluation::text(decoder, batches, &bytes_of)?;
+                Ok(Some(Measure { score, metric: None, metrics: Vec::new() }))
             }
             SuiteKind::Examples(batches) => {
                 let score = evaluation::examples(decoder, batches, &bytes_of)?;
-                Ok(Measure { score: score.text, metric: Some(("exact_match", score.exact_match())) })
+                let metric = Some(("exact_match", score.exact_match()));
+                Ok(Some(Measure { score: score.text, metric, metrics: Vec::new() }))
             }
+            SuiteKind::Generated(task) => task.measure(decoder, tokenizer, cancel),
         }
     }
 }

@@ -111,8 +111,7 @@ impl BranchCurves {
 /// No line leads to the first point of a branch.
 fn suite(name: &str) -> Suite {
     let points = || Points { starts: vec![0], ..Points::default() };
-    let (loss, bits_per_byte, retention, value) = (points(), points(), points(), points());
-    Suite { name: name.to_string(), loss, bits_per_byte, retention, task: None, value }
+    Suite { name: name.to_string(), loss: points(), bits_per_byte: points(), retention: points(), values: Vec::new() }
 }
 
 /// The run's own steps up to where they part, and the branch's from there.
@@ -145,7 +144,8 @@ impl Graphs {
 
     fn lines_of<'a>(&'a self, branch: &'a BranchCurves, metric: Metric) -> Vec<Series<'a>> {
         let steps = &branch.steps;
-        let suites = |points: fn(&Suite) -> &Points, shown| self.suites_of(branch, points, shown);
+        let suites =
+            |points: fn(&Suite) -> &Points, shown| self.suites_of(branch, move |suite| Some(points(suite)), shown);
         let with_loss = |shown| {
             let train = std::iter::once(branch.of_steps(&branch.loss, &steps.loss, shown));
             train.chain(suites(|suite| &suite.loss, shown)).collect()
@@ -161,11 +161,10 @@ impl Graphs {
             }
             Metric::Retention => suites(|suite| &suite.retention, Shown::Plain).collect(),
             Metric::BitsPerByte => suites(|suite| &suite.bits_per_byte, Shown::Plain).collect(),
-            Metric::Task(task) => {
-                let own = &self.history.suites;
-                let values = suites(|suite| &suite.value, Shown::Plain);
-                values.filter(|series| own.get(series.tint - 1).is_some_and(|suite| suite.task == Some(task))).collect()
-            }
+            Metric::Task(task) => match self.history.tasks.get(task) {
+                Some(name) => self.suites_of(branch, move |suite| suite.value(name), Shown::Plain).collect(),
+                None => Vec::new(),
+            },
             // What other machines and other moments computed at says nothing of the run.
             Metric::TokensPerSecond => Vec::new(),
         }
@@ -175,15 +174,15 @@ impl Graphs {
     fn suites_of<'a>(
         &'a self,
         branch: &'a BranchCurves,
-        points: fn(&Suite) -> &Points,
+        points: impl Fn(&'a Suite) -> Option<&'a Points>,
         shown: Shown,
     ) -> impl Iterator<Item = Series<'a>> {
         let own = &self.history.suites;
-        branch.suites.iter().map(move |suite| {
+        branch.suites.iter().filter_map(move |suite| {
             let place = own.iter().position(|own| own.name == suite.name).unwrap_or(own.len());
-            let points = points(suite);
+            let points = points(suite)?;
             let curve = Curve { shown, ..Curve::plain(points) };
-            Series { name: &branch.name, curve, raw: None, tint: place + 1, phases: Some(&points.phases) }
+            Some(Series { name: &branch.name, curve, raw: None, tint: place + 1, phases: Some(&points.phases) })
         })
     }
 }

@@ -44,25 +44,41 @@ pub struct Suite {
     pub loss: Points,
     pub bits_per_byte: Points,
     pub retention: Points,
-    /// The task's metric, and which of [`History::tasks`] it is.
-    pub task: Option<usize>,
-    pub value: Points,
+    /// The task's metrics by name.
+    pub values: Vec<(String, Points)>,
 }
 
 impl Suite {
     pub(super) fn push(&mut self, evaluation: &Evaluation, phase: usize) {
         self.loss.push(evaluation.step, phase, evaluation.loss);
-        let sometimes = [
-            (&mut self.bits_per_byte, evaluation.bits_per_byte),
-            (&mut self.retention, evaluation.retention),
-            (&mut self.value, evaluation.value),
-        ];
+        let sometimes =
+            [(&mut self.bits_per_byte, evaluation.bits_per_byte), (&mut self.retention, evaluation.retention)];
         for (points, value) in sometimes {
             if let Some(value) = value {
                 points.push(evaluation.step, phase, value);
             }
         }
+        for (name, value) in metrics_of(evaluation) {
+            let place = self.values.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+                // On a branch no line leads to the first point, whatever was measured.
+                let starts = self.loss.starts.iter().copied().filter(|start| *start == 0).collect();
+                self.values.push((name.to_string(), Points { starts, ..Points::default() }));
+                self.values.len() - 1
+            });
+            self.values[place].1.push(evaluation.step, phase, value);
+        }
     }
+
+    /// A metric of its task.
+    pub fn value(&self, name: &str) -> Option<&Points> {
+        self.values.iter().find(|(known, _)| known == name).map(|(_, points)| points)
+    }
+}
+
+/// Every metric that an evaluation has.
+fn metrics_of(evaluation: &Evaluation) -> impl Iterator<Item = (&str, f64)> {
+    let only = evaluation.metric.as_deref().zip(evaluation.value).filter(|_| evaluation.metrics.is_empty());
+    evaluation.metrics.iter().map(|metric| (metric.name.as_str(), metric.value)).chain(only)
 }
 
 /// A phase, as charts know it.
@@ -206,23 +222,18 @@ impl History {
         if self.evaluated.last() != Some(&(step, phase)) {
             self.evaluated.push((step, phase));
         }
-        let task = evaluation.metric.as_ref().filter(|_| evaluation.value.is_some()).map(|name| self.task_named(name));
-        let suite = self.suite_named(&evaluation.suite);
-        suite.task = task.or(suite.task);
-        suite.push(evaluation, phase);
+        for (name, _) in metrics_of(evaluation) {
+            if !self.tasks.iter().any(|known| known == name) {
+                self.tasks.push(name.to_string());
+            }
+        }
+        self.suite_named(&evaluation.suite).push(evaluation, phase);
     }
 
     /// The latest phase of a name; the latest of all where none has it.
     fn phase_named(&self, name: &str) -> usize {
         let newest = self.phases.len().saturating_sub(1);
         self.phases.iter().rposition(|phase| phase.name == name).unwrap_or(newest)
-    }
-
-    fn task_named(&mut self, name: &str) -> usize {
-        self.tasks.iter().position(|task| task == name).unwrap_or_else(|| {
-            self.tasks.push(name.to_string());
-            self.tasks.len() - 1
-        })
     }
 
     fn suite_named(&mut self, name: &str) -> &mut Suite {

@@ -61,7 +61,7 @@ impl Graphs {
     pub fn series<'a>(&'a self, mirror: &'a Mirror, metric: Metric) -> Vec<Series<'a>> {
         let steps = &mirror.steps;
         let train = |name, curve, values, shown| self.step_series(mirror, (name, curve, values, shown));
-        let suites = |points: fn(&Suite) -> &Points, shown| self.suite_series(points, shown);
+        let suites = |points: fn(&Suite) -> &Points, shown| self.suite_series(move |suite| Some(points(suite)), shown);
         let history = &self.history;
         let found: Vec<Series<'a>> = match metric {
             Metric::Loss => std::iter::once(train("train", &history.loss, &steps.loss, Shown::Plain))
@@ -72,9 +72,10 @@ impl Graphs {
                 .collect(),
             Metric::Retention => suites(|suite| &suite.retention, Shown::Plain).collect(),
             Metric::BitsPerByte => suites(|suite| &suite.bits_per_byte, Shown::Plain).collect(),
-            Metric::Task(task) => suites(|suite| &suite.value, Shown::Plain)
-                .filter(|series| history.suites.get(series.tint - 1).is_some_and(|suite| suite.task == Some(task)))
-                .collect(),
+            Metric::Task(task) => match history.tasks.get(task) {
+                Some(name) => self.suite_series(move |suite| suite.value(name), Shown::Plain).collect(),
+                None => Vec::new(),
+            },
             Metric::GradientNorm => {
                 vec![train("norm", &history.gradient_norm, &steps.gradient_norm, Shown::Plain)]
             }
@@ -106,11 +107,15 @@ impl Graphs {
         }
     }
 
-    fn suite_series<'a>(&'a self, points: fn(&Suite) -> &Points, shown: Shown) -> impl Iterator<Item = Series<'a>> {
-        self.history.suites.iter().enumerate().map(move |(place, suite)| {
-            let points = points(suite);
+    fn suite_series<'a>(
+        &'a self,
+        points: impl Fn(&'a Suite) -> Option<&'a Points>,
+        shown: Shown,
+    ) -> impl Iterator<Item = Series<'a>> {
+        self.history.suites.iter().enumerate().filter_map(move |(place, suite)| {
+            let points = points(suite)?;
             let curve = Curve { shown, ..Curve::plain(points) };
-            Series { name: &suite.name, curve, raw: None, tint: place + 1, phases: Some(&points.phases) }
+            Some(Series { name: &suite.name, curve, raw: None, tint: place + 1, phases: Some(&points.phases) })
         })
     }
 }

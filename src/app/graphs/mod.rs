@@ -119,6 +119,12 @@ pub fn explained(app: &App) -> Option<&'static str> {
         (_, Metric::BitsPerByte) => "bits-per-byte",
         (_, Metric::Task(task)) => match graphs.history.tasks.get(task).map(String::as_str) {
             Some("exact_match") => "exact-match",
+            Some("accuracy") => "accuracy",
+            Some("macro_f1") => "macro-f1",
+            Some("token_f1") => "token-f1",
+            Some("rouge_l") => "rouge-l",
+            Some("chrf") => "chrf",
+            Some("bleu") => "bleu",
             _ => "task-metric",
         },
     })

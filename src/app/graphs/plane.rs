@@ -53,8 +53,8 @@ impl Graphs {
         let own = suites().filter(|suite| measured(&suite.retention, step, phase).is_none());
         let learned = match task {
             Some(task) => {
-                let of_task = own.filter(|suite| suite.task == Some(task));
-                mean(of_task.filter_map(|suite| measured(&suite.value, step, phase)))
+                let name = self.history.tasks.get(task)?;
+                mean(own.filter_map(|suite| measured(suite.value(name)?, step, phase)))
             }
             None => mean(own.filter_map(|suite| measured(&suite.loss, step, phase))),
         };

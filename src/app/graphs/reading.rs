@@ -1,7 +1,7 @@
 //! The figures beside the charts: at the cursor, or the newest.
 
 use super::Graphs;
-use super::history::{MarkKind, Suite};
+use super::history::{MarkKind, Points, Suite};
 use super::metric::{Metric, Series};
 use super::trace::Curve;
 use crate::app::Mirror;
@@ -105,9 +105,10 @@ impl Graphs {
 
     /// A task's metric, of the suite that measured it last.
     fn task(&self, task: usize, step: u64) -> Figure {
-        let of_task = self.history.suites.iter().filter(|suite| suite.task == Some(task));
-        let latest = of_task.filter_map(|suite| Some((latest_step(suite, step)?, suite))).max_by_key(|(at, _)| *at);
-        newest(&Curve::plain(&latest?.1.value), step)
+        let name = self.history.tasks.get(task)?;
+        let of_task = self.history.suites.iter().filter_map(|suite| suite.value(name));
+        let latest = of_task.filter_map(|points| Some((latest_step(points, step)?, points))).max_by_key(|(at, _)| *at);
+        newest(&Curve::plain(latest?.1), step)
     }
 
     /// Value and trend of a figure of every step.
@@ -138,7 +139,7 @@ impl Graphs {
         };
         // Where several are own, the first of them is the phase's: the others are probes or further sources.
         let suites = self.history.suites.iter();
-        suites.filter(own).rev().max_by_key(|suite| latest_step(suite, step))
+        suites.filter(own).rev().max_by_key(|suite| latest_step(&suite.loss, step))
     }
 
     /// The mean over what is retained, as of a step.
@@ -152,8 +153,8 @@ impl Graphs {
     }
 }
 
-fn latest_step(suite: &Suite, step: u64) -> Option<u64> {
-    let steps = &suite.loss.steps;
+fn latest_step(points: &Points, step: u64) -> Option<u64> {
+    let steps = &points.steps;
     steps.partition_point(|other| *other <= step).checked_sub(1).map(|index| steps[index])
 }
 

@@ -29,6 +29,7 @@ pub fn record(step: u64, border: u64) -> StepRecord {
         tokens_per_second: (45_000.0 + if step > border { 18_000.0 } else { 0.0 } + 900.0 * noise(step + 3)) as f32,
         seconds: at * 0.11,
         changes: 0,
+        pull: None,
     }
 }
 
@@ -42,6 +43,7 @@ pub fn evaluation(phase: &str, step: u64, suite: &str, loss: f64) -> Evaluation 
         bits_per_byte: Some(loss * 0.37),
         metric: None,
         value: None,
+        metrics: Vec::new(),
         retention: None,
     }
 }

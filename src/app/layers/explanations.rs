@@ -54,8 +54,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         key: "rate multiplier",
         title: "learning-rate multiplier",
-        what: "What the run's learning rate is multiplied by for a group. The schedule goes on underneath. A multiplier of 0 is not a freeze: gradients are still computed.",
-        formula: "rate of a group = schedule(step) · changes by hand · multiplier",
+        what: "What the run's learning rate is multiplied by for a group. The schedule goes on underneath. `decay 2.6` gives each layer the rate of the one above divided by 2.6; head and last norm keep theirs, and a tied embedding counts as the embedding. A multiplier of 0 is not a freeze: gradients are still computed.",
+        formula: "rate of a group = schedule(step) · changes by hand · multiplier · decay^−(layers below the top)",
         normal: "×1. For fine-tuning, lower layers may learn more slowly: 1/2.6 from layer to layer was proposed for 3 to 4 layers, less from layer to layer in deep models.",
         source: "Howard and Ruder 2018, arXiv 1801.06146: discriminative learning rates",
     },
@@ -74,5 +74,21 @@ pub const EXPLANATIONS: &[Explanation] = &[
         formula: "(forward + gradient through it, if it is needed + gradient of its weights, if it trains) / the same of all groups",
         normal: "MLPs take about twice what attention does until contexts get long; in small models with large vocabularies the head takes most.",
         source: "Kaplan et al. 2020, arXiv 2001.08361, table 1: operations per token",
+    },
+    Explanation {
+        key: "l2-sp",
+        title: "L2-SP, a pull to the starting point",
+        what: "Every weight that trains is pulled back to where the phase found it, the more strongly the farther it is away. What was learned before lies there, so less of it is forgotten; what is new is learned more slowly. Ordinary weight decay pulls to zero instead, which is no place of interest to a model that was trained before; it stays as the plan has it. The gradient of the pull is added before clipping; the loss that is shown is without it.",
+        formula: "α/2 · Σ (w − w*)² over the weights that train; w* as the phase began",
+        normal: "0 as the phase begins, and then a small part of the loss. α from 0.001 to 0.1; where the loss no longer falls, it is too strong.",
+        source: "Li, Grandvalet and Davoine 2018, arXiv 1802.01483",
+    },
+    Explanation {
+        key: "ewc",
+        title: "elastic weight consolidation",
+        what: "As L2-SP, but each weight is held as strongly as it mattered for the phase before: weights that made no difference there are free to move. How much one mattered is the diagonal of the empirical Fisher information, measured at the weights that the phase began with, on the first rows that the phase before trained on: the gradient of each row's mean loss towards the targets in the data, squared, and the mean of that over the rows. It takes as much memory as the model, and a pass over those rows when it is first asked for. It is not stored: it follows from the checkpoint, the data and the seed.",
+        formula: "λ/2 · Σ F (w − w*)², F = mean over rows of (∂ loss of the row / ∂w)²",
+        normal: "F is far below 1 for most weights, so λ is large: 100 to 100,000. As with L2-SP, the penalty should stay a small part of the loss.",
+        source: "Kirkpatrick et al. 2017, arXiv 1612.00796; on the empirical Fisher: Kunstner, Balles and Hennig 2019, arXiv 1905.12558",
     },
 ];

@@ -104,6 +104,7 @@ pub fn steps(start: u64, count: u64, tokens_per_second: f32) -> StepRecords {
             tokens_per_second,
             seconds: step as f64 / 10.0,
             changes: 0,
+            pull: None,
         });
     }
     records

@@ -138,4 +138,28 @@ pub const EXPLANATIONS: &[Explanation] = &[
         normal: "Near 1 on many cores or a GPU; about (n−1)/n on n busy cores.",
         source: "",
     },
+    Explanation {
+        key: "blend",
+        title: "blend of two checkpoints",
+        what: "A model whose weights lie on the straight line between a base and what was tuned from it. Often some way between them keeps much of what the base knew and most of what the tuning taught, at no cost when it writes. `blend:A:B:0.3` names one for `sample` and `eval`; `frostline blend` writes one.",
+        formula: "θ = (1 − α) · θ_base + α · θ_tuned",
+        normal: "α is 0 for the base and 1 for the tuned model. 0.5 is a good first try. It works between checkpoints that come from the same weights; between models that began apart the loss is high all along the way.",
+        source: "Wortsman et al. 2022, arXiv 2109.01903: WiSE-FT",
+    },
+    Explanation {
+        key: "graft",
+        title: "graft of layers",
+        what: "A tuned model with some layers put back to what they were in its base. If the old text becomes easier again, what these layers learned was part of the forgetting. `graft:BASE:LIVE:block.0-1` names one for `sample` and `eval`.",
+        formula: "θ_group = θ_base of the groups that are named, θ_live of all others",
+        normal: "Layers have adapted to each other: putting one back can also make both the old and the new text harder. That says that it changed together with its neighbours, not that it forgot.",
+        source: "",
+    },
+    Explanation {
+        key: "weight averaging",
+        title: "weight averaging",
+        what: "One model whose weights are the mean of several checkpoints', of one run or of several that were tuned from the same base. It evens out the noise of the last steps, and takes no more work than one model. `average:A:B:C` names one for `sample` and `eval`; `frostline average` writes one.",
+        formula: "θ = (1/n) Σ θᵢ",
+        normal: "Most is gained with checkpoints from a part of the run where the rate is high or constant; at the end of a decayed schedule little is left to gain. Models that did not begin with the same weights do not average.",
+        source: "Izmailov et al. 2018, arXiv 1803.05407: SWA; Wortsman et al. 2022, arXiv 2203.05482: model soups",
+    },
 ];

@@ -13,6 +13,7 @@ fn evaluated(app: &mut App, step: u64) {
         bits_per_byte: None,
         metric: None,
         value: None,
+        metrics: Vec::new(),
         retention: None,
     };
     let start = app.mirror.events.len() as u64;

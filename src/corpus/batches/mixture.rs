@@ -1,5 +1,6 @@
 //! Rows from several sources at once, each with its share.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::corpus::batches::windows::check_shape;
@@ -54,8 +55,9 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// Batches of `rows` rows from `sources` with their names and weights. Errors: no source, a weight that is not a
-    /// positive number, or sources of different contexts.
+    /// Batches of `rows` rows from `sources` with their names and weights; one of weight 0 waits until its share is
+    /// changed. Errors: no source, a weight below 0 or that is no number, no weight above 0, or sources of different
+    /// contexts.
     pub fn new(sources: Vec<(String, Arc<dyn Rows>, f64)>, rows: usize, seed: u64) -> Result<Mixture> {
         let failed = |why: &str| Err(Error::new("cannot mix these sources").because(why));
         let Some(context) = sources.first().map(|(_, source, _)| source.context()) else {
@@ -88,6 +90,13 @@ impl Mixture {
         (0, index)
     }
 
+    /// The sources that have rows by the first shares: those that wait for theirs do not count.
+    fn planned(&self) -> Vec<&Source> {
+        let courses = self.courses.read().unwrap_or_else(PoisonError::into_inner);
+        let has_share = |(_, share): &(&Source, &f64)| **share > 0.0;
+        self.sources.iter().zip(&courses[0].shares).filter(has_share).map(|(source, _)| source).collect()
+    }
+
     /// How many of the first `index` rows of a course that are left to a source and those after it are its own.
     fn taken(&self, course: &Course, order: usize, index: u64) -> u64 {
         ((index as u128 * course.left[order] as u128 + self.sources[order].phase(course) as u128) / ONE as u128) as u64
@@ -108,17 +117,20 @@ impl Mixture {
 /// A course with these weights.
 fn course(first: u64, weights: &[f64], before: Vec<u64>) -> Result<Course> {
     let total: f64 = weights.iter().sum();
-    if !weights.iter().all(|weight| weight.is_finite() && *weight > 0.0) {
-        return Err(Error::new("cannot mix these sources").because("each weight has to be a number above 0"));
-    }
+    let last = weights.iter().rposition(|weight| *weight > 0.0);
+    let Some(last) = last.filter(|_| weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0)) else {
+        return Err(Error::new("cannot mix these sources")
+            .because("each weight has to be a number from 0 up, and one of them above 0"));
+    };
     let (mut rest, mut left) = (total, Vec::with_capacity(weights.len()));
-    for weight in weights {
-        left.push(((weight / rest).clamp(0.0, 1.0) * ONE as f64).round() as u64);
+    for (order, weight) in weights.iter().enumerate() {
+        left.push(match order.cmp(&last) {
+            Ordering::Less => ((weight / rest).clamp(0.0, 1.0) * ONE as f64).round() as u64,
+            // Whatever rounding left over, the last source that has a share takes all that is left to it.
+            Ordering::Equal => ONE,
+            Ordering::Greater => 0,
+        });
         rest -= weight;
-    }
-    if let Some(last) = left.last_mut() {
-        // Whatever rounding left over, the last source takes all that is left to it.
-        *last = ONE;
     }
     Ok(Course { first, left, before, shares: weights.iter().map(|weight| weight / total).collect() })
 }
@@ -136,11 +148,11 @@ impl Rows for Mixture {
     }
 
     fn distinct_rows(&self) -> u64 {
-        self.sources.iter().fold(0, |sum, source| sum.saturating_add(source.rows.distinct_rows()))
+        self.planned().into_iter().fold(0, |sum, source| sum.saturating_add(source.rows.distinct_rows()))
     }
 
     fn repeats(&self) -> bool {
-        self.sources.iter().all(|source| source.rows.repeats())
+        self.planned().into_iter().all(|source| source.rows.repeats())
     }
 
     fn push_row(&self, index: u64, batch: &mut Batch) -> Result<()> {
@@ -149,8 +161,8 @@ impl Rows for Mixture {
     }
 
     fn describe(&self) -> String {
-        let parts: Vec<String> = self.sources.iter().map(|source| source.rows.describe()).collect();
-        format!("a mixture of {}", parts.join(" and "))
+        let parts: Vec<String> = self.planned().into_iter().map(|source| source.rows.describe()).collect();
+        if parts.len() == 1 { parts.concat() } else { format!("a mixture of {}", parts.join(" and ")) }
     }
 }
 
@@ -225,9 +237,11 @@ mod tests {
     #[test]
     fn what_cannot_be_mixed_is_refused() {
         assert!(Mixture::new(Vec::new(), 1, 0).is_err());
-        for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(Mixture::new(vec![("a".into(), source(0), weight)], 1, 0).is_err());
+        for weight in [-1.0, f64::NAN, f64::INFINITY] {
+            let sources = vec![("a".into(), source(0), weight), ("b".into(), source(0), 1.0)];
+            assert!(Mixture::new(sources, 1, 0).is_err());
         }
+        assert!(Mixture::new(vec![("a".into(), source(0), 0.0)], 1, 0).is_err());
     }
 
     #[test]
@@ -239,18 +253,37 @@ mod tests {
         let mixed: Vec<(usize, u64)> = (0..200).map(|row| mixture.place(row)).collect();
         assert_eq!(mixed[..40], planned[..40]);
         assert!(mixed[40..72].iter().filter(|(order, _)| *order == 1).count() >= 27);
-        assert!(mixture.mix(&[(5, vec![0.5])]).is_err() && mixture.mix(&[(5, vec![0.0, 1.0])]).is_err());
+        assert!(mixture.mix(&[(5, vec![0.5])]).is_err() && mixture.mix(&[(5, vec![0.0, 0.0])]).is_err());
         mixture.mix(&[]).unwrap();
         assert_eq!((0..200).map(|row| mixture.place(row)).collect::<Vec<_>>(), planned);
+    }
+
+    #[test]
+    fn a_source_that_waits_for_its_share_makes_no_difference_until_it_has_one() {
+        let waiting = mixture(&[1.0, 0.0, 0.0], 3);
+        let alone = source(0);
+        let mut expected = Batch::with_capacity(8, 4);
+        (16..24).for_each(|row| alone.push_row(row, &mut expected).unwrap());
+        assert_eq!(waiting.batch(2).unwrap(), expected);
+        assert_eq!(
+            (waiting.rows_per_epoch(), waiting.distinct_rows()),
+            (alone.rows_per_epoch(), alone.rows_per_epoch())
+        );
+        assert_eq!(waiting.describe(), alone.describe());
+        waiting.mix(&[(3, vec![0.5, 0.0, 0.5])]).unwrap();
+        assert_eq!(waiting.batch(2).unwrap(), expected);
+        let third = waiting.batch(3).unwrap().inputs.chunks(4).filter(|row| row[0] >= 2000).count();
+        assert_eq!(third, 4);
     }
 
     proptest! {
         #[test]
         fn sources_are_gone_through_in_order_over_any_changes(
-            changes in prop::collection::vec((0u64..200, prop::collection::vec(0.01f64..1.0, 3)), 0..6), seed: u64,
+            changes in prop::collection::vec((0u64..200, prop::collection::vec(prop_oneof![Just(0.0), 0.01f64..1.0], 3)), 0..6), seed: u64,
         ) {
             let mut changes = changes;
             changes.sort_by_key(|(step, _)| *step);
+            changes.retain(|(_, shares)| shares.iter().any(|share| *share > 0.0));
             let mixture = mixture(&[0.5, 0.3, 0.2], seed);
             mixture.mix(&changes).unwrap();
             let mut taken = [0u64; 3];

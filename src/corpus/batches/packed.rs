@@ -1,6 +1,7 @@
 //! Short examples side by side in one row, none of them seeing another.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::corpus::batches::windows::check_shape;
 use crate::corpus::batches::{Batch, Batches, IGNORE, Permutation, Rows};
@@ -12,7 +13,7 @@ use crate::random::mix;
 /// own order of rows.
 #[derive(Debug)]
 pub struct Packed {
-    examples: Vec<EncodedExample>,
+    examples: Arc<Vec<EncodedExample>>,
     /// The examples of each row, by index.
     packing: Vec<Vec<u32>>,
     context: usize,
@@ -24,8 +25,15 @@ pub struct Packed {
 impl Packed {
     /// Batches of `rows` rows of `context` positions; rows are filled up with the token `padding`. Errors: no
     /// examples, or one that is longer than a row or has nothing to learn.
-    pub fn new(examples: Vec<EncodedExample>, context: usize, rows: usize, seed: u64, padding: u32) -> Result<Packed> {
+    pub fn new(
+        examples: impl Into<Arc<Vec<EncodedExample>>>,
+        context: usize,
+        rows: usize,
+        seed: u64,
+        padding: u32,
+    ) -> Result<Packed> {
         check_shape(context, rows)?;
+        let examples = examples.into();
         if examples.is_empty() || examples.len() > u32::MAX as usize {
             return Err(Error::new(format!("cannot train on {} examples", examples.len()))
                 .next("give at least one example, and fewer than 2^32"));

@@ -64,6 +64,13 @@ pub fn encode(examples: &[Example], tokenizer: &Tokenizer, context: usize) -> Re
     Ok(encoded)
 }
 
+impl EncodedExample {
+    /// The same in `context` positions: see [`encode`] for what it loses where it is longer.
+    pub fn fitted(&self, context: usize) -> EncodedExample {
+        fit(self.clone(), context).0
+    }
+}
+
 fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Result<EncodedExample> {
     let mut encoded = EncodedExample { tokens: Vec::new(), learned: Vec::new() };
     for segment in &example.segments {
@@ -83,6 +90,23 @@ fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Result<EncodedExample>
     encoded.tokens.truncate(end);
     encoded.learned.truncate(end);
     Ok(encoded)
+}
+
+/// The tokens before what is learned last, spelled as in training: what a model is asked to go on from. Where nothing
+/// comes before it, the end-of-text token does.
+pub fn prompt_tokens(example: &Example, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+    let last = example.segments.iter().rposition(|segment| segment.learned).unwrap_or(example.segments.len());
+    let mut tokens = Vec::new();
+    for segment in &example.segments[..last] {
+        if tokens.is_empty() && segment.learned {
+            tokens.extend(tokenizer.end_of_text());
+        }
+        tokenizer.encode_into(&segment.text, &mut tokens)?;
+    }
+    if tokens.is_empty() {
+        tokens.extend(tokenizer.end_of_text());
+    }
+    Ok(tokens)
 }
 
 /// What had to be cut to make an example fit.

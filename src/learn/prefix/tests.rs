@@ -127,7 +127,7 @@ fn accumulation_and_the_cache_go_together() {
 #[test]
 fn micro_batches_of_few_positions_pass_the_cache_by() {
     let folder = tempfile::tempdir().unwrap();
-    let examples = examples(16).into_iter().filter(|example| example.tokens.len() <= 16).collect();
+    let examples: Vec<_> = examples(16).into_iter().filter(|example| example.tokens.len() <= 16).collect();
     let packed = Packed::new(examples, 16, 3, 5, 0).unwrap();
     let run = |prefix: Option<PrefixSettings>| {
         let mut learner = Learner::new(decoder("llama-1m", 1), &[], settings()).unwrap();

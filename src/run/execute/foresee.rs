@@ -47,7 +47,7 @@ impl PhaseRun<'_, '_> {
         facts.iter().map(of).sum()
     }
 
-    fn check(&mut self, needed: u64, what: &str) -> Result<()> {
+    pub(super) fn check(&mut self, needed: u64, what: &str) -> Result<()> {
         let available = if self.run.request.device.is_cpu() { memory::available_bytes() } else { None };
         let Some(available) = available.filter(|available| needed > SMALL && needed > *available) else {
             return Ok(());

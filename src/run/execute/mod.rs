@@ -1,10 +1,12 @@
 //! Carrying a plan out: phase after phase, to the checkpoint at the end of each, watched and steered on the way.
 
+mod bound;
 mod foresee;
 mod guard;
 mod phase;
 mod prefix;
 mod prepare;
+mod pull;
 mod rescue;
 mod save;
 mod script;
@@ -13,6 +15,7 @@ mod start;
 mod steer;
 #[cfg(test)]
 mod testing;
+mod warnings;
 mod watch;
 
 pub use phase::PhaseRun;

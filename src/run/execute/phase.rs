@@ -5,6 +5,7 @@ use super::super::device;
 use super::super::plan::{PhasePlan, Plan};
 use super::super::steering::{Courses, Steering};
 use super::guard::Guard;
+use super::pull::Consolidation;
 use super::standing::Ring;
 use super::start::First;
 use super::steer::Held;
@@ -42,9 +43,10 @@ pub struct PhaseRun<'r, 'a> {
     /// The name of the checkpoint that the phase started from, and its weights where they are kept.
     pub(super) base: Option<String>,
     pub(super) base_weights: Option<Arc<Decoder>>,
+    pub(super) consolidation: Consolidation,
     /// Steps of this phase that are done, and all of them.
     pub(super) done: u64,
-    steps: u64,
+    pub(super) steps: u64,
     pub(super) first_step: u64,
     /// Positions that were read, and lines of the journal, before the phase.
     pub(super) first_tokens: u64,
@@ -73,7 +75,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let steps = length(phase, &data);
         let cache = prefix::settings(phase, &data, steps, run.request.home);
         let prefix_share = cache.as_ref().map_or(0.0, |cache| prefix::share(cache, &data, &first.decoder));
-        let keeps_base = run.observer.as_ref().is_some_and(|observer| observer.keeps_base());
+        let keeps_base =
+            phase.pull.strengths().is_on() || run.observer.as_ref().is_some_and(|observer| observer.keeps_base());
         let groups = first.decoder.parameters.groups();
         let mut learner = Learner::new(first.decoder, &frozen, settings(phase))?;
         learner.cache_prefix(cache);
@@ -84,7 +87,10 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         }
         let sources = data.batches.sources();
         let planned_shares = sources.iter().map(|(_, share)| *share).collect();
-        let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate, sources);
+        let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate, sources)
+            .with_decay(phase.decay())
+            .pulled(phase.pull.strengths());
+        learner.set_multipliers(|group| steering.multiplier(group));
         Ok(Self {
             plan: phase,
             index,
@@ -97,6 +103,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             planned_shares,
             base: first.base,
             base_weights,
+            consolidation: Consolidation::on(plan.parent(index).map(|parent| phases[parent].clone())),
             done: 0,
             steps,
             first_step: run.step + 1,
@@ -119,12 +126,14 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let names = self.data.batches.sources().into_iter().map(|(name, _)| name);
         let sources = names.zip(self.planned_shares.iter().copied()).collect();
         let (frozen, peak) = (super::prepare::selectors(self.plan)?, self.plan.optimizer.learning_rate);
-        Ok(Steering::new(self.groups.clone(), &frozen, peak, sources))
+        let steering = Steering::new(self.groups.clone(), &frozen, peak, sources);
+        Ok(steering.with_decay(self.plan.decay()).pulled(self.plan.pull.strengths()))
     }
 
     /// Goes through all steps; returns the checkpoint at the end.
     pub(super) fn carry_out(&mut self) -> Result<PathBuf> {
         self.foresee_start()?;
+        self.apply_pull()?;
         self.announce();
         self.begins();
         self.evaluate(true)?;
@@ -169,7 +178,12 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             (last || due(self.plan.evaluation.every), due(self.plan.checkpoint_every));
         let keeps_standing = due(self.plan.guard.every);
         let is_measured = self.evaluated == Some(self.run.step);
-        let loss = if evaluation_due && !is_measured { self.evaluate(false)? } else { None };
+        let was_crossed = self.is_bound_crossed();
+        let measures = evaluation_due && !is_measured;
+        let loss = if measures { self.evaluate(false)? } else { None };
+        if measures && !last {
+            self.keep_bound(was_crossed)?;
+        }
         if last {
             return self.save_end(loss).map(Some);
         }
@@ -326,8 +340,9 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let stopped = self.stopped();
         let pass = self.learner.pass(&batches).map_err(|error| error.within(stopped.clone()))?;
         let (loss, gradient_norm, tokens) = (pass.loss, pass.gradient_norm, pass.tokens);
+        let pull = pass.pull;
         let report = if std::mem::take(&mut self.skips_next) {
-            StepReport { loss, gradient_norm, tokens, missing: Vec::new(), notices: self.learner.take_notices() }
+            StepReport { loss, gradient_norm, tokens, pull, missing: Vec::new(), notices: self.learner.take_notices() }
         } else if let Some(why) = self.guard.judge(&pass, &self.plan.guard) {
             return self.rescue(&why).map(|()| false);
         } else {
@@ -375,6 +390,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             tokens_per_second: report.tokens as f64 / started.elapsed().as_secs_f64(),
             seconds: self.run.seconds(),
             changes: self.run.folder.journal.changes(),
+            pull: report.pull,
         }));
         let cache = self.learner.prefix().filter(|_| self.done == self.steps);
         let account = cache.and_then(|cache| prefix::account(&cache.totals()));

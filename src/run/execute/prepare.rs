@@ -47,11 +47,8 @@ impl Prepared {
         let model = from.map_or_else(|| Start::Preset(config.clone()), Start::Checkpoint);
         checkpoint::check_vocabulary(&tokenizer, &config)?;
         check_plan(plan, &config)?;
-        let phases = plan.phases.iter().map(|phase| data::load(phase, &tokenizer, &context).map(Arc::new));
-        Ok(Self {
-            model,
-            preparations: Preparations { phases: phases.collect::<Result<_>>()?, tokenizer: Arc::new(tokenizer) },
-        })
+        let phases = data::load(plan, &tokenizer, &context)?;
+        Ok(Self { model, preparations: Preparations { phases, tokenizer: Arc::new(tokenizer) } })
     }
 }
 

@@ -258,8 +258,11 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let decoder = computing_as_planned(decoder, plan, device);
         let (base_weights, base) = run.base(index, state, &decoder)?;
         let step = run.step;
+        let keeps_base = base_weights.is_some();
         let first = First { decoder: decoder.clone(), base, base_weights };
         let mut phase = Self::new(run, index, phases, first)?;
+        // The weights that it goes on with are not those that it started from.
+        phase.base_weights.take_if(|_| !keeps_base);
         let progress = progress(path, state)?;
         phase.first_step = step - progress.phase_steps + 1;
         (phase.first_line, phase.first_tokens) = phase.run.phase_began(index, &phase.plan.name);
@@ -329,6 +332,8 @@ impl Run<'_> {
             Some(path) => checkpoint::weights(Path::new(path), device),
             None => Decoder::random(live.config.clone(), self.request.plan.seed, DType::F32, device),
         };
+        let plan = &self.request.plan.phases[index];
+        let base = base.and_then(|base| stored_as_planned(computing_as_planned(base, plan, device), plan));
         // It is for comparing; a run whose base was thrown away goes on without.
         Ok((base.ok().map(Arc::new), path))
     }

@@ -133,3 +133,55 @@ fn a_run_without_a_whole_checkpoint_is_done_again_from_its_beginning() {
     resume(&folder, &copy, None).unwrap();
     assert!(weights(&copy) == want);
 }
+
+/// Two phases; the second replays the first from its plan, and otherwise while it runs.
+#[test]
+fn rows_of_an_earlier_phase_come_again_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = folder.path().join("other.jsonl");
+    let row = |index: usize| format!("{{\"prompt\": \"now {index}:\", \"completion\": \"then {index}\"}}\n");
+    std::fs::write(&rows, (0..40).map(row).collect::<String>()).unwrap();
+    let second = format!(
+        "steps = 9\n[[phase]]\nname = \"later\"\nobjective = \"sft\"\ncorpus = '{}'\nsteps = 18\nbatch = 8\ncontext = 24\n\
+         optimizer = {{ learning_rate = 1e-3 }}\nreplay = {{ share = 0.25 }}\nrates = {{ decay = 1.5 }}\n{SETTINGS}",
+        rows.display()
+    );
+    // The first phase of the shared plan has its own number of steps in front.
+    let text = std::fs::read_to_string({
+        plan(&folder, "");
+        folder.path().join("plan.toml")
+    });
+    let text = text.unwrap().replace("steps = 27\n", "") + &second;
+    let file = folder.path().join("two.toml");
+    std::fs::write(&file, text).unwrap();
+    let two = crate::run::plan::load(file.to_str().unwrap(), &crate::run::Overrides::default()).unwrap();
+    assert_eq!(two.phases[1].replay.as_ref().unwrap().share, 0.25);
+    let commands = [
+        (13, "replay 0.5"),
+        (15, "decay 3"),
+        (17, "replay tune 0"),
+        (18, "l2-sp 0.2"),
+        (19, "ewc 5"),
+        (20, "replay tune 0.1"),
+    ];
+    let run = stopped_after(&two, &folder, 22, &commands);
+    let whole = copy(&run, &folder, "whole");
+    resume(&folder, &whole, None).unwrap();
+    let again = copy(&run, &folder, "again");
+    resume(&folder, &again, Some(14)).unwrap();
+    assert!(weights(&again) == weights(&whole), "from step 14");
+    // What was said is in the recipe, and carried out to the same weights.
+    let recipe = recipe::of(&whole).unwrap();
+    assert_eq!(recipe.plan.changes.len(), 6);
+}
+
+#[test]
+fn a_replay_that_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    plan(&folder, "");
+    let text = std::fs::read_to_string(folder.path().join("plan.toml")).unwrap() + "replay = { share = 0.1 }\n";
+    let file = folder.path().join("alone.toml");
+    std::fs::write(&file, text).unwrap();
+    let refused = crate::run::plan::load(file.to_str().unwrap(), &crate::run::Overrides::default()).unwrap_err();
+    assert!(refused.to_string().contains("phase.tune.replay: the phase stands on no earlier one"), "{refused}");
+}

@@ -56,6 +56,7 @@ impl PhaseRun<'_, '_> {
             let is_change = proposal.settings != *self.steering.settings();
             if is_change {
                 self.foresee_memory(&proposal.settings)?;
+                self.prepare_pull(proposal.settings.pull)?;
             }
             let standing = is_change.then(|| self.standing());
             let line = self.journal_change(command, &effect, by, line)?;
@@ -245,6 +246,7 @@ impl PhaseRun<'_, '_> {
         let steering = &self.steering;
         self.learner.set_trainable(|group| steering.trains(group))?;
         self.learner.set_multipliers(|group| steering.multiplier(group));
+        self.apply_pull()?;
         self.apply_shares()
     }
 

@@ -1,13 +1,16 @@
 //! What is measured in a phase, and measuring it.
 
 use super::phase::PhaseRun;
+use super::warnings::Overfitting;
 use crate::Result;
+use crate::model::Decoder;
 use crate::protocol::{Evaluation, Event, State};
 use crate::run::data::PhaseData;
-use crate::run::plan::Plan;
+use crate::run::plan::{Objective, Plan};
 use crate::run::suite::{Measure, Suite};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What is measured in a phase: its own held-out data first, then what its ancestors left behind.
 pub(super) struct Watch {
@@ -17,6 +20,11 @@ pub(super) struct Watch {
     retained: Vec<SuiteAt>,
     /// The base's loss on each of them.
     pub base: HashMap<String, f64>,
+    /// What was measured last: the loss on each of them minus the base's.
+    pub retention: Vec<(String, f64)>,
+    pub overfitting: Overfitting,
+    /// The name of the held-out text of the phase that this one starts from, where both read text.
+    pub own_text_of_base: Option<String>,
 }
 
 /// A suite that a phase's data holds.
@@ -48,7 +56,17 @@ impl Watch {
                 retained.push(suite);
             }
         }
-        Self { own: held_out(data), retained, base: HashMap::new() }
+        let reads_text = |index: usize| plan.phases[index].objective == Objective::Clm;
+        let base = plan.parent(index).filter(|parent| reads_text(*parent) && reads_text(index));
+        let own_text_of_base = base.map(|parent| plan.phases[parent].name.clone());
+        Self {
+            own: held_out(data),
+            retained,
+            base: HashMap::new(),
+            retention: Vec::new(),
+            overfitting: Overfitting::default(),
+            own_text_of_base,
+        }
     }
 }
 
@@ -57,34 +75,62 @@ fn suites(data: &Arc<PhaseData>, count: usize, is_probe: bool) -> Vec<SuiteAt> {
 }
 
 impl PhaseRun<'_, '_> {
-    /// Measures everything that is watched and returns the loss on the phase's own (first) held-out data. The first
-    /// time, what is found is the base that later losses are compared with.
+    /// Measures everything that is watched and due, and returns the loss on the phase's own (first) held-out data. The
+    /// first time, what is found is the base that later losses are compared with.
     pub(super) fn evaluate(&mut self, first: bool) -> Result<Option<f64>> {
         self.state(State::Evaluating);
-        let tokenizer = self.run.prepared.preparations.tokenizer.clone();
+        let weights = self.learner.share();
         let mut own_loss = None;
         for place in 0..self.watch.own.len() {
-            let suite = self.watch.own[place].get();
-            let (name, measure) = (suite.name.clone(), suite.measure(&self.learner.decoder, &tokenizer)?);
+            let Some((name, measure)) = self.measure_suite(self.watch.own[place].get(), &weights, first)? else {
+                continue;
+            };
             own_loss = own_loss.or(Some(measure.score.loss()));
             self.report(name, measure, None);
         }
+        self.watch.retention.clear();
         for place in 0..self.watch.retained.len() {
-            let suite = self.watch.retained[place].get();
-            let (name, measure) = (suite.name.clone(), suite.measure(&self.learner.decoder, &tokenizer)?);
+            let Some((name, measure)) = self.measure_suite(self.watch.retained[place].get(), &weights, first)? else {
+                continue;
+            };
             let loss = measure.score.loss();
             // New weights know nothing that could be forgotten.
             if first && self.base.is_some() {
                 self.watch.base.insert(name.clone(), loss);
             }
             let base = self.watch.base.get(&name).copied();
-            self.report(name, measure, base.map(|base| loss - base));
+            let retention = base.map(|base| loss - base);
+            self.watch.retention.extend(retention.map(|retention| (name.clone(), retention)));
+            self.report(name, measure, retention);
         }
         self.evaluated = Some(self.run.step);
+        if let Some(loss) = own_loss {
+            if first {
+                self.watch_domain(loss);
+            }
+            self.watch_overfitting(loss);
+        }
         Ok(own_loss)
     }
 
+    /// A suite's name and what it says; `None` where it is not due, or was cancelled. A phase's first and last
+    /// evaluations measure everything, and so does one that is asked for beside those of the plan.
+    fn measure_suite(&self, suite: &Suite, weights: &Arc<Decoder>, first: bool) -> Result<Option<(String, Measure)>> {
+        let every = self.plan.evaluation.every;
+        let is_planned = every > 0 && self.done.is_multiple_of(every);
+        if !first && self.done != self.steps && is_planned && !suite.is_due(self.done) {
+            return Ok(None);
+        }
+        // A run that goes on repeats an evaluation on the way, but not the one that a later phase begins with.
+        let never = AtomicBool::new(false);
+        let cancel = if first && self.run.step > 0 { &never } else { self.run.request.cancel };
+        let measure = suite.measure(weights, &self.run.prepared.preparations.tokenizer, cancel)?;
+        Ok(measure.map(|measure| (suite.name.clone(), measure)))
+    }
+
     fn report(&mut self, suite: String, measure: Measure, retention: Option<f64>) {
+        let (name, value) = measure.metric.map(|(name, value)| (name.to_string(), value)).unzip();
+        let first = measure.metrics.first();
         self.run.emit(Event::Evaluation(Evaluation {
             phase: self.plan.name.clone(),
             step: self.run.step,
@@ -92,9 +138,14 @@ impl PhaseRun<'_, '_> {
             loss: measure.score.loss(),
             perplexity: measure.score.perplexity(),
             bits_per_byte: measure.score.bits_per_byte(),
-            metric: measure.metric.map(|(name, _)| name.to_string()),
-            value: measure.metric.map(|(_, value)| value),
+            metric: name.or(first.map(|metric| metric.name.clone())),
+            value: value.or(first.map(|metric| metric.value)),
+            metrics: measure.metrics,
             retention,
         }));
     }
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

@@ -5,17 +5,25 @@ mod for_corpus;
 mod keep;
 mod overrides;
 mod presets;
+mod pull;
 mod read;
+mod replay;
+mod retention;
 mod safety;
 mod section;
+mod task;
 
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
 pub use overrides::Overrides;
 pub use presets::PRESETS;
+pub use pull::PullPlan;
 pub(crate) use read::is_plain_name;
 pub use read::load;
+pub use replay::ReplayPlan;
+pub use retention::{Hold, RetentionPlan};
 pub use safety::{ChangePlan, GuardAction, GuardPlan, OnDiskError, OnShortMemory, SnapshotsPlan};
+pub use task::{ITEMS, TOKENS, TaskKind, TaskPlan};
 
 use super::checkpoint::Keep;
 use crate::learn::Schedule;
@@ -129,6 +137,12 @@ pub struct PhasePlan {
     pub context: usize,
     /// Of matrix products, in training and in the evaluations on its way; one at the plan's top is for all phases.
     pub precision: Precision,
+    /// Rows of earlier phases among its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayPlan>,
+    /// How much of what came before may be forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionPlan>,
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
@@ -138,9 +152,18 @@ pub struct PhasePlan {
     pub recompute: Recompute,
     /// What frozen layers make of rows that come again.
     pub prefix_cache: PrefixCachePlan,
+    /// Pulls towards the weights that the phase starts from.
+    #[serde(skip_serializing_if = "PullPlan::is_default")]
+    pub pull: PullPlan,
     pub optimizer: OptimizerPlan,
+    /// How rates differ between layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rates: Option<RatesPlan>,
     pub schedule: Schedule,
     pub evaluation: EvaluationPlan,
+    /// For `sft`: a task whose answers are generated at evaluations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskPlan>,
     /// What is done about steps that go wrong.
     pub guard: GuardPlan,
     /// Steps between checkpoints, besides the one at the end; 0 for none.
@@ -156,6 +179,20 @@ pub struct CorpusPlan {
     /// The share of rows in a mixture; by size where not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
+}
+
+/// Discriminative learning rates (Howard and Ruder 2018, arXiv 1801.06146).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RatesPlan {
+    /// What the rate is divided by from each layer to the one below.
+    pub decay: f64,
+}
+
+impl PhasePlan {
+    /// The layer-wise decay of the rates; 1 for none.
+    pub fn decay(&self) -> f64 {
+        self.rates.as_ref().map_or(1.0, |rates| rates.decay)
+    }
 }
 
 /// AdamW's settings.

@@ -4,9 +4,15 @@ use super::super::data::short_name;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
+use super::pull::{check_pulls, read_pull};
+use super::replay::{check_replays, read_replay};
+use super::retention::read_retention;
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
-use super::{CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, TokenizerPlan};
+use super::task::read_task;
+use super::{
+    CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, RatesPlan, TokenizerPlan,
+};
 use crate::learn::Schedule;
 use crate::model::{Selector, preset};
 use crate::ops::Precision;
@@ -83,10 +89,13 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
     if phases.is_empty() {
         return Err(top.missing("phase").next("write at least one [[phase]]"));
     }
+    check_pulls(&top, &model, &phases)?;
     let seed = top.integer("seed", 0..=i64::MAX as u64)?.unwrap_or(0);
     let (on_disk_error, on_short_memory) = (read_on_disk_error(&top)?, read_on_short_memory(&top)?);
     let (snapshots, changes) = (read_snapshots(&top)?, read_changes(&top, file)?);
-    Ok(Plan { name, seed, on_disk_error, on_short_memory, tokenizer, model, snapshots, phases, changes })
+    let plan = Plan { name, seed, on_disk_error, on_short_memory, tokenizer, model, snapshots, phases, changes };
+    check_replays(&top, &plan)?;
+    Ok(plan)
 }
 
 const PLAN_KEYS: [&str; 10] = [
@@ -181,7 +190,7 @@ fn read_tokenizer(top: &Section) -> Result<Option<TokenizerPlan>> {
     }
 }
 
-const PHASE_KEYS: [&str; 26] = [
+const PHASE_KEYS: &[&str] = &[
     "name",
     "objective",
     "from",
@@ -198,13 +207,18 @@ const PHASE_KEYS: [&str; 26] = [
     "accumulate",
     "context",
     "precision",
+    "replay",
+    "retention",
     "frozen",
     "frozen_weights",
     "recompute",
     "prefix_cache",
+    "pull",
     "optimizer",
+    "rates",
     "schedule",
     "evaluation",
+    "task",
     "guard",
     "checkpoint_every",
     "keep",
@@ -213,7 +227,7 @@ const PHASE_KEYS: [&str; 26] = [
 /// `precision` is the one of phases that name none.
 fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> Result<PhasePlan> {
     let called = table.get("name").and_then(Value::as_str).map_or(index.to_string(), str::to_string);
-    let section = Section::new(file, format!("phase.{called}"), table, &PHASE_KEYS)?;
+    let section = Section::new(file, format!("phase.{called}"), table, PHASE_KEYS)?;
     let name = section.text("name")?.ok_or_else(|| section.missing("name"))?;
     if !is_plain_name(&name) || name == "scratch" || name == "best" || name.parse::<u64>().is_ok() {
         return Err(section.refuse("name", format!("\"{name}\" cannot name a phase")).next(NAME_ADVICE));
@@ -238,6 +252,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
     }
     let batch = section.integer("batch", 1..=65_536)?.unwrap_or(16) as usize;
     let accumulate = section.integer("accumulate", 1..=batch as u64)?.unwrap_or(1) as usize;
+    let evaluation = read_evaluation(&section)?;
     Ok(PhasePlan {
         name,
         objective,
@@ -255,13 +270,18 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         accumulate,
         context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
         precision: read_precision(&section)?.unwrap_or(precision),
+        replay: read_replay(&section)?,
+        retention: read_retention(&section)?,
         frozen,
         frozen_weights: read_frozen_weights(&section)?,
         recompute: read_recompute(&section)?,
         prefix_cache: read_prefix_cache(&section)?,
+        pull: read_pull(&section)?,
         optimizer: read_optimizer(&section)?,
+        rates: read_rates(&section)?,
         schedule: read_schedule(&section)?,
-        evaluation: read_evaluation(&section)?,
+        task: read_task(&section, objective, evaluation.every)?,
+        evaluation,
         guard: read_guard(&section)?,
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
         keep: read_keep(&section)?,
@@ -348,6 +368,11 @@ fn read_optimizer(phase: &Section) -> Result<OptimizerPlan> {
         epsilon: number("epsilon", 1e-16..=1.0, 1e-8)?,
         clip: number("clip", 0.0..=1e9, 1.0)?,
     })
+}
+
+fn read_rates(phase: &Section) -> Result<Option<RatesPlan>> {
+    let Some(section) = phase.section("rates", &["decay"])? else { return Ok(None) };
+    Ok(section.number("decay", 1.0..=100.0)?.map(|decay| RatesPlan { decay }))
 }
 
 fn read_schedule(phase: &Section) -> Result<Schedule> {
