@@ -243,13 +243,6 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
     };
     let (steps, epochs) = read_length(&section)?;
     let (prompt, completion, limit) = read_templates(&section, objective)?;
-    let frozen = section.texts("frozen")?;
-    for selector in &frozen {
-        selector.parse::<Selector>().map_err(|error| match error.next {
-            Some(advice) => section.refuse("frozen", error.what).next(advice),
-            None => section.refuse("frozen", error.what),
-        })?;
-    }
     let batch = section.integer("batch", 1..=65_536)?.unwrap_or(16) as usize;
     let accumulate = section.integer("accumulate", 1..=batch as u64)?.unwrap_or(1) as usize;
     let evaluation = read_evaluation(&section)?;
@@ -272,7 +265,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         precision: read_precision(&section)?.unwrap_or(precision),
         replay: read_replay(&section)?,
         retention: read_retention(&section)?,
-        frozen,
+        frozen: read_frozen(&section)?,
         frozen_weights: read_frozen_weights(&section)?,
         recompute: read_recompute(&section)?,
         prefix_cache: read_prefix_cache(&section)?,
@@ -286,6 +279,17 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
         keep: read_keep(&section)?,
     })
+}
+
+fn read_frozen(section: &Section) -> Result<Vec<String>> {
+    let frozen = section.texts("frozen")?;
+    for selector in &frozen {
+        selector.parse::<Selector>().map_err(|error| match error.next {
+            Some(advice) => section.refuse("frozen", error.what).next(advice),
+            None => section.refuse("frozen", error.what),
+        })?;
+    }
+    Ok(frozen)
 }
 
 fn read_precision(section: &Section) -> Result<Option<Precision>> {
