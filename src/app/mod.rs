@@ -193,7 +193,9 @@ impl App {
 
     /// Says why something cannot be done.
     pub fn refuse(&mut self, why: impl Into<String>) {
-        self.toast = Some(Toast { text: why.into(), is_refusal: true, since: self.now });
+        // Reasons and advice stand on lines of their own in an error; here there is one.
+        let text = why.into().replace("\n  ", " · ");
+        self.toast = Some(Toast { text, is_refusal: true, since: self.now });
     }
 
     /// What is to be sent since the last call.

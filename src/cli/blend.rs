@@ -53,16 +53,25 @@ pub fn average(arguments: &Average, place: &Place) -> Result<()> {
     write(&Named::Average(paths.collect::<Result<_>>()?), &arguments.target, place)
 }
 
-/// Opens the mixture before anything is made, so that what is refused leaves nothing behind.
+/// Opens the mixture before anything is made, so that what is refused leaves nothing behind; and the folder is there whole
+/// or not at all.
 fn write(named: &Named, target: &Target, place: &Place) -> Result<()> {
     let out: &Path = &target.out;
     if out.exists() {
         return Err(Error::new(format!("{} is there already", out.display())).next("give --out a new folder"));
     }
     let (decoder, tokenizer) = named.open(&place.device)?;
-    std::fs::create_dir_all(out).what(|| format!("cannot make the folder {}", out.display()))?;
-    folder::save(&decoder, tokenizer.end_of_text(), out)?;
-    tokenizer.save(out)?;
+    let part = out.with_extension(format!("{}.part", std::process::id()));
+    std::fs::create_dir_all(&part).what(|| format!("cannot make the folder {}", part.display()))?;
+    let written = folder::save(&decoder, tokenizer.end_of_text(), &part).and_then(|()| tokenizer.save(&part));
+    let moved = written.and_then(|()| {
+        std::fs::rename(&part, out).what(|| format!("cannot move {} to {}", part.display(), out.display()))
+    });
+    if moved.is_err() {
+        // The error says what there is to say; half a model is of no use.
+        let _ = std::fs::remove_dir_all(&part);
+    }
+    moved?;
     let parameters = decoder.parameters.count();
     match target.json {
         true => output::write_json(&json!({ "path": out, "parameters": parameters })),

@@ -141,9 +141,7 @@ impl Steering {
             Command::FrostLine(layer) => (self.frost_line(*layer)?, format!("frost line at {layer}")),
             Command::Rate { of: None, rate } => self.rate(*rate)?,
             Command::Rate { of: Some(of), rate } => self.rate_of(of, *rate)?,
-            Command::Decay(decay) => {
-                (Settings { decay: *decay, ..self.now.clone() }, format!("each layer's rate is that above by {decay}"))
-            }
+            Command::Decay(decay) => (Settings { decay: *decay, ..self.now.clone() }, decay_effect(*decay)),
             Command::Mix { source, share } => self.mix(source, *share)?,
             Command::Replay { of, share } => self.replay(of.as_deref(), *share)?,
             Command::L2Sp(strength) => self.pull(Strengths { l2_sp: *strength, ..self.now.pull }, "L2-SP", *strength),
@@ -277,6 +275,10 @@ impl Steering {
         };
         Ok((settings, effect))
     }
+}
+
+fn decay_effect(decay: f64) -> String {
+    if decay == 1.0 { "rates no longer decay".into() } else { format!("rates decay by {decay} a layer") }
 }
 
 fn checked(rate: f64) -> Result<f64> {

@@ -40,8 +40,8 @@ impl Overfitting {
         (self.risen == IN_A_ROW).then(|| {
             format!(
                 "overfitting since about step {}: the held-out loss was lowest at step {best_step}, {best:.4}, and is \
-                 {loss:.4} now; go back to that checkpoint (RUN@best), give it more data or fewer epochs, lower the rate, or \
-                 freeze layers",
+                 {loss:.4} now; fork the run there (frostline fork RUN --at {best_step}), give it more data or fewer epochs, \
+                 lower the rate, or freeze layers",
                 self.onset
             )
         })

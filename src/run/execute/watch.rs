@@ -3,7 +3,6 @@
 use super::phase::PhaseRun;
 use super::warnings::Overfitting;
 use crate::Result;
-use crate::model::Decoder;
 use crate::protocol::{Evaluation, Event, State};
 use crate::run::data::PhaseData;
 use crate::run::plan::{Objective, Plan};
@@ -32,6 +31,14 @@ struct SuiteAt {
     data: Arc<PhaseData>,
     place: usize,
     is_probe: bool,
+}
+
+/// What a suite said.
+struct Measured {
+    name: String,
+    measure: Measure,
+    /// It is compared with what the base had.
+    is_retained: bool,
 }
 
 impl SuiteAt {
@@ -76,24 +83,20 @@ fn suites(data: &Arc<PhaseData>, count: usize, is_probe: bool) -> Vec<SuiteAt> {
 
 impl PhaseRun<'_, '_> {
     /// Measures everything that is watched and due, and returns the loss on the phase's own (first) held-out data. The
-    /// first time, what is found is the base that later losses are compared with.
+    /// first time, what is found is the base that later losses are compared with. An evaluation that is cancelled on its
+    /// way counts for nothing: whoever goes on with the run makes it whole.
     pub(super) fn evaluate(&mut self, first: bool) -> Result<Option<f64>> {
         self.state(State::Evaluating);
-        let weights = self.learner.share();
+        let Some(measured) = self.measure_due(first)? else { return Ok(None) };
         let mut own_loss = None;
-        for place in 0..self.watch.own.len() {
-            let Some((name, measure)) = self.measure_suite(self.watch.own[place].get(), &weights, first)? else {
-                continue;
-            };
-            own_loss = own_loss.or(Some(measure.score.loss()));
-            self.report(name, measure, None);
-        }
         self.watch.retention.clear();
-        for place in 0..self.watch.retained.len() {
-            let Some((name, measure)) = self.measure_suite(self.watch.retained[place].get(), &weights, first)? else {
-                continue;
-            };
+        for Measured { name, measure, is_retained } in measured {
             let loss = measure.score.loss();
+            if !is_retained {
+                own_loss = own_loss.or(Some(loss));
+                self.report(name, measure, None);
+                continue;
+            }
             // New weights know nothing that could be forgotten.
             if first && self.base.is_some() {
                 self.watch.base.insert(name.clone(), loss);
@@ -113,19 +116,27 @@ impl PhaseRun<'_, '_> {
         Ok(own_loss)
     }
 
-    /// A suite's name and what it says; `None` where it is not due, or was cancelled. A phase's first and last
+    /// What the suites that are due say, the phase's own first; `None` where it was cancelled. A phase's first and last
     /// evaluations measure everything, and so does one that is asked for beside those of the plan.
-    fn measure_suite(&self, suite: &Suite, weights: &Arc<Decoder>, first: bool) -> Result<Option<(String, Measure)>> {
-        let every = self.plan.evaluation.every;
-        let is_planned = every > 0 && self.done.is_multiple_of(every);
-        if !first && self.done != self.steps && is_planned && !suite.is_due(self.done) {
-            return Ok(None);
-        }
-        // A run that goes on repeats an evaluation on the way, but not the one that a later phase begins with.
+    fn measure_due(&mut self, first: bool) -> Result<Option<Vec<Measured>>> {
+        let (every, last) = (self.plan.evaluation.every, self.done == self.steps);
+        let is_partial = !first && !last && every > 0 && self.done.is_multiple_of(every);
+        // The last of a phase, and the first of a later one, are not made up for by whoever goes on.
         let never = AtomicBool::new(false);
-        let cancel = if first && self.run.step > 0 { &never } else { self.run.request.cancel };
-        let measure = suite.measure(weights, &self.run.prepared.preparations.tokenizer, cancel)?;
-        Ok(measure.map(|measure| (suite.name.clone(), measure)))
+        let cancel = if last || (first && self.run.step > 0) { &never } else { self.run.request.cancel };
+        let weights = self.learner.share();
+        let own = self.watch.own.iter().map(|suite| (suite, false));
+        let all = own.chain(self.watch.retained.iter().map(|suite| (suite, true)));
+        let mut measured = Vec::new();
+        for (suite, is_retained) in all.map(|(suite, is_retained)| (suite.get(), is_retained)) {
+            if is_partial && !suite.is_due(self.done) {
+                continue;
+            }
+            let measure = suite.measure(&weights, &self.run.prepared.preparations.tokenizer, cancel)?;
+            let Some(measure) = measure else { return Ok(None) };
+            measured.push(Measured { name: suite.name.clone(), measure, is_retained });
+        }
+        Ok(Some(measured))
     }
 
     fn report(&mut self, suite: String, measure: Measure, retention: Option<f64>) {

@@ -6,7 +6,7 @@ use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
 use super::pull::{check_pulls, read_pull};
 use super::replay::{check_replays, read_replay};
-use super::retention::read_retention;
+use super::retention::{check_retentions, read_retention};
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
 use super::task::read_task;
@@ -95,6 +95,7 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
     let (snapshots, changes) = (read_snapshots(&top)?, read_changes(&top, file)?);
     let plan = Plan { name, seed, on_disk_error, on_short_memory, tokenizer, model, snapshots, phases, changes };
     check_replays(&top, &plan)?;
+    check_retentions(&top, &plan)?;
     Ok(plan)
 }
 
