@@ -15,6 +15,7 @@ mod start;
 mod steer;
 #[cfg(test)]
 mod testing;
+mod unfreeze;
 mod warnings;
 mod watch;
 

@@ -288,7 +288,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             .iter()
             .filter(|(line, steered)| *line < progress.journal_lines && steered.phase == self.plan.name)
             .collect();
-        let (steering, courses) = steering::follow(self.planned_steering()?, &changes, self.first_step - 1);
+        let (mut steering, courses) = steering::follow(self.planned_steering(), &changes, self.first_step - 1);
+        steering.advance(progress.phase_steps);
         Ok(Standing {
             learner: LearnerState {
                 decoder: Arc::new(decoder),
