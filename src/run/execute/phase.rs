@@ -397,7 +397,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     }
 }
 
-fn settings(phase: &PhasePlan) -> AdamWSettings {
+/// A phase's optimizer.
+pub(in crate::run) fn settings(phase: &PhasePlan) -> AdamWSettings {
     let plan = &phase.optimizer;
     AdamWSettings {
         moments: adamw::Settings { beta1: plan.beta1, beta2: plan.beta2, epsilon: plan.epsilon },
