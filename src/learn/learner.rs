@@ -225,6 +225,22 @@ impl Learner {
         self.multipliers = self.decoder.parameters.iter().map(|(_, parameter)| multiplier(parameter.group)).collect();
     }
 
+    /// Groups that trained in the last step and got no gradient at all.
+    pub fn silent_groups(&self) -> Vec<Group> {
+        let Some(last) = &self.last else { return Vec::new() };
+        let is_silent = |id: ParameterId| last.trained[id.0] && last.squares[id.0] == 0.0;
+        // As a rule there is none, and nothing is gathered.
+        let mut silent: Vec<Group> =
+            self.decoder.parameters.iter().filter(|(id, _)| is_silent(*id)).map(|(_, p)| p.group).collect();
+        silent.sort();
+        silent.dedup();
+        let is_loud = |group: Group| {
+            self.decoder.parameters.iter().any(|(id, p)| p.group == group && last.trained[id.0] && !is_silent(id))
+        };
+        silent.retain(|group| !is_loud(*group));
+        silent
+    }
+
     pub(super) fn last_step(&self) -> Option<&LastStep> {
         self.last.as_ref()
     }

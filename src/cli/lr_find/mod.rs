@@ -129,3 +129,6 @@ fn describe(report: &Report) -> String {
 fn scientific(rate: f64) -> String {
     format!("{rate:.2e}")
 }
+
+#[cfg(test)]
+mod tests;

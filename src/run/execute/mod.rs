@@ -3,6 +3,7 @@
 mod bound;
 mod foresee;
 mod guard;
+mod health;
 mod phase;
 mod prefix;
 mod prepare;

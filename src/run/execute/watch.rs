@@ -1,5 +1,6 @@
 //! What is measured in a phase, and measuring it.
 
+use super::health::Health;
 use super::phase::PhaseRun;
 use super::warnings::Overfitting;
 use crate::Result;
@@ -22,6 +23,7 @@ pub(super) struct Watch {
     /// What was measured last: the loss on each of them minus the base's.
     pub retention: Vec<(String, f64)>,
     pub overfitting: Overfitting,
+    pub health: Health,
     /// The name of the held-out text of the phase that this one starts from, where both read text.
     pub own_text_of_base: Option<String>,
 }
@@ -72,6 +74,7 @@ impl Watch {
             base: HashMap::new(),
             retention: Vec::new(),
             overfitting: Overfitting::default(),
+            health: Health::default(),
             own_text_of_base,
         }
     }
