@@ -5,6 +5,7 @@ mod command;
 mod corpus;
 mod event;
 mod group;
+mod lab;
 mod layers;
 mod lineage;
 mod message;
@@ -19,6 +20,7 @@ pub use event::{
     PhaseStarted, Resumed, Rewound, Steered, Step,
 };
 pub use group::{Group, Kind, Layer, Selector};
+pub use lab::{LabAxis, LabBetter, LabFinding, LabPoint, LabProgress, LabReport, LabSpread, LabTrial};
 pub use layers::{GroupFacts, GroupReport, GroupReports};
 pub use lineage::{Branch, BranchKind, Kin, KinPhase};
 pub use message::{Absence, Answer, Ask, Message, Request, VERSION, Welcome};
