@@ -4,6 +4,7 @@ mod bench;
 mod blend;
 mod corpus;
 mod eval;
+pub mod figure;
 mod host;
 mod inspect;
 mod journal;
