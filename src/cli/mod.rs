@@ -8,6 +8,7 @@ pub mod figure;
 mod host;
 mod inspect;
 mod journal;
+mod lab;
 mod output;
 mod progress;
 mod remote;
@@ -68,6 +69,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Say what a corpus is
     Corpus(corpus::Arguments),
+    /// Compare methods over seeds and rates: transfer, forgetting, mitigations, schedules, objectives
+    Lab(lab::Arguments),
     /// Measure how fast this machine trains, generates and prepares text
     Bench(bench::Arguments),
     /// Train a run and serve its clients, without a screen
@@ -132,6 +135,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Average(average)) => blend::average(average, &place),
         Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
         Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
+        Some(Command::Lab(lab)) => lab::run(lab, &place),
         Some(Command::Bench(bench)) => bench::run(bench, &place),
         Some(Command::Host(host)) => host::run(host, &place),
         Some(Command::Attach(attach)) => workbench::attach(attach, &place),
