@@ -13,6 +13,7 @@ pub mod guide;
 pub mod help;
 pub mod key;
 pub mod keymap;
+pub mod lab;
 pub mod layers;
 pub mod line;
 pub mod lineage;
@@ -251,7 +252,7 @@ impl App {
         match &answer {
             Answer::Applied { step, effect } => self.say(format!("{effect} · after step {step}")),
             Answer::Refused(why) => self.refuse(why.clone()),
-            Answer::Forked { .. } | Answer::Lineage(_) | Answer::Sample(_) | Answer::Corpus(_) => {}
+            Answer::Forked { .. } | Answer::Lineage(_) | Answer::Lab(_) | Answer::Sample(_) | Answer::Corpus(_) => {}
         }
         match answer {
             Answer::Applied { .. } | Answer::Refused(_) => layers::answered(self, id, answer),
@@ -259,6 +260,7 @@ impl App {
             Answer::Corpus(answer) => corpus::answered(self, id, answer),
             Answer::Forked { run, step } => self.forked(run, step),
             Answer::Lineage(kin) => self.show_lineage(&kin),
+            Answer::Lab(studies) => self.show_lab(studies),
         }
     }
 }

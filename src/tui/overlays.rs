@@ -1,8 +1,8 @@
 //! What lies over the screen: palette, help, explanations, questions.
 
-use super::family;
 use super::panes::Canvas;
 use super::widgets::{columns, fit, popup, put, put_right, row, skip, wrap};
+use super::{family, lab};
 use crate::app::help::{Help, HelpLine};
 use crate::app::line::Line;
 use crate::app::overlay::Overlay;
@@ -22,6 +22,7 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
         }
         Some(Overlay::Away(away)) => family::away(away, area, canvas),
         Some(Overlay::Lineage(lineage)) => family::lineage(lineage, area, canvas),
+        Some(Overlay::Lab(study)) => lab::draw(app, study, area, canvas),
     }
 }
 
