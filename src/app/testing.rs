@@ -219,6 +219,7 @@ fn phase(name: &str, base: Option<&str>, first_step: u64, steps: u64) -> Event {
         trainable: 1_704_960,
         precision: "f32".into(),
         data: "14.2k rows".into(),
+        unfreeze: None,
     })
 }
 

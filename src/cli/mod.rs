@@ -9,6 +9,7 @@ mod host;
 mod inspect;
 mod journal;
 mod lab;
+mod lr_find;
 mod output;
 mod progress;
 mod remote;
@@ -65,6 +66,8 @@ enum Command {
     Blend(blend::Blend),
     /// Write a model whose weights are the mean of several checkpoints'
     Average(blend::Average),
+    /// Find a learning rate: a range test on a copy of a phase's first weights
+    LrFind(lr_find::Arguments),
     /// Say what a checkpoint or a run is
     Inspect(inspect::Arguments),
     /// Say what a corpus is
@@ -133,6 +136,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Sample(sample)) => sample::run(sample, &place),
         Some(Command::Blend(blend)) => blend::blend(blend, &place),
         Some(Command::Average(average)) => blend::average(average, &place),
+        Some(Command::LrFind(find)) => lr_find::run(find, &place),
         Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
         Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
         Some(Command::Lab(lab)) => lab::run(lab, &place),

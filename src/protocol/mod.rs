@@ -3,6 +3,7 @@
 
 mod command;
 mod corpus;
+mod course;
 mod event;
 mod group;
 mod lab;
@@ -15,6 +16,7 @@ mod step;
 
 pub use command::{Change, Command, GRAMMAR, Rate};
 pub use corpus::*;
+pub use course::{Curve, Order, Unfreeze};
 pub use event::{
     Begun, By, CheckpointSaved, Evaluation, Event, Failed, Finished, Guarded, MetricValue, Notice, Origin, OriginKind,
     PhaseStarted, Resumed, Rewound, Steered, Step,

@@ -17,6 +17,7 @@ pub mod overview;
 mod place;
 pub mod plan;
 pub mod suite;
+pub mod range_test;
 pub mod recipe;
 pub mod records;
 pub mod steering;
