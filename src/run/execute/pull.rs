@@ -4,11 +4,13 @@
 //! whoever resumes or replays a run has the same bits; nothing of it is on the disk besides the checkpoint.
 
 use super::phase::PhaseRun;
-use super::start;
-use crate::learn::{Fisher, Pull, Strengths};
+use super::{prefix, start};
+use crate::learn::{Fisher, PrefixSettings, Pull, Strengths};
 use crate::model::Decoder;
+use crate::ops::Precision;
 use crate::run::checkpoint;
 use crate::run::data::PhaseData;
+use crate::run::plan::{NO_ANSWERS, predicts_next_token};
 use crate::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,11 +45,18 @@ impl PhaseRun<'_, '_> {
                 .because("no phase of this run comes before this one")
                 .next("use l2-sp, which needs no data"));
         }
+        if strengths.kl != 0.0 && !predicts_next_token(self.plan.objective) {
+            return Err(Error::new("there are no answers to hold")
+                .because(NO_ANSWERS)
+                .next("use l2-sp, which holds the weights themselves"));
+        }
         let weights = size_of::<f32>() as u64 * self.learner.decoder.parameters.count() as u64;
         let base = if self.base_weights.is_none() { weights } else { 0 };
         // The sums, the gradients of a row, and the model that they are of.
         let fisher = if strengths.ewc != 0.0 && self.consolidation.fisher.is_none() { 3 * weights } else { 0 };
-        self.check(base + fisher, "a pull towards the base")?;
+        let is_new = self.steering.settings().pull.kl == 0.0 && strengths.kl != 0.0;
+        let kept = self.teacher_cache().filter(|_| is_new).map_or(0, |cache| cache.budget.memory);
+        self.check(base + fisher + kept, "a pull towards the base")?;
         let base = self.pull_base()?;
         if strengths.ewc != 0.0 {
             self.measure_fisher(&base)?;
@@ -64,8 +73,16 @@ impl PhaseRun<'_, '_> {
         }
         self.prepare_pull(strengths)?;
         let base = self.pull_base()?;
-        self.learner.set_pull(Some(Pull::new(strengths, base, self.consolidation.fisher.clone())));
+        let pull = Pull::new(strengths, base, self.consolidation.fisher.clone());
+        self.learner.set_pull(Some(pull.teaching(self.plan.pull.temperature, self.teacher_cache())));
         Ok(())
+    }
+
+    /// What may be kept of the base's hidden states where rows come again: as much as the prefix cache may take. In f32,
+    /// so that it changes nothing.
+    fn teacher_cache(&self) -> Option<PrefixSettings> {
+        let settings = prefix::settings(self.plan, &self.data, self.steps, self.run.request.home);
+        settings.map(|settings| PrefixSettings { precision: Precision::F32, ..settings })
     }
 
     /// The weights that the phase started from, as they were stored then.

@@ -58,7 +58,8 @@ fn weights(run: &Path) -> Vec<u8> {
     std::fs::read(run.join(format!("checkpoints/step-{STEPS}/model.safetensors"))).unwrap()
 }
 
-const COMMANDS: [(u64, &str); 4] = [(30, "l2-sp 0.5"), (32, "thaw block.0"), (33, "ewc 1e4"), (36, "l2-sp 0")];
+const COMMANDS: [(u64, &str); 6] =
+    [(30, "l2-sp 0.5"), (32, "thaw block.0"), (33, "ewc 1e4"), (34, "kl 2"), (36, "l2-sp 0"), (37, "kl 0.5")];
 
 #[test]
 fn a_run_that_was_pulled_live_is_resumed_and_done_again_to_the_bit() {
@@ -94,7 +95,7 @@ fn a_run_that_was_pulled_live_is_resumed_and_done_again_to_the_bit() {
 #[test]
 fn a_pull_of_the_plan_is_resumed_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let pull = "pull = { l2_sp = 0.1, ewc = 1e4, fisher_rows = 20 }";
+    let pull = "pull = { l2_sp = 0.1, ewc = 1e4, kl = 0.5, temperature = 2.0, fisher_rows = 20 }";
     let mut says = Says::default();
     testing::execute(&two_phases(&folder, pull), &folder, &mut says);
     let first = says.steps.iter().find(|step| step.pull.is_some()).unwrap();
