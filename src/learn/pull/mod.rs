@@ -13,7 +13,9 @@
 mod fisher;
 mod teacher;
 
-pub use fisher::Fisher;
+#[cfg(test)]
+pub(crate) use fisher::MEASURED;
+pub use fisher::{Fisher, key as fisher_key};
 pub use teacher::Teacher;
 
 use super::prefix::PrefixSettings;

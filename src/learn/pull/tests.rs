@@ -108,16 +108,16 @@ fn the_fisher_information_is_the_mean_of_squared_gradients_of_rows() {
         }
     }
     // More rows are asked for than there are; the one without targets does not count.
-    let fisher = Fisher::measure(&decoder, [Ok(batch.clone())], 10).unwrap();
+    let fisher = Fisher::measure(&decoder, [Ok(batch.clone())], 10, 0).unwrap();
     assert_eq!(fisher.rows(), 3);
     for (index, want) in want.iter().enumerate() {
         let is = numbers(fisher.diagonal(ParameterId(index)));
         let near = |(is, want): (&f32, &f64)| (*is as f64 - want).abs() <= 1e-5 * want + 1e-12;
         assert!(is.iter().zip(want).all(near), "parameter {index}");
     }
-    let one = Fisher::measure(&decoder, [Ok(batch.clone())], 1).unwrap();
+    let one = Fisher::measure(&decoder, [Ok(batch.clone())], 1, 0).unwrap();
     assert_eq!(one.rows(), 1);
-    assert!(Fisher::measure(&decoder, [Ok(rows[3].clone())], 5).is_err(), "nothing to learn from");
+    assert!(Fisher::measure(&decoder, [Ok(rows[3].clone())], 5, 0).is_err(), "nothing to learn from");
 }
 
 fn weights_after(pull: Option<Strengths>) -> (Vec<Vec<f32>>, Option<f64>) {
@@ -279,4 +279,22 @@ fn a_parameter_that_the_loss_does_not_reach_is_named_although_it_is_pulled() {
 
 fn names(decoder: &Decoder) -> Vec<String> {
     decoder.parameters.iter().map(|(_, parameter)| parameter.name.clone()).collect()
+}
+
+#[test]
+fn the_key_of_the_fisher_information_is_that_of_weights_and_rows() {
+    let (decoder, batch) = (base(), batch());
+    let key = |decoder: &Decoder, batch: &Batch, rows: usize| fisher_key(decoder, [Ok(batch.clone())], rows).unwrap();
+    let own = key(&decoder, &batch, 3);
+    // The last row has nothing to learn: asking for it as well asks for the same.
+    assert_eq!(own, key(&decoder, &batch, 10));
+    assert_ne!(own, key(&decoder, &batch, 2));
+    let mut other = batch.clone();
+    other.inputs[5] ^= 1;
+    assert_ne!(own, key(&decoder, &other, 3));
+    let (moved, _, _) = moved(&decoder);
+    assert_ne!(own, key(&moved, &batch, 3));
+    let mut rounded = decoder.clone();
+    rounded.store(crate::model::Storage::Bf16, |_| true).unwrap();
+    assert_ne!(own, key(&rounded, &batch, 3));
 }

@@ -1,33 +1,19 @@
 //! Pulling a phase towards its base: what that needs is fetched when it is first asked for.
 //!
 //! The base's weights and the Fisher information are pure functions of the base's checkpoint, the plan and the data, so
-//! whoever resumes or replays a run has the same bits; nothing of it is on the disk besides the checkpoint.
+//! whoever resumes or replays a run has the same bits. The Fisher information is kept beside the checkpoints of the phase
+//! (`fisher`), to save the time of measuring it.
 
 use super::phase::PhaseRun;
 use super::{prefix, start};
-use crate::learn::{Fisher, PrefixSettings, Pull, Strengths};
+use crate::learn::{PrefixSettings, Pull, Strengths};
 use crate::model::Decoder;
 use crate::ops::Precision;
 use crate::run::checkpoint;
-use crate::run::data::PhaseData;
 use crate::run::plan::{NO_ANSWERS, predicts_next_token};
 use crate::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
-
-/// What elastic weight consolidation needs besides the base.
-pub(super) struct Consolidation {
-    /// The data of the phase that this one stands on.
-    data: Option<Arc<PhaseData>>,
-    fisher: Option<Arc<Fisher>>,
-}
-
-impl Consolidation {
-    /// Of a phase that stands on one with this data.
-    pub fn on(data: Option<Arc<PhaseData>>) -> Self {
-        Self { data, fisher: None }
-    }
-}
 
 impl PhaseRun<'_, '_> {
     /// Has at hand what pulls of these strengths need. Without a base it is an error, and nothing has changed.
@@ -59,7 +45,7 @@ impl PhaseRun<'_, '_> {
         self.check(base + fisher + kept, "a pull towards the base")?;
         let base = self.pull_base()?;
         if strengths.ewc != 0.0 {
-            self.measure_fisher(&base)?;
+            self.find_fisher(&base)?;
         }
         Ok(())
     }
@@ -96,22 +82,6 @@ impl PhaseRun<'_, '_> {
         let base = Arc::new(start::stored_as_planned(self.as_trained(decoder), self.plan)?);
         self.base_weights = Some(base.clone());
         Ok(base)
-    }
-
-    /// On the first rows that the phase before trained on, mixed as its plan has it.
-    fn measure_fisher(&mut self, base: &Decoder) -> Result<()> {
-        let Some(data) = self.consolidation.data.clone().filter(|_| self.consolidation.fisher.is_none()) else {
-            return Ok(());
-        };
-        if !data.batches.sources().is_empty() {
-            data.batches.mix(&[])?;
-        }
-        // No row counts twice.
-        let (rows, all) = (self.plan.pull.fisher_rows, data.batches.batches_per_epoch());
-        let batches = (0..all).map(|step| data.batches.batch(step));
-        let fisher = Fisher::measure(base, batches, rows)?;
-        self.consolidation.fisher = Some(Arc::new(fisher));
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::testing::{self, plan, resume, stopped_after};
 use super::super::{Observer, PhaseRun};
+use crate::learn::pull::MEASURED;
 use crate::protocol::{Event, Step};
 use crate::run::plan::{ChangePlan, Plan};
 use std::path::{Path, PathBuf};
@@ -102,9 +103,11 @@ fn a_pull_of_the_plan_is_resumed_to_the_bit() {
     assert_eq!((first.step, first.pull), (28, Some(0.0)), "nothing has moved before the first step");
     let want = weights(&run_folder(&folder));
     let folder = tempfile::tempdir().unwrap();
+    MEASURED.set(0);
     let run = stopped_after(&two_phases(&folder, pull), &folder, 34, &[]);
     resume(&folder, &run, None).unwrap();
     assert!(weights(&run) == want);
+    assert_eq!(MEASURED.get(), 1, "what was measured stands beside the checkpoint");
 }
 
 #[test]
