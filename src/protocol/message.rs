@@ -8,7 +8,7 @@ use super::{Command, Event, Status, StepRecords};
 use serde::{Deserialize, Serialize};
 
 /// Both sides compare this first; a client of another version is told so, and nothing else.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// From a client to the host. Ids are the client's own; answers carry them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
