@@ -1,6 +1,7 @@
 //! The command line: arguments, progress on a terminal, JSON for scripts, exit codes.
 
 mod bench;
+mod between;
 mod blend;
 mod corpus;
 mod eval;
@@ -64,6 +65,10 @@ enum Command {
     Blend(blend::Blend),
     /// Write a model whose weights are the mean of several checkpoints'
     Average(blend::Average),
+    /// Put single layers back to the base's, and see in which of them forgetting lives
+    Graft(between::Graft),
+    /// Walk from a base to what was tuned from it, and see what each share keeps and learns
+    Wise(between::Wise),
     /// Say what a checkpoint or a run is
     Inspect(inspect::Arguments),
     /// Say what a corpus is
@@ -130,6 +135,8 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Sample(sample)) => sample::run(sample, &place),
         Some(Command::Blend(blend)) => blend::blend(blend, &place),
         Some(Command::Average(average)) => blend::average(average, &place),
+        Some(Command::Graft(graft)) => between::graft(graft, &place),
+        Some(Command::Wise(wise)) => between::wise(wise, &place),
         Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
         Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
         Some(Command::Bench(bench)) => bench::run(bench, &place),
