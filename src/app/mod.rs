@@ -240,12 +240,13 @@ impl App {
     /// Lets time pass; whether anything on the screen changed by it.
     pub fn tick(&mut self, now: Duration) -> bool {
         self.now = now;
-        self.toast.take_if(|toast| toast.until() <= now).is_some()
+        let is_said = self.toast.take_if(|toast| toast.until() <= now).is_some();
+        prompt::mixture::tick(self) || is_said
     }
 
     /// When [`App::tick`] has something to do next.
     pub fn next_tick(&self) -> Option<Duration> {
-        self.toast.as_ref().map(Toast::until)
+        self.toast.as_ref().map(Toast::until).into_iter().chain(self.prompt.rests_until).min()
     }
 
     fn answer(&mut self, id: u64, answer: Answer) {

@@ -17,7 +17,9 @@
 //! marks. Whatever is no number is left out, and so is what is not above zero where an axis is logarithmic.
 
 use crate::app::graphs::scale::Span;
+use crate::{Context, Result};
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// A picture of two axes and what stands between them.
 #[derive(Clone, Debug, Default)]
@@ -162,6 +164,19 @@ impl Figure {
         self.labels(&mut svg, &frame);
         svg.push_str("</svg>\n");
         svg
+    }
+
+    /// Writes the picture whole, or leaves what was there.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{}.part", std::process::id()));
+        let part = Path::new(&name);
+        let written = std::fs::write(part, self.svg()).and_then(|()| std::fs::rename(part, path));
+        if written.is_err() {
+            // The error says what there is to say; half a picture is of no use.
+            let _ = std::fs::remove_file(part);
+        }
+        written.what(|| format!("cannot draw into {}", path.display()))
     }
 
     /// All that an axis must hold.

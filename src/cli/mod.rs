@@ -1,6 +1,7 @@
 //! The command line: arguments, progress on a terminal, JSON for scripts, exit codes.
 
 mod bench;
+mod between;
 mod blend;
 mod corpus;
 mod eval;
@@ -68,6 +69,10 @@ enum Command {
     Average(blend::Average),
     /// Find a learning rate: a range test on a copy of a phase's first weights
     LrFind(lr_find::Arguments),
+    /// Put single layers back to the base's, and see in which of them forgetting lives
+    Graft(between::Graft),
+    /// Walk from a base to what was tuned from it, and see what each share keeps and learns
+    Wise(between::Wise),
     /// Say what a checkpoint or a run is
     Inspect(inspect::Arguments),
     /// Say what a corpus is
@@ -137,6 +142,8 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Blend(blend)) => blend::blend(blend, &place),
         Some(Command::Average(average)) => blend::average(average, &place),
         Some(Command::LrFind(find)) => lr_find::run(find, &place),
+        Some(Command::Graft(graft)) => between::graft(graft, &place),
+        Some(Command::Wise(wise)) => between::wise(wise, &place),
         Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
         Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
         Some(Command::Lab(lab)) => lab::run(lab, &place),

@@ -10,6 +10,7 @@ mod lab;
 mod layers;
 mod lineage;
 mod message;
+mod mixture;
 mod prompt;
 mod status;
 mod step;
@@ -26,6 +27,7 @@ pub use lab::{LabAxis, LabBetter, LabFinding, LabPoint, LabProgress, LabReport, 
 pub use layers::{GroupFacts, GroupReport, GroupReports};
 pub use lineage::{Branch, BranchKind, Kin, KinPhase};
 pub use message::{Absence, Answer, Ask, Message, Request, VERSION, Welcome};
+pub use mixture::{Graft, MIXTURES, Share, Side, mixture};
 pub use prompt::*;
 pub use status::{GroupState, Phase, PrefixState, Preparation, Progress, State, Status, Undoable};
 pub use step::{StepRecord, StepRecords};

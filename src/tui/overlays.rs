@@ -82,6 +82,7 @@ fn palette_entry(entry: &Entry, is_selected: bool, area: Rect, canvas: &mut Canv
     let (name, help, keys, style) = match entry {
         Entry::Recent(text) => (text.clone(), "again", "", theme.text),
         Entry::Command(command) => (command.to_string(), "tell the run", "enter", theme.training),
+        Entry::Lane(lane) => (lane.to_string(), "a lane of base and live", "enter", theme.live),
         Entry::Action { name, keys, help, refusal } => {
             let style = if refusal.is_some() { theme.dim } else { theme.text };
             ((*name).to_string(), refusal.as_deref().unwrap_or(help), keys.as_str(), style)
