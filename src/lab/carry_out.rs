@@ -3,8 +3,9 @@
 use super::design::{Design, RunDesign};
 use super::files::Folder;
 use super::gather::{self, BASE};
+use super::pace::Pace;
 use super::settings::Settings;
-use super::{interpolation, report};
+use super::{finder, interpolation, report};
 use crate::corpus::progress::Progress;
 use crate::protocol::{Event, LabProgress, LabReport, LabTrial};
 use crate::run::checkpoint;
@@ -16,7 +17,6 @@ use crate::{Error, Result};
 use candle_core::Device;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 /// What is to be studied, and where.
 pub struct Request<'a> {
@@ -100,6 +100,7 @@ impl Study<'_> {
         }
         let mut trials = gather::trials(&path, &name, design, self.request.settings.tuning.0)?;
         trials.extend(interpolation::trials(self.request, &name, design, plan)?);
+        trials.extend(finder::trials(self.request, &name, design, plan)?);
         if !self.request.keeps_checkpoints {
             let stays = |phase: &str| phase == BASE || design.trials.iter().any(|t| t.is_blended && t.phase == phase);
             checkpoint::remove_all_but(&path, |state| stays(&state.phase))?;
@@ -197,60 +198,4 @@ impl Training<'_, '_> {
         let trials = gather::trials(&path, self.name, self.design, steps)?;
         self.study.tell(&trials)
     }
-}
-
-/// How fast rows are read, to say how long the rest takes.
-struct Pace {
-    since: Instant,
-    /// Rows of a step of each run's phases in turn: (steps, rows).
-    left: std::collections::VecDeque<(u64, u64)>,
-    read: u64,
-}
-
-impl Pace {
-    fn new(plans: &[Plan]) -> Self {
-        let phases = plans.iter().flat_map(lengths);
-        Self { since: Instant::now(), left: phases.collect(), read: 0 }
-    }
-
-    fn step(&mut self) {
-        if let Some((steps, rows)) = self.left.front_mut() {
-            self.read += *rows;
-            *steps -= 1;
-            if *steps == 0 {
-                self.left.pop_front();
-            }
-        }
-    }
-
-    /// A run was done before.
-    fn pass_over(&mut self, plan: &Plan) {
-        self.skip(plan, lengths(plan).map(|(steps, _)| steps).sum());
-    }
-
-    /// Steps of a run were done before.
-    fn skip(&mut self, plan: &Plan, mut steps: u64) {
-        for (phase, _) in lengths(plan) {
-            let skipped = steps.min(phase);
-            steps -= skipped;
-            match self.left.front_mut() {
-                Some((left, _)) if *left > skipped => return *left -= skipped,
-                _ => self.left.pop_front(),
-            };
-            if steps == 0 {
-                return;
-            }
-        }
-    }
-
-    /// `None` before the first step.
-    fn seconds_left(&self) -> Option<f64> {
-        let left: u64 = self.left.iter().map(|(steps, rows)| steps * rows).sum();
-        (self.read > 0).then(|| self.since.elapsed().as_secs_f64() / self.read as f64 * left as f64)
-    }
-}
-
-/// Steps of each phase that has so many, with the rows of each.
-fn lengths(plan: &Plan) -> impl Iterator<Item = (u64, u64)> {
-    plan.phases.iter().filter_map(|phase| Some((phase.steps.filter(|steps| *steps > 0)?, phase.batch as u64)))
 }

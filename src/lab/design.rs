@@ -30,6 +30,8 @@ pub struct RunDesign {
     pub trials: Vec<Trial>,
     /// Weights between those of the base and of some trials are measured too, at these shares of the trial's.
     pub shares: Vec<f64>,
+    /// The trial that the learning-rate finder is asked for.
+    pub finder: Option<String>,
 }
 
 /// One phase of a run.

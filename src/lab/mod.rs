@@ -5,9 +5,11 @@
 mod carry_out;
 mod design;
 mod files;
+mod finder;
 mod findings;
 mod gather;
 mod interpolation;
+mod pace;
 mod plan_text;
 mod report;
 mod settings;

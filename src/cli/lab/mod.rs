@@ -44,6 +44,9 @@ pub struct Arguments {
     /// Tokens of a row
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=1 << 20))]
     context: Option<u32>,
+    /// Tokens of the tokenizer, which is trained on the text to pretrain on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(300..=1_000_000))]
+    vocabulary: Option<u32>,
     /// Text to pretrain on: a file, a folder, or world:SET
     #[arg(long, value_name = "DATA")]
     old: Option<String>,
@@ -121,12 +124,21 @@ fn settings(arguments: &Arguments, study: Study) -> Settings {
     replace(&mut settings.pretraining.0, &given.pretraining);
     replace(&mut settings.model, &given.model);
     replace(&mut settings.context, &given.context.map(|context| context as usize));
-    replace(&mut settings.old, &given.old);
-    replace(&mut settings.new, &given.new);
-    replace(&mut settings.examples.data, &given.examples);
+    replace(&mut settings.vocabulary, &given.vocabulary.map(|vocabulary| vocabulary as usize));
+    replace(&mut settings.old, &given.old.as_deref().map(data));
+    replace(&mut settings.new, &given.new.as_deref().map(data));
+    replace(&mut settings.examples.data, &given.examples.as_deref().map(data));
     replace(&mut settings.examples.text, &given.text);
     replace(&mut settings.examples.label, &given.label);
     settings
+}
+
+/// A study may be gone on with from another folder.
+fn data(name: &str) -> String {
+    match name.starts_with("world:") {
+        true => name.into(),
+        false => std::path::absolute(name).map_or(name.into(), |path| path.display().to_string()),
+    }
 }
 
 fn replace<T: Clone>(value: &mut T, given: &Option<T>) {

@@ -29,7 +29,7 @@ fn run(settings: &Settings, seed: u64) -> RunDesign {
         let target = Target { evaluated_every, ..Target::labels(settings, *labels) };
         run.sweep(&Method::new(LABELS, &[]), &target, true);
     }
-    run.finish(format!("{seed}"), seed, &[])
+    run.finish(format!("{seed}"), seed)
 }
 
 fn findings(_: &Settings, points: &[LabPoint], trials: &[LabTrial]) -> Vec<LabFinding> {

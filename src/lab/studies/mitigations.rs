@@ -28,7 +28,7 @@ fn run(settings: &Settings, seed: u64) -> RunDesign {
     for method in methods(settings) {
         run.sweep(&method, &Target::text(settings), true);
     }
-    run.finish(format!("{seed}"), seed, &SHARES)
+    RunDesign { shares: SHARES.to_vec(), ..run.finish(format!("{seed}"), seed) }
 }
 
 fn methods(settings: &Settings) -> Vec<Method> {

@@ -125,7 +125,8 @@ impl<'a> RunBuilder<'a> {
         });
     }
 
-    pub fn finish(self, name: String, seed: u64, shares: &[f64]) -> RunDesign {
-        RunDesign { name, seed, plan: self.text.finish(), trials: self.trials, shares: shares.to_vec() }
+    pub fn finish(self, name: String, seed: u64) -> RunDesign {
+        let (plan, trials) = (self.text.finish(), self.trials);
+        RunDesign { name, seed, plan, trials, shares: Vec::new(), finder: None }
     }
 }

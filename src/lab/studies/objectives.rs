@@ -37,7 +37,7 @@ fn run(
         run.sweep(&Method::new(pretrained, &[]), &target, true);
         run.sweep(&Method::new(scratch, &[]), &target, false);
     }
-    run.finish(format!("{family}-{seed}"), seed, &[])
+    run.finish(format!("{family}-{seed}"), seed)
 }
 
 fn findings(settings: &Settings, points: &[LabPoint], trials: &[LabTrial]) -> Vec<LabFinding> {

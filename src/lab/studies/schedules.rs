@@ -3,6 +3,7 @@
 
 use super::{Method, RunBuilder, Target};
 use crate::lab::design::{Design, RunDesign, nats, share};
+use crate::lab::finder;
 use crate::lab::findings::{always, best_rates, differences, finding, said};
 use crate::lab::settings::Settings;
 use crate::protocol::{LabFinding, LabPoint, LabTrial};
@@ -29,7 +30,9 @@ fn run(settings: &Settings, seed: u64) -> RunDesign {
             run.sweep(&method, &Target::labels(settings, *labels), true);
         }
     }
-    run.finish(format!("{seed}"), seed, &[])
+    let run = run.finish(format!("{seed}"), seed);
+    let finder = run.trials.iter().find(|trial| trial.method == FULL).map(|trial| trial.phase.clone());
+    RunDesign { finder, ..run }
 }
 
 fn methods(settings: &Settings) -> Vec<Method> {
@@ -59,7 +62,7 @@ fn findings(_: &Settings, points: &[LabPoint], trials: &[LabTrial]) -> Vec<LabFi
         let own = best_rates(points, part).first().copied()?;
         Some(compared(trials, full, own))
     });
-    parts.chain(together(points)).collect()
+    parts.chain(together(points)).chain(suggestions(full, trials)).collect()
 }
 
 fn compared(trials: &[LabTrial], full: &LabPoint, own: &LabPoint) -> LabFinding {
@@ -93,4 +96,26 @@ fn together(points: &[LabPoint]) -> Option<LabFinding> {
             format!("accuracy / forgetting: together {:.3} / {:+.3}; {}", all.y.mean, all.x.mean, figures.join("; ")),
         )
     })
+}
+
+/// How far the finder's readings are from the best rate of the sweep.
+fn suggestions(full: &LabPoint, trials: &[LabTrial]) -> Vec<LabFinding> {
+    let mut readings: Vec<&str> = Vec::new();
+    for trial in trials.iter().filter(|trial| trial.method == finder::METHOD) {
+        if !readings.contains(&trial.setting.as_str()) {
+            readings.push(&trial.setting);
+        }
+    }
+    let of_reading = |reading: &str| {
+        let own = trials.iter().filter(|trial| trial.method == finder::METHOD && trial.setting == reading);
+        let rates: Vec<f64> = own.map(|trial| trial.rate).collect();
+        let is_near = |rate: &f64| (full.rate / 3.0..=full.rate * 3.0).contains(rate);
+        let said: Vec<String> = rates.iter().map(|rate| format!("{rate:.1e}")).collect();
+        finding(
+            format!("the learning-rate finder's {reading} is within a factor of 3 of the best rate of the sweep"),
+            Some(rates.iter().all(is_near)),
+            format!("suggested, seed by seed: {}; best of the sweep: {:e}", said.join(", "), full.rate),
+        )
+    };
+    readings.into_iter().map(of_reading).collect()
 }

@@ -25,7 +25,7 @@ fn run(settings: &Settings, seed: u64) -> RunDesign {
         run.sweep(&Method::new(PRETRAINED, &[]), &target, true);
         run.sweep(&Method::new(SCRATCH, &[]), &target, false);
     }
-    run.finish(format!("{seed}"), seed, &[])
+    run.finish(format!("{seed}"), seed)
 }
 
 /// The best rate at each number of labels, the fewest first.
