@@ -45,6 +45,8 @@ pub enum Command {
     L2Sp(f64),
     /// The strength of elastic weight consolidation; 0 for none.
     Ewc(f64),
+    /// The strength of the pull of the base's answers; 0 for none.
+    Kl(f64),
     /// The next batch changes nothing.
     Skip,
     Pause,
@@ -98,6 +100,7 @@ pub const GRAMMAR: &[(&str, &str)] = &[
     ("replay [PHASE] SHARE", "mix rows of earlier phases in, against forgetting: replay 0.05; replay 0 ends it"),
     ("l2-sp A", "pull what trains towards the weights that the phase started from: l2-sp 0.01; 0 for none"),
     ("ewc A", "the same, each weight as strongly as it mattered for the phase before: ewc 100; 0 for none"),
+    ("kl A", "pull the answers towards those that the base would give to the same text: kl 0.5; 0 for none"),
     ("skip", "let the next batch change nothing"),
     ("pause", "hold training after this step; continue goes on"),
     ("continue", "go on training"),
@@ -133,6 +136,7 @@ impl FromStr for Command {
             ("replay", [of, share]) => Ok(Command::Replay { of: Some(of.to_string()), share: read_replay(share)? }),
             ("l2-sp", [strength]) => Ok(Command::L2Sp(read_strength(strength)?)),
             ("ewc", [strength]) => Ok(Command::Ewc(read_strength(strength)?)),
+            ("kl", [strength]) => Ok(Command::Kl(read_strength(strength)?)),
             ("skip", []) => Ok(Command::Skip),
             ("pause", []) => Ok(Command::Pause),
             ("continue", []) => Ok(Command::Continue),
@@ -232,6 +236,7 @@ impl fmt::Display for Command {
             Command::Replay { of: Some(of), share } => write!(f, "replay {of} {share}"),
             Command::L2Sp(strength) => write!(f, "l2-sp {strength}"),
             Command::Ewc(strength) => write!(f, "ewc {strength}"),
+            Command::Kl(strength) => write!(f, "kl {strength}"),
             Command::Skip => f.write_str("skip"),
             Command::Pause => f.write_str("pause"),
             Command::Continue => f.write_str("continue"),
@@ -273,6 +278,7 @@ mod tests {
             "replay pretrain 0",
             "l2-sp 0.01",
             "ewc 100",
+            "kl 0.5",
             "skip",
             "pause",
             "continue",
@@ -320,6 +326,7 @@ mod tests {
             "l2-sp",
             "l2-sp -1",
             "ewc inf",
+            "kl much",
             "frost-line block.0-2",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");

@@ -6,9 +6,11 @@ mod corpus;
 mod course;
 mod event;
 mod group;
+mod lab;
 mod layers;
 mod lineage;
 mod message;
+mod mixture;
 mod prompt;
 mod status;
 mod step;
@@ -21,9 +23,11 @@ pub use event::{
     PhaseStarted, Resumed, Rewound, Steered, Step,
 };
 pub use group::{Group, Kind, Layer, Selector};
+pub use lab::{LabAxis, LabBetter, LabFinding, LabPoint, LabProgress, LabReport, LabSpread, LabTrial};
 pub use layers::{GroupFacts, GroupReport, GroupReports};
 pub use lineage::{Branch, BranchKind, Kin, KinPhase};
 pub use message::{Absence, Answer, Ask, Message, Request, VERSION, Welcome};
+pub use mixture::{Graft, MIXTURES, Share, Side, mixture};
 pub use prompt::*;
 pub use status::{GroupState, Phase, PrefixState, Preparation, Progress, State, Status, Undoable};
 pub use step::{StepRecord, StepRecords};

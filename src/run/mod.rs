@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod data;
 pub mod device;
 pub mod disk;
+pub mod eval_set;
 pub mod execute;
 pub mod folder;
 pub mod fork;

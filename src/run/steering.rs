@@ -190,6 +190,9 @@ impl Steering {
             Command::Mix { source, share } => self.mix(source, *share)?,
             Command::Replay { of, share } => self.replay(of.as_deref(), *share)?,
             Command::L2Sp(strength) => self.pull(Strengths { l2_sp: *strength, ..self.now.pull }, "L2-SP", *strength),
+            Command::Kl(strength) => {
+                self.pull(Strengths { kl: *strength, ..self.now.pull }, "KL to the base", *strength)
+            }
             Command::Ewc(strength) => self.pull(Strengths { ewc: *strength, ..self.now.pull }, "EWC", *strength),
             Command::Skip | Command::Undo => return Ok(None),
             Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),

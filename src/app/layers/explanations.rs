@@ -99,4 +99,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
         normal: "F is far below 1 for most weights, so λ is large: 100 to 100,000. As with L2-SP, the penalty should stay a small part of the loss.",
         source: "Kirkpatrick et al. 2017, arXiv 1612.00796; on the empirical Fisher: Kunstner, Balles and Hennig 2019, arXiv 1905.12558",
     },
+    Explanation {
+        key: "kl to the base",
+        title: "KL to the base, learning without forgetting",
+        what: "The live model's answers to the phase's own inputs are pulled to those that the base gives to them: not the weights are held, but what they say. No old data is needed; what the new text never asks for is not held. `pull = { kl = 0.5, temperature = 1.0 }` in the plan, or `kl 0.5` while it runs. The base is read beside the live model, so a step costs a forward pass more; where rows come again, what the base made of them is kept, within the budget of prefix_cache. The pull's gradient is added before clipping; the loss that is shown is without it.",
+        formula: "A · T² · KL(p_base ‖ p_live), p = softmax(logits / T), mean over the learned positions; its gradient at the logits is A · T · (p_live − p_base), that of the cross-entropy with the base's soft targets",
+        normal: "0 as the phase begins. A from 0.1 to 2; with 1 the base's answers weigh as much as the data. A temperature above 1 lets unlikely answers count for more.",
+        source: "Li and Hoiem 2016, arXiv 1606.09282; Hinton, Vinyals and Dean 2015, arXiv 1503.02531",
+    },
 ];

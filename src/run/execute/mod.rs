@@ -1,6 +1,7 @@
 //! Carrying a plan out: phase after phase, to the checkpoint at the end of each, watched and steered on the way.
 
 mod bound;
+mod fisher;
 mod foresee;
 mod guard;
 mod health;

@@ -18,7 +18,7 @@ pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
 pub use overrides::Overrides;
 pub use presets::PRESETS;
-pub use pull::PullPlan;
+pub use pull::{NO_ANSWERS, PullPlan, predicts_next_token};
 pub(crate) use read::is_plain_name;
 pub use read::load;
 pub use replay::ReplayPlan;
