@@ -1,11 +1,11 @@
 //! One model being trained: what trains, its optimizer, and the step.
 
-use super::objective;
+use super::objective::{self, Scale};
 use super::optimizer::{AdamW, AdamWSettings, squares};
 use super::prefix::{PrefixCache, PrefixSettings};
 use super::pull::Pull;
 use crate::corpus::batches::Batch;
-use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Storage, Thaw};
+use crate::model::{Decoder, Gradients, Group, Kind, ParameterId, Selector, Storage, Thaw};
 use crate::ops::adamw::Moments;
 use crate::{Error, Result};
 use std::sync::{Arc, Weak};
@@ -24,7 +24,7 @@ pub struct LearnerState {
 /// A forward and a backward pass over a batch, before anything is done with it.
 #[derive(Debug)]
 pub struct Pass {
-    /// Mean over the learned positions, nats per token.
+    /// Mean over what is learned, as [`Scale::of`] has it: nats per token, or per text.
     pub loss: f64,
     /// Before clipping, over everything that trains.
     pub gradient_norm: f64,
@@ -35,6 +35,8 @@ pub struct Pass {
     gradients: Gradients,
     /// Σ g² of each parameter.
     squares: Vec<f64>,
+    /// Heads that nothing in the batch asks of.
+    idle: Vec<Kind>,
 }
 
 impl Pass {
@@ -43,7 +45,7 @@ impl Pass {
     pub fn measured(loss: f64, gradient_norm: f64) -> Self {
         let nothing = crate::model::Parameters::default();
         let gradients = Gradients::new(&Thaw::of_groups(&nothing, |_| true));
-        Self { loss, gradient_norm, tokens: 0, pull: None, gradients, squares: Vec::new() }
+        Self { loss, gradient_norm, tokens: 0, pull: None, gradients, squares: Vec::new(), idle: Vec::new() }
     }
 
     /// Whether loss and gradient are numbers.
@@ -55,7 +57,7 @@ impl Pass {
 /// What one optimizer step did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepReport {
-    /// Mean over the learned positions, nats per token, before the step.
+    /// Mean over what is learned, as [`Scale::of`] has it, before the step.
     pub loss: f64,
     /// Before clipping, over everything that trains.
     pub gradient_norm: f64,
@@ -243,28 +245,27 @@ impl Learner {
 
     /// The loss and the gradients of micro-batches together; the weights stay as they are.
     pub fn pass(&mut self, batches: &[Batch]) -> Result<Pass> {
-        let learned: usize = batches.iter().map(Batch::learned).sum();
-        if learned == 0 {
+        let Some(scale) = Scale::of(batches) else {
             return Err(Error::new("a batch has nothing to learn from"));
-        }
+        };
         let mut gradients = Gradients::new(&self.thaw);
         let mut loss = 0.0;
         for batch in batches {
-            let scale = 1.0 / learned as f64;
             let (decoder, thaw, prefix) = (&self.decoder, &self.thaw, self.prefix.as_mut());
-            loss += objective::accumulate(decoder, batch, thaw, prefix, scale, &mut gradients)? * scale;
+            loss += objective::accumulate(decoder, batch, thaw, prefix, scale, &mut gradients)?;
         }
         let pull = self.pull.as_ref().map(|pull| pull.add(&self.decoder.parameters, &mut gradients)).transpose()?;
         let squares = squares(&gradients, self.decoder.parameters.len())?;
         let gradient_norm = squares.iter().sum::<f64>().sqrt();
         let tokens = batches.iter().map(|batch| batch.inputs.len() as u64).sum();
-        Ok(Pass { loss, gradient_norm, tokens, pull, gradients, squares })
+        let idle = idle_heads(batches);
+        Ok(Pass { loss, gradient_norm, tokens, pull, gradients, squares, idle })
     }
 
     /// Moves what trains along a pass's gradients.
     pub fn update(&mut self, pass: Pass, learning_rate: f64) -> Result<StepReport> {
-        let Pass { loss, gradient_norm, tokens, pull, gradients, squares } = pass;
-        let missing = if self.audit_due { self.missing(&squares) } else { Vec::new() };
+        let Pass { loss, gradient_norm, tokens, pull, gradients, squares, idle } = pass;
+        let missing = if self.audit_due { self.missing(&squares, &idle) } else { Vec::new() };
         self.audit_due = false;
         self.unshare()?;
         let multipliers = &self.multipliers;
@@ -283,11 +284,21 @@ impl Learner {
         self.prefix.as_mut().map(PrefixCache::take_notices).unwrap_or_default()
     }
 
-    /// The gradient audit: parameters that train and got nothing, or nothing but zeros.
-    fn missing(&self, squares: &[f64]) -> Vec<String> {
-        let parameters = self.decoder.parameters.iter().filter(|(id, _)| self.thaw.trains(*id) && squares[id.0] == 0.0);
+    /// The gradient audit: parameters that train and got nothing, or nothing but zeros. A head that the batch asks nothing
+    /// of should get nothing.
+    fn missing(&self, squares: &[f64], idle: &[Kind]) -> Vec<String> {
+        let parameters = self.decoder.parameters.iter().filter(|(id, parameter)| {
+            self.thaw.trains(*id) && squares[id.0] == 0.0 && !idle.contains(&parameter.group.kind)
+        });
         parameters.map(|(_, parameter)| parameter.name.clone()).collect()
     }
+}
+
+/// The head for tokens in steps of texts that are scored, and the other way round.
+fn idle_heads(batches: &[Batch]) -> Vec<Kind> {
+    let tokens = batches.iter().any(|batch| batch.learned() > 0);
+    let texts = batches.iter().any(|batch| !batch.labelled.is_empty());
+    [(Kind::Head, tokens), (Kind::Score, texts)].into_iter().filter(|(_, asked)| !asked).map(|(kind, _)| kind).collect()
 }
 
 fn checked_thaw(decoder: &Decoder, frozen: &[Selector]) -> Result<Thaw> {

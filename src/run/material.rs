@@ -34,7 +34,7 @@ impl Part {
         match self {
             Part::Text(shard) => Ok(Arc::new(Windows::new(shard.clone(), context, rows, seed)?)),
             Part::Examples { examples, padding } => {
-                let examples = match examples.iter().any(|example| example.tokens.len() > context + 1) {
+                let examples = match examples.iter().any(|example| example.read() > context) {
                     true => Arc::new(examples.iter().map(|example| example.fitted(context)).collect()),
                     false => examples.clone(),
                 };

@@ -5,22 +5,40 @@ use rayon::prelude::*;
 use crate::corpus::examples::Example;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::error::{Context, Error, Result};
+use crate::model::{Pooled, Target};
 
 /// An example as tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct EncodedExample {
     pub tokens: Vec<u32>,
     /// Whether the model learns to write each token; as long as `tokens`.
     pub learned: Vec<bool>,
+    /// What the whole text should be scored as, where it is: then every token is read, and none is learned.
+    pub label: Option<Label>,
+}
+
+/// What a text should be scored as, and by which of its positions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Label {
+    pub target: Target,
+    pub pooled: Pooled,
 }
 
 impl EncodedExample {
-    /// How many positions it takes in a row: one fewer than it has tokens, since the last is only predicted. Errors:
-    /// nothing to predict, or more positions than `context`.
+    /// How many of its tokens are read: all of a text that is scored; of others not the last, which is only predicted.
+    pub fn read(&self) -> usize {
+        self.tokens.len().saturating_sub(usize::from(self.label.is_none()))
+    }
+
+    /// How many positions it takes in a row. Errors: nothing to predict or to score, or more positions than `context`.
     pub fn positions(&self, context: usize) -> Result<usize> {
-        let positions = self.tokens.len().saturating_sub(1);
+        let positions = self.read();
         let failed = |why: String| Err(Error::new("an example cannot be put into a batch").because(why));
-        if self.learned.len() != self.tokens.len() || !self.learned.iter().skip(1).any(|&learned| learned) {
+        let has_something = match self.label {
+            Some(_) => positions > 0 && !self.learned.contains(&true),
+            None => self.learned.iter().skip(1).any(|&learned| learned),
+        };
+        if self.learned.len() != self.tokens.len() || !has_something {
             return failed("there is nothing to learn in it".into());
         }
         if positions > context {
@@ -31,7 +49,7 @@ impl EncodedExample {
 }
 
 /// Examples as tokens, and how many had to be cut.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Encoded {
     /// In the order of the examples.
     pub examples: Vec<EncodedExample>,
@@ -72,7 +90,7 @@ impl EncodedExample {
 }
 
 fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Result<EncodedExample> {
-    let mut encoded = EncodedExample { tokens: Vec::new(), learned: Vec::new() };
+    let mut encoded = EncodedExample::default();
     for segment in &example.segments {
         if encoded.tokens.is_empty() && segment.learned {
             encoded.tokens.extend(tokenizer.end_of_text());
@@ -119,9 +137,18 @@ enum Cut {
 }
 
 fn fit(mut example: EncodedExample, context: usize) -> (EncodedExample, Cut) {
-    let excess = example.tokens.len().saturating_sub(context + 1);
+    let excess = example.read().saturating_sub(context);
     if excess == 0 {
         return (example, Cut::Nothing);
+    }
+    if let Some(label) = example.label {
+        // The end that stands for the text stays.
+        match label.pooled {
+            Pooled::Last => example.tokens.drain(..excess),
+            Pooled::First => example.tokens.drain(context..),
+        };
+        example.learned.truncate(context);
+        return (example, Cut::Prompt);
     }
     let completion = example.learned.iter().rposition(|&learned| !learned).map_or(0, |last| last + 1);
     // One token stays before the completion, to predict its first from.
@@ -139,7 +166,8 @@ mod tests {
 
     fn example(prompt: usize, completion: usize) -> EncodedExample {
         let tokens = (0..(prompt + completion) as u32).collect();
-        EncodedExample { tokens, learned: (0..prompt + completion).map(|at| at >= prompt).collect() }
+        let learned = (0..prompt + completion).map(|at| at >= prompt).collect();
+        EncodedExample { tokens, learned, label: None }
     }
 
     #[test]
@@ -155,8 +183,8 @@ mod tests {
     #[test]
     fn an_example_without_anything_to_learn_is_refused() {
         assert!(example(3, 0).positions(9).is_err());
-        assert!(EncodedExample { tokens: vec![1], learned: vec![true] }.positions(9).is_err());
-        assert!(EncodedExample { tokens: vec![1, 2], learned: vec![true] }.positions(9).is_err());
+        assert!(EncodedExample { tokens: vec![1], learned: vec![true], label: None }.positions(9).is_err());
+        assert!(EncodedExample { tokens: vec![1, 2], learned: vec![true], label: None }.positions(9).is_err());
         assert_eq!(example(3, 2).positions(4).unwrap(), 4);
         assert!(example(3, 2).positions(3).is_err());
     }

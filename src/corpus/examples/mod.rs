@@ -17,7 +17,7 @@ use crate::corpus::source::{OnBroken, SourceFile};
 use crate::error::{Error, Result};
 use crate::random::mix;
 
-pub use encode::{Encoded, EncodedExample, encode, prompt_tokens};
+pub use encode::{Encoded, EncodedExample, Label, encode, prompt_tokens};
 pub use template::Template;
 
 /// One item of supervised data.

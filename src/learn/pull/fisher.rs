@@ -1,7 +1,7 @@
 //! The diagonal of the Fisher information: how much each weight matters for what was learned before.
 
-use super::super::objective;
-use crate::corpus::batches::{Batch, IGNORE};
+use super::super::objective::{self, Scale};
+use crate::corpus::batches::Batch;
 use crate::model::{Decoder, Gradients, ParameterId, Storage, Thaw};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
@@ -30,12 +30,9 @@ impl Fisher {
         for batch in batches {
             let batch = batch?;
             for row in batch.split(batch.rows) {
-                let learned = row.targets.iter().filter(|&&target| target != IGNORE).count();
-                if learned == 0 || seen == rows {
-                    continue;
-                }
+                let Some(scale) = Scale::of(std::slice::from_ref(&row)).filter(|_| seen < rows) else { continue };
                 let mut gradients = Gradients::new(&thaw);
-                objective::accumulate(&decoder, &row, &thaw, None, 1.0 / learned as f64, &mut gradients)?;
+                objective::accumulate(&decoder, &row, &thaw, None, scale, &mut gradients)?;
                 for (id, gradient) in gradients.iter() {
                     sums[id.0] = (&sums[id.0] + gradient.sqr()?)?;
                 }

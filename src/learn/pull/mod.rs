@@ -4,15 +4,15 @@
 //! - **Elastic weight consolidation** (Kirkpatrick et al. 2017, arXiv 1612.00796): λ/2 · Σ F (w − w*)², with F the diagonal
 //!   of the Fisher information on what was learned before: see [`Fisher`].
 //!
-//! Both go over the parameters that train; a frozen one cannot move away. Nothing is shared between them but θ*, so that
-//! each may be on alone.
+//! Both go over the parameters that train; a frozen one cannot move away. A head that scores texts is left alone: the base
+//! knows nothing of it. Nothing is shared between them but θ*, so that each may be on alone.
 
 mod fisher;
 
 pub use fisher::Fisher;
 
 use crate::Result;
-use crate::model::{Decoder, Gradients, Parameters};
+use crate::model::{Decoder, Gradients, Kind, Parameters};
 use crate::ops::reduce;
 use candle_core::{DType, Tensor};
 use serde::Serialize;
@@ -43,7 +43,7 @@ pub struct Pull {
 }
 
 impl Pull {
-    /// Towards `base`, which has the same parameters as the model that is pulled. Without `fisher`, elastic weight
+    /// Towards `base`, which has the same parameters as the model that is pulled, but for its score. Without `fisher`, elastic weight
     /// consolidation is off.
     pub fn new(strengths: Strengths, base: Arc<Decoder>, fisher: Option<Arc<Fisher>>) -> Self {
         Self { strengths, base, fisher }
@@ -57,7 +57,7 @@ impl Pull {
     pub fn add(&self, parameters: &Parameters, gradients: &mut Gradients) -> Result<f64> {
         let mut penalty = 0.0;
         for (id, parameter) in parameters.iter() {
-            let Some(slot) = gradients.slot(id) else { continue };
+            let Some(slot) = gradients.slot(id).filter(|_| parameter.group.kind != Kind::Score) else { continue };
             let value = &parameter.value;
             let away = (value - self.base.parameters[id].value.to_dtype(value.dtype())?)?;
             let mut pull: Option<Tensor> = None;
