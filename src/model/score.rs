@@ -1,6 +1,6 @@
 //! What a classification or regression head scores: its classes or a number, beside the head that predicts tokens.
 
-use super::config::Config;
+use super::config::{Config, Family};
 use super::decoder::Decoder;
 use super::group::Kind;
 use super::initialize::{Initializer, Start};
@@ -90,6 +90,13 @@ impl Score {
 }
 
 impl Config {
+    /// The score that a model of this family gets by itself.
+    pub fn score_for(&self, answers: Answers) -> Score {
+        match self.family {
+            Family::Llama | Family::Gpt2 => Score::of_decoder(answers),
+        }
+    }
+
     /// The same shape with this score.
     pub fn scoring(self, score: Score) -> Self {
         Self { score: Some(score), ..self }

@@ -82,6 +82,27 @@ pub fn encode(examples: &[Example], tokenizer: &Tokenizer, context: usize) -> Re
     Ok(encoded)
 }
 
+/// Turns texts that are scored, each with its label, into tokens that fit into `context` positions; also says how many
+/// were cut. A text that is too long keeps the end that stands for it: see [`Pooled`]. Errors: a tokenizer that fails or
+/// makes nothing of a text.
+pub fn encode_labelled(
+    examples: &[Example],
+    labels: &[Label],
+    tokenizer: &Tokenizer,
+    context: usize,
+) -> Result<(Vec<EncodedExample>, u64)> {
+    let fitted = examples.par_iter().zip(labels).enumerate().map(|(index, (example, label))| {
+        let tokens = tokenizer.encode(&example.prompt())?;
+        let whole = EncodedExample { learned: vec![false; tokens.len()], tokens, label: Some(*label) };
+        let (encoded, cut) = fit(whole, context);
+        encoded.positions(context).what(|| format!("cannot learn from text {}", index + 1))?;
+        Ok((encoded, u64::from(cut != Cut::Nothing)))
+    });
+    let fitted: Vec<(EncodedExample, u64)> = fitted.collect::<Result<_>>()?;
+    let cut = fitted.iter().map(|(_, cut)| cut).sum();
+    Ok((fitted.into_iter().map(|(encoded, _)| encoded).collect(), cut))
+}
+
 impl EncodedExample {
     /// The same in `context` positions: see [`encode`] for what it loses where it is longer.
     pub fn fitted(&self, context: usize) -> EncodedExample {
@@ -178,6 +199,24 @@ mod tests {
         let (cut, kind) = fit(example(3, 10), 4);
         assert_eq!((cut.tokens, kind), (vec![2, 3, 4, 5, 6], Cut::Completion));
         assert_eq!(cut.learned, [false, true, true, true, true]);
+    }
+
+    #[test]
+    fn a_text_that_is_scored_keeps_the_end_that_stands_for_it() {
+        let labelled = |pooled| {
+            let label = Some(Label { target: Target::Class(1), pooled });
+            EncodedExample { tokens: (0..6).collect(), learned: vec![false; 6], label }
+        };
+        for (pooled, tokens) in [(Pooled::Last, [2, 3, 4, 5]), (Pooled::First, [0, 1, 2, 3])] {
+            assert_eq!(labelled(pooled).positions(6).unwrap(), 6);
+            assert!(labelled(pooled).positions(5).is_err());
+            let (cut, kind) = fit(labelled(pooled), 4);
+            assert_eq!((&cut.tokens[..], cut.learned.len(), kind), (&tokens[..], 4, Cut::Prompt));
+            assert_eq!(labelled(pooled).fitted(6), labelled(pooled));
+        }
+        assert!(
+            EncodedExample { tokens: Vec::new(), learned: Vec::new(), ..labelled(Pooled::Last) }.positions(4).is_err()
+        );
     }
 
     #[test]

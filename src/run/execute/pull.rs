@@ -76,6 +76,7 @@ impl PhaseRun<'_, '_> {
         let path = self.base.clone().unwrap_or_default();
         let decoder = checkpoint::weights(Path::new(&path), self.run.request.device)
             .map_err(|error| error.within("the weights to pull to cannot be read"))?;
+        let decoder = self.run.scoring(self.index, decoder)?;
         let base = Arc::new(start::stored_as_planned(self.as_trained(decoder), self.plan)?);
         self.base_weights = Some(base.clone());
         Ok(base)
@@ -90,6 +91,15 @@ impl PhaseRun<'_, '_> {
             data.batches.mix(&[])?;
         }
         // No row counts twice.
+        // Texts that were scored are judged by the head that they trained, which this phase may have replaced.
+        let own = match data.score.is_none() || data.score == self.data.score {
+            true => None,
+            false => Some(self.as_trained(checkpoint::weights(
+                Path::new(self.base.as_deref().unwrap_or_default()),
+                self.run.request.device,
+            )?)),
+        };
+        let base = own.as_ref().unwrap_or(base);
         let (rows, all) = (self.plan.pull.fisher_rows, data.batches.batches_per_epoch());
         let batches = (0..all).map(|step| data.batches.batch(step));
         let fisher = Fisher::measure(base, batches, rows)?;
