@@ -1,10 +1,12 @@
 //! The data of a phase: what it trains on and what it is measured on.
 
+use super::chat::{self, PhaseChat};
 use super::home::Home;
 use super::material::{self, Material, Part};
 use super::plan::{CorpusPlan, Objective, PhasePlan, Plan};
 use super::suite::{Generated, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
+use crate::corpus::chat::Chat;
 use crate::corpus::examples::{self, Example, Options, Template};
 use crate::corpus::progress::Progress;
 use crate::corpus::shards::{Preparation, Prepared, prepare};
@@ -33,6 +35,8 @@ pub struct PhaseData {
     /// Its own held-out data: one suite for each source of running text, the first named like the phase.
     pub held_out: Vec<Suite>,
     pub probes: Vec<Suite>,
+    /// How its conversations are spelled.
+    pub chat: PhaseChat,
     /// What a person should know about it.
     pub notices: Vec<String>,
 }
@@ -88,15 +92,16 @@ fn load_phase(
     context: &Context,
 ) -> Result<PhaseData> {
     let phase = &plan.phases[index];
+    let chat = chat::of_phase(plan, index, Some(tokenizer))?;
     let (material, held_out, mut notices) = match phase.objective {
         Objective::Clm => running_text(phase, tokenizer, context)?,
-        Objective::Sft => supervised(phase, tokenizer, context)?,
+        Objective::Sft => supervised(phase, &chat.chat, tokenizer, context)?,
     };
     let (batches, about_replay) = material::batches(plan, index, &material, earlier, context.seed)?;
     notices.extend(about_replay);
-    let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, tokenizer, context));
+    let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, &chat.chat, tokenizer, context));
     let probes = probes.collect::<Result<_>>()?;
-    Ok(PhaseData { batches, material, held_out, probes, notices })
+    Ok(PhaseData { batches, material, held_out, probes, chat, notices })
 }
 
 fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
@@ -155,12 +160,13 @@ pub(super) struct PhaseExamples {
 }
 
 /// Examples to train on, and held out.
-pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<PhaseExamples> {
+pub(super) fn read_examples(phase: &PhasePlan, chat: &Arc<Chat>, context: &Context) -> Result<PhaseExamples> {
     let template = match (&phase.prompt, &phase.completion) {
         (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
         _ => None,
     };
-    let options = Options { template, on_broken: policy(phase.skip_broken), limit: None, seed: context.seed };
+    let (chat, on_broken) = (Some(chat.clone()), policy(phase.skip_broken));
+    let options = Options { template, chat, on_broken, limit: None, seed: context.seed };
     let (mut training, mut held_out, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for corpus in &phase.corpus {
         let source = open_source(&corpus.path, phase.skip_broken, context.home)?;
@@ -184,8 +190,9 @@ pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<Phas
     Ok(PhaseExamples { training, held_out, notices })
 }
 
-fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
-    let PhaseExamples { training, held_out, mut notices } = read_examples(phase, context)?;
+fn supervised(phase: &PhasePlan, chat: &Arc<Chat>, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
+    let PhaseExamples { training, held_out, mut notices } = read_examples(phase, chat, context)?;
+    notices.extend(chat::notices(chat, tokenizer));
     let padding = tokenizer.end_of_text().unwrap_or(0);
     let encoded = examples::encode(&training, tokenizer, phase.context)?;
     for (count, what) in
@@ -202,7 +209,7 @@ fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Re
         suites.push(example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?);
     }
     if let Some(task) = &phase.task {
-        let kind = SuiteKind::Generated(Generated::new(task, &held_out, phase.context, tokenizer)?);
+        let kind = SuiteKind::Generated(Generated::new(task, &held_out, phase.context, tokenizer, chat.clone())?);
         suites.push(Suite { name: format!("{}:task", phase.name), kind });
     }
     Ok((material, suites, notices))
@@ -217,11 +224,18 @@ fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: 
 
 /// A probe is measured on its held-out side where it has one, and on all of it otherwise. Running text goes on after
 /// the answer, so no end of text is expected.
-fn load_probe(name: &str, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Suite> {
+fn load_probe(
+    name: &str,
+    phase: &PhasePlan,
+    chat: &Arc<Chat>,
+    tokenizer: &Tokenizer,
+    context: &Context,
+) -> Result<Suite> {
     let source = open_source(name, phase.skip_broken, context.home)?;
     let files = source.held_out().unwrap_or(source.files());
     let limit = Some(phase.evaluation.examples);
-    let options = Options { seed: context.seed, limit, on_broken: policy(phase.skip_broken), ..Options::default() };
+    let (chat, on_broken) = (Some(chat.clone()), policy(phase.skip_broken));
+    let options = Options { seed: context.seed, chat, limit, on_broken, template: None };
     let mut read = examples::read(files, &options, context.cancel)?.examples;
     read.iter_mut().for_each(|example| example.ends = false);
     example_suite(short_name(name), &read, phase.context, tokenizer)

@@ -5,12 +5,13 @@ mod formats;
 mod template;
 
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::corpus::batches::Permutation;
-use crate::corpus::chat::Segment;
+use crate::corpus::chat::{Chat, Segment};
 use crate::corpus::documents::{Raw, Reader, SKIP_ADVICE, for_each};
 use crate::corpus::progress::Silent;
 use crate::corpus::source::{OnBroken, SourceFile};
@@ -32,8 +33,7 @@ pub struct Example {
 impl Example {
     /// A prompt and the completion to learn.
     pub fn pair(prompt: impl Into<String>, completion: impl Into<String>) -> Example {
-        let segment = |text, learned| Segment { text, learned };
-        Example { segments: vec![segment(prompt.into(), false), segment(completion.into(), true)], ends: true }
+        Example { segments: vec![Segment::new(prompt, false), Segment::new(completion, true)], ends: true }
     }
 
     /// The text before what is learned last: what a model is asked to go on from.
@@ -63,6 +63,8 @@ impl Example {
 pub struct Options {
     /// Makes prompt and completion from the row's fields; without it, the row's own format is recognised.
     pub template: Option<Template>,
+    /// How conversations are spelled; the built-in format without it.
+    pub chat: Option<Arc<Chat>>,
     pub on_broken: OnBroken,
     /// Only this many, chosen by `seed`; a larger limit keeps those of a smaller one.
     pub limit: Option<usize>,
@@ -140,8 +142,9 @@ fn example(raw: Raw, files: &[SourceFile], options: &Options) -> Result<Found> {
     let file = &files[raw.file];
     let Some(row) = raw.into_row() else { return Ok(Found::Nothing) };
     let line = row.line;
-    let example =
-        row.parse().and_then(|(row, replaced_bytes)| Ok((of_record(row, options.template.as_ref())?, replaced_bytes)));
+    let example = row.parse().and_then(|(row, replaced)| {
+        Ok((of_record(row, options.template.as_ref(), options.chat.as_deref())?, replaced))
+    });
     match example {
         Ok((example, replaced_bytes)) => Ok(Found::Example(example, replaced_bytes)),
         Err(_) if options.on_broken == OnBroken::Skip => Ok(Found::Broken),
@@ -151,11 +154,17 @@ fn example(raw: Raw, files: &[SourceFile], options: &Options) -> Result<Found> {
     }
 }
 
+/// How conversations are spelled where nobody says how.
+static BUILT_IN: LazyLock<Chat> = LazyLock::new(Chat::default);
+
 /// The example that one record makes; why it makes none.
-pub(crate) fn of_record(record: Value, template: Option<&Template>) -> Result<Example, String> {
+pub(crate) fn of_record(record: Value, template: Option<&Template>, chat: Option<&Chat>) -> Result<Example, String> {
     match (template, record) {
         (Some(template), Value::Object(fields)) => template.fill(&fields),
-        (None, Value::Object(fields)) => formats::recognise(fields),
+        (None, Value::Object(fields)) => match chat {
+            Some(chat) => formats::recognise(fields, chat),
+            None => formats::recognise(fields, &BUILT_IN),
+        },
         _ => Err("it is not a JSON object".into()),
     }
 }

@@ -1,5 +1,6 @@
 //! A plan: what a run is to do, validated before anything is done.
 
+mod chat;
 mod checkpoints;
 mod for_corpus;
 mod keep;
@@ -13,6 +14,7 @@ mod safety;
 mod section;
 mod task;
 
+pub use chat::ChatPlan;
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
 pub use overrides::Overrides;
@@ -118,6 +120,9 @@ pub struct PhasePlan {
     pub prompt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion: Option<String>,
+    /// For `sft` on conversations: how they are spelled.
+    #[serde(flatten)]
+    pub chat: ChatPlan,
     /// For `sft`: how many examples are used, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,

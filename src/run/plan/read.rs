@@ -1,6 +1,7 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
+use super::chat::read_chat;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::overrides::Overrides;
@@ -200,6 +201,8 @@ const PHASE_KEYS: &[&str] = &[
     "skip_broken",
     "prompt",
     "completion",
+    "chat_template",
+    "chat_date",
     "limit",
     "probes",
     "steps",
@@ -256,6 +259,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         skip_broken: section.boolean("skip_broken")?.unwrap_or(false),
         prompt,
         completion,
+        chat: read_chat(&section, objective)?,
         limit,
         probes: section.texts("probes")?,
         steps,

@@ -1,0 +1,48 @@
+//! How a phase spells the conversations that it learns from.
+
+use super::Objective;
+use super::section::Section;
+use crate::Result;
+use crate::corpus::chat::Moment;
+use serde::Serialize;
+
+/// What templates take for today where the plan says nothing: any day, as long as it is always the same.
+const DATE: &str = "2025-01-01";
+
+/// The chat template of a phase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ChatPlan {
+    /// A file in Jinja, one that is known here, or one that the tokenizer's files name. Without it, the one of the phase
+    /// that this one starts from, the tokenizer's own, or the built-in format.
+    #[serde(rename = "chat_template", skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// The day that `strftime_now` writes, so that the same plan gives the same text on any day.
+    #[serde(rename = "chat_date", skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+}
+
+impl ChatPlan {
+    /// What templates take for now.
+    pub fn moment(&self) -> Moment {
+        let day = self.date.as_deref().and_then(Moment::parse).or_else(|| Moment::parse(DATE));
+        day.unwrap_or_else(Moment::now)
+    }
+}
+
+pub(super) fn read_chat(phase: &Section, objective: Objective) -> Result<ChatPlan> {
+    let (template, date) = (phase.text("chat_template")?, phase.text("chat_date")?);
+    for (key, value) in [("chat_template", &template), ("chat_date", &date)] {
+        if value.is_some() && objective != Objective::Sft {
+            return Err(phase.refuse(key, "this belongs to objective \"sft\""));
+        }
+    }
+    if template.as_deref().is_some_and(str::is_empty) {
+        return Err(phase.refuse("chat_template", "it is empty").next("name a file, or leave it out"));
+    }
+    match &date {
+        Some(day) if Moment::parse(day).is_none() => {
+            Err(phase.refuse("chat_date", format!("there is no day \"{day}\"")).next("write it as \"2025-01-31\""))
+        }
+        _ => Ok(ChatPlan { template, date }),
+    }
+}
