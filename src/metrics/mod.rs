@@ -7,12 +7,14 @@ mod answers;
 mod bleu;
 mod chrf;
 mod classes;
+mod constraints;
 mod rouge;
 
 pub use answers::{exact_match, normalise, token_f1};
 pub use bleu::bleu;
 pub use chrf::chrf;
 pub use classes::{accuracy, macro_f1};
+pub use constraints::{Constraint, constraints, constraints_met};
 pub use rouge::rouge_l;
 
 /// The mean of a measure over (hypothesis, reference) pairs, summed in their order; 0 without pairs.

@@ -195,11 +195,12 @@ fn supervised(phase: &PhasePlan, chat: &Arc<Chat>, tokenizer: &Tokenizer, contex
     notices.extend(chat::notices(chat, tokenizer));
     let padding = tokenizer.end_of_text().unwrap_or(0);
     let encoded = examples::encode(&training, tokenizer, phase.context)?;
-    for (count, what) in
-        [(encoded.cut_prompts, "prompts lost their beginning"), (encoded.cut_completions, "completions lost their end")]
-    {
+    for (count, what) in [
+        (encoded.cut_prompts, "prompts lost their beginning"),
+        (encoded.cut_completions, "completions lost their end, and with it the mark that ends an answer"),
+    ] {
         if count > 0 {
-            notices.push(format!("{count} {what}: they are longer than the context of {}", phase.context));
+            notices.push(format!("{count} {what}: with them, examples are longer than the context of {}; give the phase a larger one, or shorter examples", phase.context));
         }
     }
     let examples = Part::Examples { examples: Arc::new(encoded.examples), padding };

@@ -103,7 +103,8 @@ fn tokens_and_masks_are_those_of_transformers_where_marks_lie_between_words() {
         let template = template(case, &tokenizer);
         for (messages, made) in fixture.conversations.iter().zip(&case.made) {
             let segments = template.conversation(messages).unwrap().segments;
-            let example = encode(&[Example { segments, ends: false }], &tokenizer, 4096).unwrap().examples.remove(0);
+            let example =
+                encode(&[Example { segments, ends: false, asked: None }], &tokenizer, 4096).unwrap().examples.remove(0);
             let length = example.tokens.len();
             assert_eq!(example.tokens, made.ids[..length], "{}", case.name);
             let mask: Vec<bool> = made.mask.iter().map(|learned| *learned == 1).collect();

@@ -107,5 +107,14 @@ fn spoken(messages: Vec<Message>, chat: &Chat) -> Result<Example, String> {
     if said.any(|message| message.content.is_empty()) {
         return Err("an answer of the assistant is empty".into());
     }
-    Ok(Example { segments: chat.conversation(&messages)?, ends: false })
+    let asked = asked(&messages);
+    Ok(Example { segments: chat.conversation(&messages)?, ends: false, asked: Some(asked) })
+}
+
+/// What the system and then the user said last before the last answer.
+fn asked(messages: &[Message]) -> String {
+    let answer = messages.iter().rposition(|message| message.role == Role::Assistant).unwrap_or(messages.len());
+    let last = |role| messages[..answer].iter().rfind(|message| message.role == role);
+    let said = [Role::System, Role::User].into_iter().filter_map(last).map(|message| message.content.as_str());
+    said.collect::<Vec<_>>().join("\n")
 }

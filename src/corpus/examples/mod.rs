@@ -28,18 +28,25 @@ pub struct Example {
     pub segments: Vec<Segment>,
     /// Whether the model also learns to end the text after the last segment.
     pub ends: bool,
+    /// Of a conversation, what is asked of its last answer: what the system and then the user said last before it.
+    pub asked: Option<String>,
 }
 
 impl Example {
     /// A prompt and the completion to learn.
     pub fn pair(prompt: impl Into<String>, completion: impl Into<String>) -> Example {
-        Example { segments: vec![Segment::new(prompt, false), Segment::new(completion, true)], ends: true }
+        Example { segments: vec![Segment::new(prompt, false), Segment::new(completion, true)], ends: true, asked: None }
     }
 
     /// The text before what is learned last: what a model is asked to go on from.
     pub fn prompt(&self) -> String {
         let last = self.segments.iter().rposition(|segment| segment.learned).unwrap_or(self.segments.len());
         self.segments[..last].iter().map(|segment| segment.text.as_str()).collect()
+    }
+
+    /// What is asked for, in words without marks.
+    pub fn request(&self) -> String {
+        self.asked.clone().unwrap_or_else(|| self.prompt())
     }
 
     /// The text that is learned last.

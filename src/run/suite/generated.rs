@@ -28,6 +28,8 @@ pub struct Generated {
     references: Vec<String>,
     /// How conversations are spelled, where the examples are some.
     chat: Arc<Chat>,
+    /// What was asked for, in words.
+    requests: Vec<String>,
     /// The same examples as they are learned, for the loss.
     batches: Vec<HeldOutBatch>,
 }
@@ -59,6 +61,7 @@ impl Generated {
             every: task.every,
             prompts: examples.iter().map(prompt).collect::<Result<_>>()?,
             references: examples.iter().map(|example| chat.spoken(example.completion()).into()).collect(),
+            requests: examples.iter().map(Example::request).collect(),
             batches: held_out_examples(&encoded, context, ROWS, padding)?,
             chat,
         })
@@ -82,7 +85,14 @@ impl Generated {
             let Some(answers) = answer(decoder, tokenizer, prompts, &self.chat, cancel)? else { return Ok(None) };
             pairs.extend(answers.into_iter().zip(references.iter().cloned()));
         }
-        Ok(Some(Measure { score, metric: None, metrics: compare(self.kind, &pairs) }))
+        let mut metrics = compare(self.kind, &pairs);
+        if self.kind == TaskKind::Instructions {
+            let items = self.requests.iter().zip(&pairs);
+            let items = items.map(|(request, (answer, reference))| (&**request, &**answer, &**reference));
+            let met = metrics::constraints_met(items);
+            metrics.extend(met.map(|value| MetricValue { name: "constraints".into(), value }));
+        }
+        Ok(Some(Measure { score, metric: None, metrics }))
     }
 }
 
@@ -203,6 +213,11 @@ mod tests {
             let alone = answer(&decoder, &tokenizer, std::slice::from_ref(prompt), &chat, &off).unwrap();
             assert_eq!(alone, Some(vec![answered]));
         }
+        let told = Example::pair("Is it fish? Yes or no?", " No");
+        let asked = TaskPlan { kind: TaskKind::Instructions, ..task.clone() };
+        let asked = Generated::new(&asked, &[told], 48, &tokenizer, chat.clone()).unwrap();
+        let metrics = asked.measure(&decoder, &tokenizer, &off).unwrap().unwrap().metrics;
+        assert_eq!(metrics.iter().map(|metric| &*metric.name).collect::<Vec<_>>(), ["exact_match", "constraints"]);
         assert!(Generated::new(&task, &[], 48, &tokenizer, chat).is_err());
     }
 
