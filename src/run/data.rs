@@ -3,6 +3,7 @@
 use super::chat::{self, PhaseChat};
 use super::home::Home;
 use super::material::{self, Material, Part};
+use super::mismatch;
 use super::plan::{CorpusPlan, Objective, PhasePlan, Plan};
 use super::suite::{Generated, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
@@ -99,6 +100,8 @@ fn load_phase(
     };
     let (batches, about_replay) = material::batches(plan, index, &material, earlier, context.seed)?;
     notices.extend(about_replay);
+    let base = plan.parent(index).map(|parent| (plan.phases[parent].name.as_str(), &earlier[parent].material));
+    notices.extend(mismatch::notices(&material, base, tokenizer)?);
     let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, &chat.chat, tokenizer, context));
     let probes = probes.collect::<Result<_>>()?;
     Ok(PhaseData { batches, material, held_out, probes, chat, notices })
