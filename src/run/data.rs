@@ -100,11 +100,18 @@ fn load_phase(
     };
     let (batches, about_replay) = material::batches(plan, index, &material, earlier, context.seed)?;
     notices.extend(about_replay);
-    let base = plan.parent(index).map(|parent| (plan.phases[parent].name.as_str(), &earlier[parent].material));
+    let base = text_of_base(plan, index).map(|base| (plan.phases[base].name.as_str(), &earlier[base].material));
     notices.extend(mismatch::notices(&material, base, tokenizer)?);
     let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, &chat.chat, tokenizer, context));
     let probes = probes.collect::<Result<_>>()?;
     Ok(PhaseData { batches, material, held_out, probes, chat, notices })
+}
+
+/// The phase whose text the base knows best: the nearest of running text that it stands on, or else the one before.
+fn text_of_base(plan: &Plan, index: usize) -> Option<usize> {
+    let ancestors = plan.ancestors(index);
+    let of_text = ancestors.iter().find(|&&ancestor| plan.phases[ancestor].objective == Objective::Clm);
+    of_text.or(ancestors.first()).copied()
 }
 
 fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {

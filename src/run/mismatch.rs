@@ -25,7 +25,7 @@ const BROKEN: f64 = 0.02;
 /// Fewer examples are learned by heart before anything general is.
 const FEW_EXAMPLES: usize = 50;
 
-/// What a person should know of a phase's data before it begins; `base` is what the phase before it learned from.
+/// What a person should know of a phase's data before it begins; `base` is text that its base learned from.
 pub(super) fn notices(own: &Material, base: Option<(&str, &Material)>, tokenizer: &Tokenizer) -> Result<Vec<String>> {
     let own_counts = counted(own)?;
     let spelling = Spelling::of(&own_counts, tokenizer);

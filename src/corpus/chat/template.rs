@@ -65,7 +65,10 @@ impl Template {
         engine.add_template_owned(NAME, marked).map_err(|error| failed(explained(&error)))?;
         let texts =
             [source.to_string()].into_iter().chain(roles.iter().map(|(_, spelling)| spelling.clone())).collect();
-        Ok(Template { name: name.into(), engine, has_marks, texts, roles, specials: Specials::new(spellings) })
+        let specials = Specials::new(spellings);
+        let template = Template { name: name.into(), engine, has_marks, texts, roles, specials };
+        template.check_ends().map_err(failed)?;
+        Ok(template)
     }
 
     /// The characters that mark a render of these messages.
@@ -96,13 +99,27 @@ impl Template {
             values[role] = json!(spelling);
         }
         let failed = |why: String| format!("the chat template {} fails on it: {why}", self.name);
-        let mut engine = self.engine.clone();
-        engine.set_fuel(Some(FUEL + FUEL_PER_BYTE * size as u64));
-        let rendered = engine.get_template(NAME).and_then(|template| template.render(Serde(values)));
-        let rendered = rendered.map_err(|error| failed(explained(&error)))?;
+        let rendered = self.run(values, size).map_err(|error| failed(explained(&error)))?;
         match rendered.len() > LONGEST {
             true => Err(failed(format!("it writes {} bytes, and {LONGEST} are allowed", rendered.len()))),
             false => Ok(rendered),
+        }
+    }
+
+    /// `size` are the bytes of the conversation.
+    fn run(&self, values: serde_json::Value, size: usize) -> Result<String, minijinja::Error> {
+        let mut engine = self.engine.clone();
+        engine.set_fuel(Some(FUEL + FUEL_PER_BYTE * size as u64));
+        engine.get_template(NAME).and_then(|template| template.render(Serde(values)))
+    }
+
+    /// Refuses a template that does not end even where nothing is said, before it is tried on every conversation. What else
+    /// it refuses may be its right.
+    fn check_ends(&self) -> Result<(), String> {
+        let values = json!({"messages": [{"role": "user", "content": ""}], "add_generation_prompt": true});
+        match self.run(values, 0) {
+            Err(error) if error.kind() == ErrorKind::OutOfFuel => Err(explained(&error)),
+            _ => Ok(()),
         }
     }
 
