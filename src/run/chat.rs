@@ -75,3 +75,46 @@ pub fn of_checkpoint(tokenizer: &Tokenizer) -> Result<Chat> {
     Chat::new(None, tokenizer, crate::corpus::chat::Moment::now())
         .map_err(|error: Error| error.within("the checkpoint's chat template cannot be used"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::chat::{Message, Role, known};
+    use crate::run::plan::{Overrides, load};
+
+    #[test]
+    fn a_phase_has_the_template_of_the_nearest_phase_it_stands_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let phase = |name: &str, lines: &str| {
+            format!(
+                "[[phase]]\nname = \"{name}\"\nobjective = \"sft\"\ncorpus = \"x\"\nsteps = 1\n\
+                 optimizer = {{ learning_rate = 1e-3 }}\n{lines}\n"
+            )
+        };
+        let phases = [
+            phase("plain", ""),
+            phase("own", "chat_template = \"chatml\""),
+            phase("after", ""),
+            phase("beside", "from = \"plain\""),
+            phase("lost", "chat_template = \"nowhere\""),
+        ];
+        let head = "name = \"a\"\ntokenizer = { vocabulary = 300 }\nmodel = { preset = \"llama-1m\" }\n";
+        let path = folder.path().join("plan.toml");
+        std::fs::write(&path, format!("{head}{}", phases.concat())).unwrap();
+        let plan = load(path.to_str().unwrap(), &Overrides::default()).unwrap();
+        let tokenizer = Arc::new(Tokenizer::train(["a"], 300).unwrap());
+        let messages = [Message { role: Role::User, content: "a".into() }];
+        for (index, marks) in [(0, "<|user|>"), (1, "<|im_start|>"), (2, "<|im_start|>"), (3, "<|user|>")] {
+            let found = of_phase(&plan, index, Some(&tokenizer)).unwrap();
+            assert!(found.chat.prompt(&messages).unwrap().text.starts_with(marks), "{index}");
+            let template = found.tokenizer_or(&tokenizer).chat_template().unwrap().unwrap().text;
+            assert_eq!(template == known("chatml").unwrap(), index == 1 || index == 2);
+            let before = of_phase(&plan, index, None).unwrap().chat;
+            assert_eq!(before.prompt(&messages).unwrap().text, found.chat.prompt(&messages).unwrap().text);
+        }
+        let error = of_phase(&plan, 4, Some(&tokenizer)).err().unwrap().to_string();
+        assert!(error.contains("phase.lost.chat_template") && error.contains("chatml"), "{error}");
+        let notices = notices(&of_phase(&plan, 1, Some(&tokenizer)).unwrap().chat, &tokenizer);
+        assert!(notices[0].contains("<|im_end|>"), "{notices:?}");
+    }
+}

@@ -46,3 +46,43 @@ pub(super) fn read_chat(phase: &Section, objective: Objective) -> Result<ChatPla
         _ => Ok(ChatPlan { template, date }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::parse;
+    use super::super::{Overrides, Plan};
+    use super::*;
+
+    fn with(objective: &str, lines: &str) -> Result<Plan> {
+        let text = format!(
+            "name = \"small\"\ntokenizer = {{ vocabulary = 300 }}\nmodel = {{ preset = \"llama-1m\" }}\n[[phase]]\n\
+             name = \"a\"\nobjective = \"{objective}\"\ncorpus = \"a\"\nsteps = 3\n\
+             optimizer = {{ learning_rate = 1e-4 }}\n{lines}"
+        );
+        parse("small.toml", &text, &Overrides::default())
+    }
+
+    #[test]
+    fn a_template_and_a_day_are_read_and_written_out_again() {
+        let plan = with("sft", "chat_template = \"chatml\"\nchat_date = \"2024-02-29\"").unwrap();
+        let chat = &plan.phases[0].chat;
+        assert_eq!((chat.template.as_deref(), chat.moment()), (Some("chatml"), Moment::parse("2024-02-29").unwrap()));
+        assert_eq!(parse("x", &plan.to_toml().unwrap(), &Overrides::default()).unwrap(), plan);
+        let plain = with("sft", "").unwrap().phases[0].chat.clone();
+        assert_eq!((&plain, plain.moment()), (&ChatPlan::default(), Moment::parse(DATE).unwrap()));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_name() {
+        let cases = [
+            ("clm", "chat_template = \"chatml\"", "phase.a.chat_template"),
+            ("clm", "chat_date = \"2024-02-28\"", "phase.a.chat_date"),
+            ("sft", "chat_template = \"\"", "phase.a.chat_template"),
+            ("sft", "chat_date = \"2023-02-29\"", "phase.a.chat_date"),
+        ];
+        for (objective, lines, key) in cases {
+            let error = with(objective, lines).unwrap_err().to_string();
+            assert!(error.contains(key), "{lines}: {error}");
+        }
+    }
+}
