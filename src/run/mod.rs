@@ -1,5 +1,6 @@
 //! Runs: plans, the run folder, checkpoints, the data of a phase, and carrying a plan out.
 
+pub mod bounded;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
@@ -21,6 +22,7 @@ pub mod recipe;
 pub mod records;
 pub mod steering;
 mod tokenizer;
+pub mod transfer;
 
 pub use execute::{Observer, execute};
 pub use home::Home;

@@ -1,5 +1,6 @@
 //! What a person changed in a running phase: what trains, and how fast.
 
+use super::bounded::Bounded;
 use super::plan::PhasePlan;
 use crate::learn::Strengths;
 use crate::model::group::check_selectors;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub shares: Vec<f64>,
     /// Towards the weights that the phase started from.
     pub pull: Strengths,
+    /// On what may be forgotten.
+    pub bounded: Bounded,
 }
 
 /// How a phase is steered, and what changed it.
@@ -72,6 +75,7 @@ impl Steering {
             rate_factor: 1.0,
             shares,
             pull: Strengths::default(),
+            bounded: Bounded::default(),
         };
         Self { groups, now, changes: Vec::new(), peak, sources }
     }
@@ -79,6 +83,12 @@ impl Steering {
     /// The same with the plan's pulls.
     pub fn pulled(mut self, pull: Strengths) -> Self {
         self.now.pull = pull;
+        self
+    }
+
+    /// With the plan's bound on forgetting.
+    pub fn bounded(mut self, bounded: Bounded) -> Self {
+        self.now.bounded = bounded;
         self
     }
 
@@ -149,6 +159,10 @@ impl Steering {
                 self.pull(Strengths { kl: *strength, ..self.now.pull }, "KL to the base", *strength)
             }
             Command::Ewc(strength) => self.pull(Strengths { ewc: *strength, ..self.now.pull }, "EWC", *strength),
+            Command::Bound { .. } | Command::Hold(_) => match self.now.bounded.changed(command)? {
+                Some((bounded, effect)) => (Settings { bounded, ..self.now.clone() }, effect),
+                None => return Ok(None),
+            },
             Command::Skip | Command::Undo => return Ok(None),
             Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),
         };
@@ -327,6 +341,7 @@ pub fn from_records(groups: Vec<Group>, phase: &PhasePlan, events: &[Event]) -> 
     let steered: Vec<(u64, Steered)> = steered.collect();
     let steering = Steering::new(groups, &frozen, phase.optimizer.learning_rate, Vec::new());
     let steering = steering.with_decay(phase.decay()).pulled(phase.pull.strengths());
+    let steering = steering.bounded(Bounded::planned(phase.retention.as_ref()));
     follow(steering, &steered.iter().collect::<Vec<_>>(), 0).0
 }
 

@@ -53,7 +53,7 @@ impl Batch {
     }
 
     /// Rows `start` to `end`.
-    fn slice(&self, start: usize, end: usize) -> Batch {
+    pub(crate) fn slice(&self, start: usize, end: usize) -> Batch {
         let cut = |values: &[u32]| values[start * self.context..end * self.context].to_vec();
         Batch {
             rows: end - start,

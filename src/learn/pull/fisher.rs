@@ -90,7 +90,9 @@ pub fn key(decoder: &Decoder, batches: impl IntoIterator<Item = Result<Batch>>, 
     let mut hash = Xxh3Default::new();
     hash.update(decoder.parameters.precision.to_string().as_bytes());
     for (_, parameter) in decoder.parameters.iter() {
-        hash.update(format!("{} {:?} {:?}", parameter.name, parameter.value.dims(), parameter.value.dtype()).as_bytes());
+        hash.update(
+            format!("{} {:?} {:?}", parameter.name, parameter.value.dims(), parameter.value.dtype()).as_bytes(),
+        );
         // Half precision is widened without rounding.
         let numbers = parameter.value.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
         numbers.iter().for_each(|number| hash.update(&number.to_le_bytes()));

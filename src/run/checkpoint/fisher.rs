@@ -45,8 +45,7 @@ pub(super) fn write(parameters: &Parameters, fisher: &Fisher, folder: &mut Folde
 /// there is none, or another. Damage is an error.
 pub fn fisher(folder: &Path, decoder: &Decoder, key: u128) -> Result<Option<Fisher>> {
     let Some(text) = read_small(folder, ABOUT)? else { return Ok(None) };
-    let about: About =
-        serde_json::from_slice(&text).map_err(|error| damaged(folder, format!("{ABOUT}: {error}")))?;
+    let about: About = serde_json::from_slice(&text).map_err(|error| damaged(folder, format!("{ABOUT}: {error}")))?;
     if about.key != hexadecimal(key) {
         return Ok(None);
     }

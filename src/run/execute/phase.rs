@@ -1,11 +1,13 @@
 //! One phase being carried out: the loop of steps, and what may be asked of it between two of them.
 
+use super::super::bounded::Bounded;
 use super::super::data::PhaseData;
 use super::super::device;
 use super::super::plan::{PhasePlan, Plan};
 use super::super::steering::{Courses, Steering};
 use super::fisher::Consolidation;
 use super::guard::Guard;
+use super::often::Often;
 use super::standing::Ring;
 use super::start::First;
 use super::steer::Held;
@@ -44,6 +46,7 @@ pub struct PhaseRun<'r, 'a> {
     pub(super) base: Option<String>,
     pub(super) base_weights: Option<Arc<Decoder>>,
     pub(super) consolidation: Consolidation,
+    pub(super) often: Often,
     /// Steps of this phase that are done, and all of them.
     pub(super) done: u64,
     pub(super) steps: u64,
@@ -89,7 +92,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let planned_shares = sources.iter().map(|(_, share)| *share).collect();
         let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate, sources)
             .with_decay(phase.decay())
-            .pulled(phase.pull.strengths());
+            .pulled(phase.pull.strengths())
+            .bounded(Bounded::planned(phase.retention.as_ref()));
         learner.set_multipliers(|group| steering.multiplier(group));
         Ok(Self {
             plan: phase,
@@ -104,6 +108,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             base: first.base,
             base_weights,
             consolidation: Consolidation::on(plan.parent(index).map(|parent| phases[parent].clone())),
+            often: Often::default(),
             done: 0,
             steps,
             first_step: run.step + 1,
@@ -127,7 +132,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let sources = names.zip(self.planned_shares.iter().copied()).collect();
         let (frozen, peak) = (super::prepare::selectors(self.plan)?, self.plan.optimizer.learning_rate);
         let steering = Steering::new(self.groups.clone(), &frozen, peak, sources);
-        Ok(steering.with_decay(self.plan.decay()).pulled(self.plan.pull.strengths()))
+        let bounded = Bounded::planned(self.plan.retention.as_ref());
+        Ok(steering.with_decay(self.plan.decay()).pulled(self.plan.pull.strengths()).bounded(bounded))
     }
 
     /// Goes through all steps; returns the checkpoint at the end.
@@ -136,6 +142,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         self.apply_pull()?;
         self.announce();
         self.begins();
+        self.keep_cheap_base();
         self.evaluate(true)?;
         self.go_through()
     }
@@ -143,6 +150,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     /// The same from a state that was restored before.
     pub(super) fn go_on(&mut self) -> Result<PathBuf> {
         self.foresee_start()?;
+        self.read_cheap_base();
         self.begins();
         // Whoever stopped the run may have done so before these.
         if let Some(end) = self.after_step()? {
@@ -181,10 +189,12 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let was_crossed = self.is_bound_crossed();
         let measures = evaluation_due && !is_measured;
         let loss = if measures { self.evaluate(false)? } else { None };
-        if measures && !last {
+        let is_known = measures || self.measure_often()?;
+        if is_known && !last {
             self.keep_bound(was_crossed)?;
         }
         if last {
+            self.account_often();
             return self.save_end(loss).map(Some);
         }
         if checkpoint_due {

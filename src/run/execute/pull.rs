@@ -72,7 +72,7 @@ impl PhaseRun<'_, '_> {
     }
 
     /// The weights that the phase started from, as they were stored then.
-    fn pull_base(&mut self) -> Result<Arc<Decoder>> {
+    pub(super) fn pull_base(&mut self) -> Result<Arc<Decoder>> {
         if let Some(base) = &self.base_weights {
             return Ok(base.clone());
         }
