@@ -2,6 +2,7 @@
 
 use super::home::Home;
 use super::material::{self, Material, Part};
+use super::overlap;
 use super::plan::{CorpusPlan, Objective, PhasePlan, Plan};
 use super::suite::{Generated, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
@@ -94,6 +95,7 @@ fn load_phase(
     };
     let (batches, about_replay) = material::batches(plan, index, &material, earlier, context.seed)?;
     notices.extend(about_replay);
+    notices.extend(overlap::notices(plan, index, context)?);
     let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, tokenizer, context));
     let probes = probes.collect::<Result<_>>()?;
     Ok(PhaseData { batches, material, held_out, probes, notices })
@@ -215,14 +217,19 @@ fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: 
     Ok(Suite { name, kind: SuiteKind::Examples(batches) })
 }
 
-/// A probe is measured on its held-out side where it has one, and on all of it otherwise. Running text goes on after
-/// the answer, so no end of text is expected.
-fn load_probe(name: &str, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Suite> {
+/// The examples of a probe that are measured.
+pub(super) fn probe_examples(name: &str, phase: &PhasePlan, context: &Context) -> Result<Vec<Example>> {
     let source = open_source(name, phase.skip_broken, context.home)?;
     let files = source.held_out().unwrap_or(source.files());
     let limit = Some(phase.evaluation.examples);
     let options = Options { seed: context.seed, limit, on_broken: policy(phase.skip_broken), ..Options::default() };
-    let mut read = examples::read(files, &options, context.cancel)?.examples;
+    Ok(examples::read(files, &options, context.cancel)?.examples)
+}
+
+/// A probe is measured on its held-out side where it has one, and on all of it otherwise. Running text goes on after
+/// the answer, so no end of text is expected.
+fn load_probe(name: &str, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Suite> {
+    let mut read = probe_examples(name, phase, context)?;
     read.iter_mut().for_each(|example| example.ends = false);
     example_suite(short_name(name), &read, phase.context, tokenizer)
 }

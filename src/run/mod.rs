@@ -14,6 +14,7 @@ pub mod lineage;
 mod lock;
 mod material;
 pub mod memory;
+mod overlap;
 pub mod overview;
 mod place;
 pub mod plan;
