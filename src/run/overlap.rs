@@ -135,7 +135,7 @@ fn told(probe: &Probe, seen: &HashSet<u64>, phase: &PhasePlan, is_cut: bool) -> 
     let least = if is_cut { "at least " } else { "" };
     Some(format!(
         "{least}{} of {} items of the probe {} stand in what {} trains on, such as \"{shown}{more}\": there it measures \
-         what was memorised; take them out of the corpus, or probe with others",
+         recall of what was trained on; if it is to measure more, take them out of the corpus, or probe with others",
         seen.len(),
         probe.items.len(),
         probe.name,
