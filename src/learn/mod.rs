@@ -14,4 +14,4 @@ pub use learner::{Learner, LearnerState, Pass, StepReport};
 pub use optimizer::{AdamW, AdamWSettings};
 pub use prefix::{PrefixCache, PrefixReport, PrefixSettings, PrefixTotals};
 pub use pull::{Fisher, Pull, Strengths, Teacher, fisher_key};
-pub use schedule::Schedule;
+pub use schedule::{Course, Schedule};

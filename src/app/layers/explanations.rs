@@ -60,6 +60,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         source: "Howard and Ruder 2018, arXiv 1801.06146: discriminative learning rates",
     },
     Explanation {
+        key: "unfreezing",
+        title: "unfreezing layer by layer",
+        what: "Layers begin to train one after another, so that what is new adapts to the layers below before those move. `gradual`: the last layer first, then one more from the top every so many steps. `chain-thaw`: the last layer alone, then each other layer alone from the bottom, then all. `head-first`: the last layer alone (a linear probe), then all. The last layer is the last norm with the head; where the head is tied to the embedding it is the last norm with the top block, as the head's weights are the embedding's. The stage follows from the step alone. Freezing and thawing by hand wins: what is frozen by hand, or by the plan, stays frozen; what is thawed by hand trains from then on, until another order is given; `unfreeze off` lets everything train that is not frozen by hand. A stage whose layers are all frozen by hand gives way to the next.",
+        formula: "stage = ⌊(step − step of the command) / steps of a stage⌋",
+        normal: "One epoch, or some hundred steps, for each layer. Early stages are quick, as nothing below the frost line is computed backwards; with the prefix cache their forward passes are skipped too.",
+        source: "Gradual: Howard and Ruder 2018, arXiv 1801.06146 (ULMFiT); chain-thaw: Felbo et al. 2017, arXiv 1708.00524; head first: Kumar et al. 2022, arXiv 2202.10054",
+    },
+    Explanation {
         key: "group memory",
         title: "memory of a group",
         what: "What training a group holds beyond its weights: gradient and the two moments of AdamW where it trains, and activations that the backward pass needs wherever it comes by. With recompute = \"blocks\" in the plan a block keeps its input alone and goes forward again on the way back: all blocks but the last weigh little here, and a step takes up to a third longer. It is computed from shapes.",

@@ -27,7 +27,7 @@ pub(super) mod testing;
 mod tests;
 
 pub use fisher::fisher;
-pub use keep::{Keep, remove_old, set_aside, tidy};
+pub use keep::{Keep, remove_all_but, remove_old, set_aside, tidy};
 pub use link::link;
 pub use mix::Named;
 pub use names::{list, resolve, run_folder};
