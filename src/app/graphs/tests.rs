@@ -323,13 +323,13 @@ fn what_pulls_has_a_line_of_its_own_from_where_it_began() {
     let mut app = of_losses(&[2.0; 30]);
     let has_chart = |app: &App| app.graphs.charts(&app.mirror, 9).contains(&Metric::Pull);
     assert!(!has_chart(&app), "nothing pulls");
-    let pulled = |step| StepRecord { pull: Some(0.01 * (step - 30) as f32), ..record(step, u64::MAX) };
+    let pulled = |step| StepRecord { pull: Some((step - 30) as f32), ..record(step, u64::MAX) };
     app.message(Message::Steps(records(31..=40, pulled)));
     assert!(has_chart(&app));
     let series = app.graphs.series(&app.mirror, Metric::Pull);
     let [line] = &series[..] else { panic!("{} lines", series.len()) };
     let raw = line.raw.unwrap_or(line.curve);
-    assert_eq!((raw.values.len(), raw.values[39]), (40, 0.1));
+    assert_eq!((raw.values.len(), raw.values[39]), (40, 10.0));
     assert!(raw.values[..30].iter().all(|value| value.is_nan()));
     app.graphs.metric = Metric::Pull;
     app.graphs.last_slots.set(1);
@@ -338,7 +338,7 @@ fn what_pulls_has_a_line_of_its_own_from_where_it_began() {
     // The run goes back: so does the line.
     let mut steps = app.mirror.steps.clone();
     steps.cut_after(35);
-    assert_eq!((steps.pull.len(), steps.get(34).unwrap().pull, steps.get(3).unwrap().pull), (35, Some(0.05), None));
+    assert_eq!((steps.pull.len(), steps.get(34).unwrap().pull, steps.get(3).unwrap().pull), (35, Some(5.0), None));
 }
 
 #[test]
