@@ -84,8 +84,8 @@ impl Settings {
             model: "llama-1m".into(),
             vocabulary: 2048,
             context: 128,
-            pretraining: (600, 16),
-            tuning: (150, 8),
+            pretraining: (400, 16),
+            tuning: (100, 8),
             rates: vec![5e-4, 1e-3, 2e-3, 4e-3],
             labels: vec![300],
             old: "world:stories".into(),
@@ -96,7 +96,7 @@ impl Settings {
             Study::Transfer => Self { labels: vec![16, 64, 256, 1024], rates: vec![5e-4, 2e-3], ..common },
             Study::Forgetting => Self { rates: vec![2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3], ..common },
             Study::Mitigations => Self { rates: vec![1e-3, 2e-3, 4e-3], ..common },
-            Study::Schedules => Self { labels: vec![100], rates: vec![5e-4, 1e-3, 2e-3, 4e-3], ..common },
+            Study::Schedules => Self { labels: vec![100], rates: vec![5e-4, 1e-3, 2e-3], ..common },
             Study::Objectives => Self { labels: vec![32, 256], rates: vec![5e-4, 2e-3], ..common },
         }
     }

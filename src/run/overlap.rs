@@ -90,10 +90,14 @@ fn look_through(phase: &PhasePlan, probes: &[&Probe], context: &Context) -> Resu
             seen.insert(key);
         }
     };
-    if phase.objective != Objective::Clm {
+    if phase.objective == Objective::Sft {
         let training = data::read_examples(phase, context)?.training;
         let keys: Vec<u64> = training.par_iter().filter_map(|example| key(&whole(example))).collect();
         keys.into_iter().for_each(note);
+        return Ok(found);
+    }
+    if phase.objective != Objective::Clm {
+        // Labels of texts complete no prompt.
         return Ok(found);
     }
     let is_item = |key: &u64| probes.iter().any(|probe| probe.items.contains_key(key));
@@ -175,7 +179,7 @@ mod tests {
         let plan = plan::load(file.to_str().unwrap(), &Overrides::default()).unwrap();
         let home = Home::find(Some(&folder.join("home"))).unwrap();
         let cancel = AtomicBool::new(false);
-        let context = Context { home: &home, seed: 0, progress: &Silent, cancel: &cancel };
+        let context = Context { home: &home, config: None, seed: 0, progress: &Silent, cancel: &cancel };
         (0..2).map(|index| notices(&plan, index, &context).unwrap()).collect()
     }
 

@@ -36,8 +36,8 @@ fn of_line(plan: &Plan, last: usize, evaluations: &[&Evaluation]) -> Option<Tran
 
 /// What became of the held-out data of the phase `name` in the phases `after` it.
 fn retained(name: &str, after: &[&str], evaluations: &[&Evaluation]) -> Option<Retained> {
-    let own = evaluations.iter().filter(|of| of.phase == name && of.suite == name && of.loss.is_finite());
-    let then = own.last()?.loss;
+    let mut own = evaluations.iter().filter(|of| of.phase == name && of.suite == name && of.loss.is_finite());
+    let then = own.next_back()?.loss;
     let later = |suite: &str| {
         let is_later =
             |of: &&&Evaluation| after.contains(&of.phase.as_str()) && of.suite == suite && of.loss.is_finite();

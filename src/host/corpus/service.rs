@@ -49,9 +49,9 @@ impl CorpusService {
         for phase in &plan.phases {
             let template = match (&phase.prompt, &phase.completion) {
                 (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
-                _ => None,
+                _ => phase.labelled()?,
             };
-            let is_supervised = phase.objective == Objective::Sft;
+            let is_supervised = phase.objective != Objective::Clm;
             for corpus in &phase.corpus {
                 let reading = Reading { template: template.clone(), is_supervised };
                 plan_sources

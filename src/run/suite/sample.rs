@@ -9,7 +9,8 @@ use crate::model::Decoder;
 
 impl Suite {
     /// The loss on about `tokens` positions, at least one row: always the same windows, spread over the text, or the same
-    /// first examples. `None` for tasks, whose answers are written.
+    /// first examples. `None` for tasks, whose answers are written, and for texts with
+    /// labels.
     pub fn sample(&self, decoder: &Decoder, tokenizer: &Tokenizer, tokens: u64) -> Result<Option<TextScore>> {
         let Some(batches) = self.sampled(tokens) else { return Ok(None) };
         let bytes_of = |token| tokenizer.token_bytes(token);
@@ -43,7 +44,7 @@ impl Suite {
                 });
                 Some(few.collect())
             }
-            SuiteKind::Generated(_) => None,
+            SuiteKind::Generated(_) | SuiteKind::Scored(_) => None,
         }
     }
 }
