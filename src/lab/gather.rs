@@ -31,7 +31,7 @@ pub fn trials(run: &Path, name: &str, design: &RunDesign, steps: u64) -> Result<
         let before = first_steps.get(trial.phase.as_str())?.saturating_sub(1);
         let own: Vec<&Evaluation> =
             evaluations.iter().copied().filter(|evaluation| evaluation.phase == trial.phase).collect();
-        own.iter().any(|evaluation| evaluation.step == before + steps).then(|| (before, own))
+        own.iter().any(|evaluation| evaluation.step == before + steps).then_some((before, own))
     };
     let measured = design.trials.iter().filter_map(|trial| Some((trial, done(trial)?)));
     let own = measured.map(|(trial, (before, own))| measured_trial(trial, (name, design.seed), before, &own));

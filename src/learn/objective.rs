@@ -100,6 +100,16 @@ pub fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
     decoder.losses(&pick(&hidden, &positions)?, &targets)
 }
 
+/// KL(live ‖ base) at each learned position, nats.
+pub fn divergences(live: &Decoder, base: &Decoder, batch: &Batch) -> Result<Vec<f32>> {
+    let (positions, _) = learned(batch);
+    let hidden = |decoder: &Decoder| pick(&decoder.forward(&input(batch), None)?.hidden, &positions);
+    let (own, other) = (hidden(live)?, hidden(base)?);
+    // The divergence is weighed by the first: here the live model is the teacher.
+    let (own, other) = (live.answers(&own), base.answers(&other));
+    Ok(ops::distill::divergences(other, own, 1.0, live.parameters.precision)?)
+}
+
 /// What the texts of a batch are scored as, in order, without gradients.
 pub fn scores(decoder: &Decoder, batch: &Batch) -> Result<Vec<Scored>> {
     let (positions, targets) = labelled(batch);

@@ -47,6 +47,13 @@ pub enum Command {
     Ewc(f64),
     /// The strength of the pull of the base's answers; 0 for none.
     Kl(f64),
+    /// How much may be forgotten, nats per token, of a suite or of the one that is forgotten most; `None` for no bound.
+    Bound {
+        bound: Option<f64>,
+        suite: Option<String>,
+    },
+    /// What holds the bound.
+    Hold(Hold),
     /// The next batch changes nothing.
     Skip,
     Pause,
@@ -57,6 +64,50 @@ pub enum Command {
     Checkpoint,
     /// Go back to the state just before the last change.
     Undo,
+}
+
+/// What holds a bound on forgetting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// Crossing it is said, and nothing else is done.
+    #[default]
+    None,
+    /// The share of replayed rows is raised while the bound is crossed, and lowered again far below it.
+    Replay,
+    /// The same with the strength of L2-SP.
+    #[serde(rename = "l2-sp")]
+    L2Sp,
+}
+
+impl Hold {
+    pub const ALL: [Hold; 3] = [Hold::None, Hold::Replay, Hold::L2Sp];
+
+    /// As plans and commands write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hold::None => "none",
+            Hold::Replay => "replay",
+            Hold::L2Sp => "l2-sp",
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Hold {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Hold::ALL.into_iter().find(|hold| hold.name() == text).ok_or_else(|| {
+            let names = Hold::ALL.map(Hold::name).join(", ");
+            Error::usage(format!("nothing called \"{text}\" holds a bound")).next(format!("write one of {names}"))
+        })
+    }
 }
 
 /// A learning rate as a person gives it.
@@ -101,6 +152,11 @@ pub const GRAMMAR: &[(&str, &str)] = &[
     ("l2-sp A", "pull what trains towards the weights that the phase started from: l2-sp 0.01; 0 for none"),
     ("ewc A", "the same, each weight as strongly as it mattered for the phase before: ewc 100; 0 for none"),
     ("kl A", "pull the answers towards those that the base would give to the same text: kl 0.5; 0 for none"),
+    (
+        "bound N | off [SUITE]",
+        "say when more than this is forgotten, nats per token: bound 0.05, bound 0.05 pretrain; bound off ends it",
+    ),
+    ("hold replay | l2-sp | none", "what is raised while the bound is crossed, and lowered far below it"),
     ("skip", "let the next batch change nothing"),
     ("pause", "hold training after this step; continue goes on"),
     ("continue", "go on training"),
@@ -137,6 +193,12 @@ impl FromStr for Command {
             ("l2-sp", [strength]) => Ok(Command::L2Sp(read_strength(strength)?)),
             ("ewc", [strength]) => Ok(Command::Ewc(read_strength(strength)?)),
             ("kl", [strength]) => Ok(Command::Kl(read_strength(strength)?)),
+            ("bound", ["off"]) => Ok(Command::Bound { bound: None, suite: None }),
+            ("bound", [bound]) => Ok(Command::Bound { bound: Some(read_bound(bound)?), suite: None }),
+            ("bound", [bound, suite]) if *bound != "off" => {
+                Ok(Command::Bound { bound: Some(read_bound(bound)?), suite: Some(suite.to_string()) })
+            }
+            ("hold", [hold]) => Ok(Command::Hold(hold.parse()?)),
             ("skip", []) => Ok(Command::Skip),
             ("pause", []) => Ok(Command::Pause),
             ("continue", []) => Ok(Command::Continue),
@@ -170,6 +232,14 @@ fn read_strength(text: &str) -> Result<f64> {
     strength.ok_or_else(|| {
         Error::usage(format!("\"{text}\" is no strength of a pull"))
             .next("write 0 for none, or a number above it: 0.01")
+    })
+}
+
+fn read_bound(text: &str) -> Result<f64> {
+    let bound = text.parse().ok().filter(|bound| (0.0..=100.0).contains(bound));
+    bound.ok_or_else(|| {
+        Error::usage(format!("\"{text}\" is no bound on forgetting"))
+            .next("write nats per token from 0 to 100, such as 0.05; or off")
     })
 }
 
@@ -237,6 +307,10 @@ impl fmt::Display for Command {
             Command::L2Sp(strength) => write!(f, "l2-sp {strength}"),
             Command::Ewc(strength) => write!(f, "ewc {strength}"),
             Command::Kl(strength) => write!(f, "kl {strength}"),
+            Command::Bound { bound: None, .. } => f.write_str("bound off"),
+            Command::Bound { bound: Some(bound), suite: None } => write!(f, "bound {bound}"),
+            Command::Bound { bound: Some(bound), suite: Some(suite) } => write!(f, "bound {bound} {suite}"),
+            Command::Hold(hold) => write!(f, "hold {hold}"),
             Command::Skip => f.write_str("skip"),
             Command::Pause => f.write_str("pause"),
             Command::Continue => f.write_str("continue"),
@@ -279,6 +353,11 @@ mod tests {
             "l2-sp 0.01",
             "ewc 100",
             "kl 0.5",
+            "bound 0.05",
+            "bound 0 pretrain",
+            "bound off",
+            "hold l2-sp",
+            "hold none",
             "skip",
             "pause",
             "continue",
@@ -327,6 +406,11 @@ mod tests {
             "l2-sp -1",
             "ewc inf",
             "kl much",
+            "bound",
+            "bound -1",
+            "bound off pretrain",
+            "hold",
+            "hold kl",
             "frost-line block.0-2",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");

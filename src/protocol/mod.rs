@@ -15,12 +15,12 @@ mod prompt;
 mod status;
 mod step;
 
-pub use command::{Change, Command, GRAMMAR, Rate};
+pub use command::{Change, Command, GRAMMAR, Hold, Rate};
 pub use corpus::*;
 pub use course::{Curve, Order, Unfreeze};
 pub use event::{
-    Begun, By, CheckpointSaved, Evaluation, Event, Failed, Finished, Guarded, MetricValue, Notice, Origin, OriginKind,
-    PhaseStarted, Resumed, Rewound, Steered, Step,
+    Begun, By, CheckpointSaved, Evaluation, Event, Failed, Finished, Guarded, KL_BASE, MetricValue, Notice, Origin,
+    OriginKind, PhaseStarted, Resumed, Retained, Rewound, SAMPLED, Steered, Step, Transfer,
 };
 pub use group::{Group, Kind, Layer, Selector};
 pub use lab::{LabAxis, LabBetter, LabFinding, LabPoint, LabProgress, LabReport, LabSpread, LabTrial};

@@ -5,6 +5,7 @@ use super::home::Home;
 use super::labelled;
 use super::material::{self, Material, Own, Part};
 use super::mismatch;
+use super::overlap;
 use super::plan::{CorpusPlan, Objective, PhasePlan, Plan};
 use super::suite::{Generated, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
@@ -116,6 +117,7 @@ fn load_phase(
     notices.extend(about_replay);
     let base = text_of_base(plan, index).map(|base| (plan.phases[base].name.as_str(), &earlier[base].material));
     notices.extend(mismatch::notices(&material, base, tokenizer)?);
+    notices.extend(overlap::notices(plan, index, context)?);
     let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, &chat.chat, tokenizer, context));
     let probes = probes.collect::<Result<_>>()?;
     Ok(PhaseData { batches, material, held_out, probes, score, chat, notices })
@@ -259,6 +261,21 @@ fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: 
     Ok(Suite { name, kind: SuiteKind::Examples(batches) })
 }
 
+/// The examples of a probe that are measured.
+pub(super) fn probe_examples(
+    name: &str,
+    phase: &PhasePlan,
+    chat: &Arc<Chat>,
+    context: &Context,
+) -> Result<Vec<Example>> {
+    let source = open_source(name, phase.skip_broken, context.home)?;
+    let files = source.held_out().unwrap_or(source.files());
+    let limit = Some(phase.evaluation.examples);
+    let (chat, on_broken) = (Some(chat.clone()), policy(phase.skip_broken));
+    let options = Options { seed: context.seed, chat, limit, on_broken, template: None };
+    Ok(examples::read(files, &options, context.cancel)?.examples)
+}
+
 /// A probe is measured on its held-out side where it has one, and on all of it otherwise. Running text goes on after
 /// the answer, so no end of text is expected.
 fn load_probe(
@@ -268,12 +285,7 @@ fn load_probe(
     tokenizer: &Tokenizer,
     context: &Context,
 ) -> Result<Suite> {
-    let source = open_source(name, phase.skip_broken, context.home)?;
-    let files = source.held_out().unwrap_or(source.files());
-    let limit = Some(phase.evaluation.examples);
-    let (chat, on_broken) = (Some(chat.clone()), policy(phase.skip_broken));
-    let options = Options { seed: context.seed, chat, limit, on_broken, template: None };
-    let mut read = examples::read(files, &options, context.cancel)?.examples;
+    let mut read = probe_examples(name, phase, chat, context)?;
     read.iter_mut().for_each(|example| example.ends = false);
     example_suite(short_name(name), &read, phase.context, tokenizer)
 }

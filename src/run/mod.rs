@@ -1,6 +1,7 @@
 //! Runs: plans, the run folder, checkpoints, the data of a phase, and carrying a plan out.
 
 pub mod chat;
+pub mod bounded;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
@@ -17,6 +18,7 @@ mod lock;
 mod material;
 pub mod memory;
 mod mismatch;
+mod overlap;
 pub mod overview;
 mod place;
 pub mod plan;
@@ -26,6 +28,7 @@ pub mod recipe;
 pub mod records;
 pub mod steering;
 mod tokenizer;
+pub mod transfer;
 
 pub use execute::{Observer, execute};
 pub use home::Home;

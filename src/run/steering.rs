@@ -7,6 +7,7 @@ mod unfreeze;
 pub use records::{Courses, follow, from_records};
 pub use unfreeze::Unfreezing;
 
+use super::bounded::Bounded;
 use super::plan::PhasePlan;
 use crate::learn::{Course, Schedule, Strengths};
 use crate::model::group::check_selectors;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub shares: Vec<f64>,
     /// Towards the weights that the phase started from.
     pub pull: Strengths,
+    /// On what may be forgotten.
+    pub bounded: Bounded,
 }
 
 /// How a phase is steered, and what changed it.
@@ -97,6 +100,7 @@ impl Steering {
             course: None,
             shares,
             pull: Strengths::default(),
+            bounded: Bounded::default(),
         };
         let schedule = Schedule::Constant { warmup: 0 };
         Self { groups, now, at: 0, steps: 0, schedule, effective: trains, changes: Vec::new(), peak, sources }
@@ -115,6 +119,7 @@ impl Steering {
         Self::new(groups, &frozen, phase.optimizer.learning_rate, sources)
             .with_decay(phase.decay())
             .pulled(phase.pull.strengths())
+            .bounded(Bounded::planned(phase.retention.as_ref()))
             .scheduled(phase.schedule, steps)
             .with_unfreezing(unfreeze)
     }
@@ -122,6 +127,12 @@ impl Steering {
     /// The same with the plan's pulls.
     pub fn pulled(mut self, pull: Strengths) -> Self {
         self.now.pull = pull;
+        self
+    }
+
+    /// With the plan's bound on forgetting.
+    pub fn bounded(mut self, bounded: Bounded) -> Self {
+        self.now.bounded = bounded;
         self
     }
 
@@ -194,6 +205,10 @@ impl Steering {
                 self.pull(Strengths { kl: *strength, ..self.now.pull }, "KL to the base", *strength)
             }
             Command::Ewc(strength) => self.pull(Strengths { ewc: *strength, ..self.now.pull }, "EWC", *strength),
+            Command::Bound { .. } | Command::Hold(_) => match self.now.bounded.changed(command)? {
+                Some((bounded, effect)) => (Settings { bounded, ..self.now.clone() }, effect),
+                None => return Ok(None),
+            },
             Command::Skip | Command::Undo => return Ok(None),
             Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),
         };

@@ -77,6 +77,11 @@ impl Pull {
         self
     }
 
+    /// Whether the base's answers pull.
+    pub fn teaches(&self) -> bool {
+        self.teacher.is_some()
+    }
+
     pub(super) fn teacher(&mut self) -> Option<&mut Teacher> {
         self.teacher.as_mut()
     }

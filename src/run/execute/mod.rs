@@ -1,10 +1,13 @@
 //! Carrying a plan out: phase after phase, to the checkpoint at the end of each, watched and steered on the way.
 
 mod bound;
+mod divergence;
+mod ending;
 mod fisher;
 mod foresee;
 mod guard;
 mod health;
+mod often;
 mod phase;
 mod prefix;
 mod prepare;
@@ -158,6 +161,7 @@ fn carry_out(
         failed(&error, run.step).into_iter().for_each(|event| run.emit(event));
         return Err(error);
     }
+    let transfer = run.transfer();
     let finished = Finished {
         run: run.folder.name.clone(),
         path: run.folder.path.display().to_string(),
@@ -165,6 +169,7 @@ fn carry_out(
         seconds: run.seconds(),
         tokens: run.tokens,
         peak_rss_bytes: memory::peak_rss_bytes(),
+        transfer,
     };
     run.emit(Event::Finished(finished.clone()));
     Ok(finished)

@@ -6,6 +6,7 @@ use super::super::plan::{PhasePlan, Plan};
 use super::super::steering::{Courses, Steering};
 use super::fisher::Consolidation;
 use super::guard::Guard;
+use super::often::Often;
 use super::standing::Ring;
 use super::start::First;
 use super::steer::Held;
@@ -44,6 +45,7 @@ pub struct PhaseRun<'r, 'a> {
     pub(super) base: Option<String>,
     pub(super) base_weights: Option<Arc<Decoder>>,
     pub(super) consolidation: Consolidation,
+    pub(super) often: Often,
     /// Steps of this phase that are done, and all of them.
     pub(super) done: u64,
     pub(super) steps: u64,
@@ -103,6 +105,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             base: first.base,
             base_weights,
             consolidation: Consolidation::on(plan.parent(index).map(|parent| phases[parent].clone())),
+            often: Often::default(),
             done: 0,
             steps,
             first_step: run.step + 1,
@@ -133,6 +136,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         self.apply_pull()?;
         self.announce();
         self.begins();
+        self.keep_cheap_base();
         self.evaluate(true)?;
         self.go_through()
     }
@@ -140,6 +144,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     /// The same from a state that was restored before.
     pub(super) fn go_on(&mut self) -> Result<PathBuf> {
         self.foresee_start()?;
+        self.read_cheap_base();
         self.begins();
         // Whoever stopped the run may have done so before these.
         if let Some(end) = self.after_step()? {
@@ -178,10 +183,12 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let was_crossed = self.is_bound_crossed();
         let measures = evaluation_due && !is_measured;
         let loss = if measures { self.evaluate(false)? } else { None };
-        if measures && !last {
+        let is_known = measures || self.measure_often()?;
+        if is_known && !last {
             self.keep_bound(was_crossed)?;
         }
         if last {
+            self.account_often();
             return self.save_end(loss).map(Some);
         }
         if checkpoint_due {

@@ -40,7 +40,7 @@ impl PhaseRun<'_, '_> {
         let base = if self.base_weights.is_none() { weights } else { 0 };
         // The sums, the gradients of a row, and the model that they are of.
         let fisher = if strengths.ewc != 0.0 && self.consolidation.fisher.is_none() { 3 * weights } else { 0 };
-        let is_new = self.steering.settings().pull.kl == 0.0 && strengths.kl != 0.0;
+        let is_new = strengths.kl != 0.0 && self.learner.pulled().is_none_or(|pull| !pull.teaches());
         let kept = self.teacher_cache().filter(|_| is_new).map_or(0, |cache| cache.budget.memory);
         self.check(base + fisher + kept, "a pull towards the base")?;
         let base = self.pull_base()?;
@@ -72,7 +72,7 @@ impl PhaseRun<'_, '_> {
     }
 
     /// The weights that the phase started from, as they were stored then.
-    fn pull_base(&mut self) -> Result<Arc<Decoder>> {
+    pub(super) fn pull_base(&mut self) -> Result<Arc<Decoder>> {
         if let Some(base) = &self.base_weights {
             return Ok(base.clone());
         }

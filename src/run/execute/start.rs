@@ -2,6 +2,7 @@
 
 use super::Run;
 use super::guard::Guard;
+use super::often::Often;
 use super::phase::PhaseRun;
 use super::script::Script;
 use super::standing::Standing;
@@ -316,6 +317,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         self.courses = standing.courses;
         (self.done, self.learning_rate, self.evaluated) = (standing.done, standing.learning_rate, standing.evaluated);
         (self.guard, self.skips_next) = (standing.guard, standing.skips_next);
+        self.often = Often::done_at(standing.step);
         self.apply_steering()
     }
 }
