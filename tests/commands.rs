@@ -42,7 +42,21 @@ fn a_plan_is_carried_out_and_its_checkpoints_can_be_used() {
     assert_eq!(checkpoint["parameters"].as_u64(), Some(total));
     assert_eq!((groups[0]["layer"].as_str(), groups[0]["trainable"].as_bool()), (Some("embedding"), Some(true)));
     check_evaluation(&bench);
+    check_task(&bench);
     check_samples(&bench);
+}
+
+fn check_task(bench: &Bench) {
+    let task = ["eval", "small", "--task", "sentiment", "--data", "labels.jsonl", "--items", "6", "--tokens", "4"];
+    let templates = ["--prompt", "{text}:", "--completion", " {label}"];
+    let report = &bench.json(&[&task[..], &templates, &["--json"]].concat())[0];
+    assert_eq!((report["task"].as_str(), report["items"].as_u64()), (Some("sentiment"), Some(6)));
+    let names: Vec<&str> =
+        report["metrics"].as_array().unwrap().iter().map(|metric| metric["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["accuracy", "macro_f1"]);
+    bench.refused(&["eval", "small"], 2, &["--text"]);
+    bench.refused(&["eval", "small", "--task", "poetry", "--data", "labels.jsonl"], 2, &["poetry", "translation"]);
+    bench.refused(&["eval", "small", "--task", "sentiment"], 2, &["--data"]);
 }
 
 fn check_evaluation(bench: &Bench) {

@@ -61,6 +61,7 @@ impl Reopened {
         self.service.corpus.set_tokenizer(tokenizer.clone());
         self.service.training_is_over();
         let phases = self.data(&tokenizer, &config)?;
+        self.service.corpus.set_chats(phases.iter().map(|phase| phase.chat.chat.clone()).collect());
         lock(&self.shelf).preparations = Some(Preparations { tokenizer, phases });
         Ok(())
     }

@@ -133,6 +133,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         source: "Papineni et al. 2002, BLEU: a Method for Automatic Evaluation of Machine Translation; Post 2018, arXiv 1804.08771",
     },
     Explanation {
+        key: "constraints",
+        title: "Constraints met",
+        what: "The share of what requests ask of the form of their answers that the answers keep to: capital letters, so many items of a list, one word, one sentence, yes or no, a number, a word that must occur. They are read off the wording of the request, and only those are taken that the reference answer keeps itself.",
+        formula: "constraints met / constraints asked, over all items",
+        normal: "It rises before exact match: a model learns the form of an answer earlier than its content, and a right form with a wrong content counts here.",
+        source: "In the spirit of IFEval: Zhou et al. 2023, arXiv 2311.07911",
+    },
+    Explanation {
         key: "task-metric",
         title: "Task metric",
         what: "What the suite itself measures, as its name says; higher is better.",

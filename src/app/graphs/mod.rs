@@ -125,6 +125,7 @@ pub fn explained(app: &App) -> Option<&'static str> {
             Some("rouge_l") => "rouge-l",
             Some("chrf") => "chrf",
             Some("bleu") => "bleu",
+            Some("constraints") => "constraints",
             _ => "task-metric",
         },
     })

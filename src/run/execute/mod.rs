@@ -253,6 +253,8 @@ impl<'a> Run<'a> {
             if self.is_cancelled() {
                 return Err(interrupted(self.step, self.saved_path.as_ref().map(|(_, path)| path)));
             }
+            let tokenizer = phases[index].chat.tokenizer_or(&self.prepared.preparations.tokenizer).clone();
+            self.writer.set_tokenizer(tokenizer);
             let resumed = first.checkpoint.as_ref().filter(|_| index == first.index);
             let mut phase = match resumed {
                 Some((path, state)) => PhaseRun::resume(self, index, &phases, path, state)?,

@@ -1,5 +1,6 @@
 //! A plan: what a run is to do, validated before anything is done.
 
+mod chat;
 mod checkpoints;
 mod for_corpus;
 mod keep;
@@ -15,6 +16,7 @@ mod section;
 mod task;
 mod unfreeze;
 
+pub use chat::ChatPlan;
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
 pub use labels::{LABEL, TEXT};
@@ -136,6 +138,9 @@ pub struct PhasePlan {
     pub label: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// For `sft` on conversations: how they are spelled.
+    #[serde(flatten)]
+    pub chat: ChatPlan,
     /// But for `clm`: how many examples are used, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,

@@ -1,6 +1,7 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
+use super::chat::read_chat;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::labels::read_labels;
@@ -205,6 +206,8 @@ const PHASE_KEYS: &[&str] = &[
     "text",
     "label",
     "labels",
+    "chat_template",
+    "chat_date",
     "limit",
     "probes",
     "steps",
@@ -268,6 +271,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         text,
         label,
         labels,
+        chat: read_chat(&section, objective)?,
         limit,
         probes: section.texts("probes")?,
         steps,
