@@ -234,7 +234,8 @@ impl Learner {
         self.multipliers = self.decoder.parameters.iter().map(|(_, parameter)| multiplier(parameter.group)).collect();
     }
 
-    /// Groups that trained in the last step and got no gradient at all.
+    /// Groups that trained in the last step and got no gradient at all. Heads are left out: a batch that asks nothing of one
+    /// leaves it without.
     pub fn silent_groups(&self) -> Vec<Group> {
         let Some(last) = &self.last else { return Vec::new() };
         let is_silent = |id: ParameterId| last.trained[id.0] && last.squares[id.0] == 0.0;
@@ -246,7 +247,7 @@ impl Learner {
         let is_loud = |group: Group| {
             self.decoder.parameters.iter().any(|(id, p)| p.group == group && last.trained[id.0] && !is_silent(id))
         };
-        silent.retain(|group| !is_loud(*group));
+        silent.retain(|group| !is_loud(*group) && !matches!(group.kind, Kind::Head | Kind::Score));
         silent
     }
 

@@ -53,6 +53,10 @@ pub(super) fn find(request: &Request) -> Result<Beginning> {
         }
         (None, Start::Preset(config)) => (Decoder::random(config, plan.seed, DType::F32, request.device)?, None),
     };
+    let decoder = match &data.score {
+        Some(score) => decoder.with_score(score, plan.seed)?,
+        None => decoder,
+    };
     let phase = &plan.phases[index];
     let decoder = execute::stored_as_planned(execute::computing_as_planned(decoder, phase, request.device), phase)?;
     check_memory(phase, &decoder)?;

@@ -1,8 +1,9 @@
 //! Layers that begin to train one after another.
 //!
 //! An order goes over the model's **layers** from the bottom: the embedding, each block, and the last layer, which is the
-//! last norm with the head. Where the head is tied to the embedding it has no weights of its own, and the last layer is the
-//! last norm with the top block. In stage s (from 0), which lasts as many steps as the order says, there train
+//! last norm with the head: that for tokens, that for scores of texts, or both. Where the head for tokens is tied to the
+//! embedding and there is no other, no head has weights of its own, and the last layer is the last norm with the top block.
+//! In stage s (from 0), which lasts as many steps as the order says, there train
 //!
 //! - **gradual**: the s + 1 topmost layers, until all do;
 //! - **chain-thaw**: first the last layer alone, then each other layer alone from the bottom, then all;

@@ -107,3 +107,12 @@ fn an_advance_says_what_changed_and_says_nothing_else() {
     let mut plain = self::steering(true, None);
     assert_eq!(plain.advance(10), None);
 }
+
+#[test]
+fn a_score_beside_a_tied_head_is_the_last_layer_with_the_norm() {
+    let mut groups = preset::find("llama-1m").unwrap().config(300, 16).groups();
+    groups.push(Group::new(Layer::Head, crate::model::Kind::Score));
+    let steering = Steering::new(groups, &[], 1e-3, Vec::new());
+    let mut steering = steering.with_unfreezing(Some("gradual 10".parse().unwrap()));
+    assert_eq!(course(&mut steering, &[0, 10, 50]), ["nh", "3nh", "e0123nh"]);
+}
