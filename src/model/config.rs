@@ -1,6 +1,7 @@
 //! The shape of a decoder.
 
 use super::group::{Group, Kind, Layer};
+use super::score::Score;
 use crate::ops::attention::Heads;
 use crate::{Error, Result};
 
@@ -65,6 +66,8 @@ pub struct Config {
     pub window: Option<usize>,
     /// The token that texts begin with, where a loaded model names one; kept for writing it back.
     pub begin_of_text: Option<u32>,
+    /// What it scores whole texts by, beside the head for tokens.
+    pub score: Option<Score>,
 }
 
 /// The largest size of anything; products of three stay far below 2⁶⁴ with the bounds on layers and context.
@@ -105,6 +108,7 @@ impl Config {
         if self.rotary.is_some() && !self.heads.dimension.is_multiple_of(2) {
             return impossible(format!("rotary positions need an even head width, not {}", self.heads.dimension));
         }
+        self.score.iter().try_for_each(Score::validate)?;
         match self.window {
             Some(0) => impossible("a sliding window of 0 positions sees nothing".into()),
             Some(_) if self.family != Family::Llama || self.attention_bias || self.mlp_bias => {
@@ -126,7 +130,11 @@ impl Config {
         let norm = if self.family == Family::Gpt2 { 2 * width } else { width };
         let positions = if self.rotary.is_none() { self.context * width } else { 0 };
         let head = if self.tied { 0 } else { self.vocabulary * width };
-        self.vocabulary * width + positions + self.layers * (attention + mlp + 2 * norm) + norm + head
+        let score = self.score.as_ref().map_or(0, |score| {
+            let dense = bias(score.dense, width * width + width);
+            dense + score.width() * width + bias(score.bias, score.width())
+        });
+        self.vocabulary * width + positions + self.layers * (attention + mlp + 2 * norm) + norm + head + score
     }
 
     /// The groups of parameters that a model of this shape has, from the bottom up.
@@ -138,6 +146,7 @@ impl Config {
             .chain((0..self.layers).flat_map(in_block))
             .chain(std::iter::once(Group::new(Layer::Norm, Kind::Norm)))
             .chain(head)
+            .chain(self.score.as_ref().map(|_| Group::new(Layer::Head, Kind::Score)))
             .collect()
     }
 

@@ -65,6 +65,7 @@ impl Preset {
             mlp_bias: is_gpt2,
             window: None,
             begin_of_text: None,
+            score: None,
             rotary: (!is_gpt2).then_some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
         }
     }

@@ -2,20 +2,23 @@
 
 use super::chat::{self, PhaseChat};
 use super::home::Home;
-use super::material::{self, Material, Part};
+use super::labelled;
+use super::material::{self, Material, Own, Part};
 use super::mismatch;
 use super::plan::{CorpusPlan, Objective, PhasePlan, Plan};
 use super::suite::{Generated, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
 use crate::corpus::chat::Chat;
-use crate::corpus::examples::{self, Example, Options, Template};
+use crate::corpus::examples::{self, Example, LabelKind, Options, Template};
 use crate::corpus::progress::Progress;
 use crate::corpus::shards::{Preparation, Prepared, prepare};
 use crate::corpus::source::{OnBroken, Source};
 use crate::corpus::split::Split;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::corpus::world;
+use crate::model::{Config, Score};
 use crate::{Error, Result};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,6 +26,8 @@ use std::sync::atomic::AtomicBool;
 /// What preparing needs besides the plan.
 pub struct Context<'a> {
     pub home: &'a Home,
+    /// Of the model that is to learn from it, once it is known.
+    pub config: Option<&'a Config>,
     pub seed: u64,
     pub progress: &'a dyn Progress,
     pub cancel: &'a AtomicBool,
@@ -38,12 +43,14 @@ pub struct PhaseData {
     pub probes: Vec<Suite>,
     /// How its conversations are spelled.
     pub chat: PhaseChat,
+    /// What the model scores texts by when it is through with the phase; `None` where the run gives it no score.
+    pub score: Option<Score>,
     /// What a person should know about it.
     pub notices: Vec<String>,
 }
 
 /// Rows of a held-out batch.
-const EVALUATION_ROWS: usize = 16;
+pub(super) const EVALUATION_ROWS: usize = 16;
 
 /// Opens a path, or a set of the bundled world by `world:NAME`.
 pub fn open_source(name: &str, skip_broken: bool, home: &Home) -> Result<Source> {
@@ -94,17 +101,24 @@ fn load_phase(
 ) -> Result<PhaseData> {
     let phase = &plan.phases[index];
     let chat = chat::of_phase(plan, index, Some(tokenizer))?;
+    let mut score = plan.parent(index).and_then(|parent| earlier[parent].score.clone());
     let (material, held_out, mut notices) = match phase.objective {
         Objective::Clm => running_text(phase, tokenizer, context)?,
         Objective::Sft => supervised(phase, &chat.chat, tokenizer, context)?,
+        Objective::Classify | Objective::Regress => {
+            let (material, suites, notices, own) = labelled::read(phase, &chat.chat, tokenizer, context)?;
+            score = Some(own);
+            (material, suites, notices)
+        }
     };
-    let (batches, about_replay) = material::batches(plan, index, &material, earlier, context.seed)?;
+    let own = Own { material: &material, score: score.as_ref() };
+    let (batches, about_replay) = material::batches(plan, index, own, earlier, context.seed)?;
     notices.extend(about_replay);
     let base = text_of_base(plan, index).map(|base| (plan.phases[base].name.as_str(), &earlier[base].material));
     notices.extend(mismatch::notices(&material, base, tokenizer)?);
     let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, &chat.chat, tokenizer, context));
     let probes = probes.collect::<Result<_>>()?;
-    Ok(PhaseData { batches, material, held_out, probes, chat, notices })
+    Ok(PhaseData { batches, material, held_out, probes, score, chat, notices })
 }
 
 /// The phase whose text the base knows best: the nearest of running text that it stands on, or else the one before.
@@ -166,6 +180,8 @@ fn odd_input(path: &str, skipped_binaries: u64, broken_rows: u64, replaced_bytes
 pub(super) struct PhaseExamples {
     pub training: Vec<Example>,
     pub held_out: Vec<Example>,
+    /// What completions there are, and how often, before any limit; empty where texts are not scored.
+    pub labels: BTreeMap<String, usize>,
     pub notices: Vec<String>,
 }
 
@@ -177,12 +193,18 @@ pub(super) fn read_examples(phase: &PhasePlan, chat: &Arc<Chat>, context: &Conte
     };
     let (chat, on_broken) = (Some(chat.clone()), policy(phase.skip_broken));
     let options = Options { template, chat, on_broken, limit: None, seed: context.seed };
+    let labelled = phase.labelled()?;
+    let kind = if phase.objective == Objective::Regress { LabelKind::Number } else { LabelKind::Class };
     let (mut training, mut held_out, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for corpus in &phase.corpus {
         let source = open_source(&corpus.path, phase.skip_broken, context.home)?;
         let mut read = |files| {
-            let read = examples::read(files, &options, context.cancel)?;
+            let (read, unlabelled) = match &labelled {
+                Some(template) => examples::read_labelled(files, (template, kind), options.on_broken, context.cancel)?,
+                None => (examples::read(files, &options, context.cancel)?, None),
+            };
             notices.extend(odd_input(&corpus.path, 0, read.broken_rows, read.replaced_bytes));
+            notices.extend(unlabelled);
             Ok::<_, Error>(read.examples)
         };
         let all = read(source.files())?;
@@ -193,15 +215,19 @@ pub(super) fn read_examples(phase: &PhasePlan, chat: &Arc<Chat>, context: &Conte
         training.extend(train);
         held_out.extend(held);
     }
+    let mut labels = BTreeMap::new();
+    for example in training.iter().chain(&held_out).filter(|_| labelled.is_some()) {
+        *labels.entry(example.completion().to_string()).or_default() += 1;
+    }
     if let Some(limit) = phase.limit {
         training = examples::first_of(training, limit, context.seed);
     }
     let held_out = examples::first_of(held_out, phase.evaluation.examples, context.seed);
-    Ok(PhaseExamples { training, held_out, notices })
+    Ok(PhaseExamples { training, held_out, labels, notices })
 }
 
 fn supervised(phase: &PhasePlan, chat: &Arc<Chat>, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
-    let PhaseExamples { training, held_out, mut notices } = read_examples(phase, chat, context)?;
+    let PhaseExamples { training, held_out, mut notices, .. } = read_examples(phase, chat, context)?;
     notices.extend(chat::notices(chat, tokenizer));
     let padding = tokenizer.end_of_text().unwrap_or(0);
     let encoded = examples::encode(&training, tokenizer, phase.context)?;

@@ -6,6 +6,7 @@ use super::steering::REPLAY;
 use crate::corpus::batches::{Batches, Mixture, Packed, Rows, Windows};
 use crate::corpus::examples::EncodedExample;
 use crate::corpus::shards::Shard;
+use crate::model::Score;
 use crate::random::mix;
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -13,6 +14,13 @@ use std::sync::Arc;
 /// The sources of a phase, each with its name and weight.
 pub struct Material {
     pub sources: Vec<(String, Part, f64)>,
+}
+
+/// What a phase itself brings to its batches.
+pub struct Own<'a> {
+    pub material: &'a Material,
+    /// What its model scores texts by.
+    pub score: Option<&'a Score>,
 }
 
 /// One source, tokenised.
@@ -34,7 +42,7 @@ impl Part {
         match self {
             Part::Text(shard) => Ok(Arc::new(Windows::new(shard.clone(), context, rows, seed)?)),
             Part::Examples { examples, padding } => {
-                let examples = match examples.iter().any(|example| example.tokens.len() > context + 1) {
+                let examples = match examples.iter().any(|example| example.read() > context) {
                     true => Arc::new(examples.iter().map(|example| example.fitted(context)).collect()),
                     false => examples.clone(),
                 };
@@ -85,7 +93,7 @@ impl Material {
 pub fn batches(
     plan: &Plan,
     index: usize,
-    own: &Material,
+    own: Own,
     earlier: &[Arc<PhaseData>],
     seed: u64,
 ) -> Result<(Arc<dyn Batches>, Vec<String>)> {
@@ -93,9 +101,13 @@ pub fn batches(
     let (mut replayed, mut notices) = (Vec::new(), Vec::new());
     for ancestor in plan.ancestors(index) {
         let name = &plan.phases[ancestor].name;
-        // Another order than the phase itself had.
-        let rows = earlier[ancestor].material.as_one(phase.context, mix(seed, 1 + ancestor as u64));
         notices.extend(earlier[ancestor].material.cut(name, phase.context));
+        // Another order than the phase itself had.
+        let has_other_head = plan.phases[ancestor].objective.scores() && earlier[ancestor].score.as_ref() != own.score;
+        let rows = match has_other_head {
+            true => Err(Error::new("its head had other labels")),
+            false => earlier[ancestor].material.as_one(phase.context, mix(seed, 1 + ancestor as u64)),
+        };
         match rows {
             Ok(rows) => replayed.push((name.clone(), rows)),
             Err(error) if phase.replay.as_ref().is_some_and(|replay| replay.takes(name)) => {
@@ -104,10 +116,10 @@ pub fn batches(
             Err(error) => notices.push(format!("the phase {name} cannot be replayed: {error}")),
         }
     }
-    if let ([(_, part, _)], true) = (&own.sources[..], replayed.is_empty()) {
+    if let ([(_, part, _)], true) = (&own.material.sources[..], replayed.is_empty()) {
         return Ok((part.batches(phase.context, phase.batch, seed)?, notices));
     }
-    let own = own.rows(phase.context, seed)?;
+    let own = own.material.rows(phase.context, seed)?;
     let total: f64 = own.iter().map(|(_, _, weight)| weight).sum();
     let taken = |name: &String| phase.replay.as_ref().is_some_and(|replay| replay.takes(name));
     let count = replayed.iter().filter(|(name, _)| taken(name)).count();

@@ -11,6 +11,7 @@ pub mod folder;
 pub mod fork;
 pub mod home;
 pub mod journal;
+pub mod labelled;
 pub mod lineage;
 mod lock;
 mod material;

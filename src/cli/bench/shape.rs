@@ -118,6 +118,7 @@ impl Shape {
             mlp_bias: is_gpt2,
             rotary: (!is_gpt2).then_some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
             begin_of_text: None,
+            score: None,
             window: None,
         })
     }

@@ -2,6 +2,7 @@
 
 mod encode;
 mod formats;
+mod labelled;
 mod template;
 
 use std::sync::atomic::AtomicBool;
@@ -18,7 +19,9 @@ use crate::corpus::source::{OnBroken, SourceFile};
 use crate::error::{Error, Result};
 use crate::random::mix;
 
-pub use encode::{Encoded, EncodedExample, encode, prompt_tokens};
+pub use encode::{Encoded, EncodedExample, Label, encode, encode_labelled, prompt_tokens};
+pub(crate) use labelled::number;
+pub use labelled::{LabelKind, read_labelled};
 pub use template::Template;
 
 /// One item of supervised data.
@@ -93,11 +96,7 @@ pub struct Examples {
 /// Errors: a file of another kind, a row that is no example and refused (it names file, line, and the fields there
 /// are), no examples at all.
 pub fn read(files: &[SourceFile], options: &Options, cancel: &AtomicBool) -> Result<Examples> {
-    if let Some(file) = files.iter().find(|file| !file.kind.is_rows()) {
-        return Err(Error::new(format!("{} holds no examples", file.path.display()))
-            .because(format!("it is a file of kind {:?}, and examples are rows of JSONL or JSON", file.kind))
-            .next("give a .jsonl or .json file"));
-    }
+    refuse_other_kinds(files)?;
     let mut read = Examples::default();
     let work = |raw: Raw| example(raw, files, options);
     for_each(Reader::new(files), &Silent, cancel, work, |found| {
@@ -121,6 +120,15 @@ pub fn read(files: &[SourceFile], options: &Options, cancel: &AtomicBool) -> Res
         read.examples = first_of(read.examples, limit, options.seed);
     }
     Ok(read)
+}
+
+fn refuse_other_kinds(files: &[SourceFile]) -> Result<()> {
+    match files.iter().find(|file| !file.kind.is_rows()) {
+        None => Ok(()),
+        Some(file) => Err(Error::new(format!("{} holds no examples", file.path.display()))
+            .because(format!("it is a file of kind {:?}, and examples are rows of JSONL or JSON", file.kind))
+            .next("give a .jsonl or .json file")),
+    }
 }
 
 /// Takes examples apart into those to train on and those held out, by what they say: copies stay together, and of two

@@ -54,9 +54,9 @@ impl CorpusService {
         for (place, phase) in plan.phases.iter().enumerate() {
             let template = match (&phase.prompt, &phase.completion) {
                 (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
-                _ => None,
+                _ => phase.labelled()?,
             };
-            let is_supervised = phase.objective == Objective::Sft;
+            let is_supervised = phase.objective != Objective::Clm;
             for corpus in &phase.corpus {
                 let reading = Reading { template: template.clone(), is_supervised, chat: None };
                 let source = PlanSource { reading, skip_broken: phase.skip_broken, phase: place };

@@ -2,7 +2,7 @@
 
 use super::super::config::{Config, Family, Llama3Scaling, Rotary, RotaryScaling};
 use super::files::{Files, write_json};
-use super::not_a_model;
+use super::{not_a_model, score_file};
 use crate::ops::attention::Heads;
 use crate::{Context, Result};
 use candle_core::DType;
@@ -15,6 +15,7 @@ pub fn read(folder: &Path) -> Result<Config> {
     let path = folder.join("config.json");
     let text = std::fs::read_to_string(&path).what(|| format!("cannot read {}", path.display()))?;
     let value: Value = serde_json::from_str(&text).what(|| format!("cannot understand {}", path.display()))?;
+    let score = score_file::read(&value, folder)?;
     let config = match value.get("model_type").and_then(Value::as_str) {
         Some("llama") => parse::<LlamaFile>(value, &path)?.config(folder)?,
         Some("mistral") => {
@@ -29,6 +30,7 @@ pub fn read(folder: &Path) -> Result<Config> {
             return Err(not_a_model(folder, format!("model_type is {found}, and llama, mistral or gpt2 is known")));
         }
     };
+    let config = Config { score, ..config };
     config.validate().map_err(|error| error.within(format!("cannot use {}", path.display())))?;
     Ok(config)
 }
@@ -146,6 +148,7 @@ impl LlamaFile {
             rotary: Some(Rotary { theta, scaling }),
             window: None,
             begin_of_text: self.bos_token_id,
+            score: None,
         })
     }
 }
@@ -206,6 +209,7 @@ impl Gpt2File {
             rotary: None,
             window: None,
             begin_of_text: self.bos_token_id,
+            score: None,
         })
     }
 }
@@ -224,6 +228,9 @@ pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, fil
     };
     value["torch_dtype"] = json!(dtype);
     value["dtype"] = json!(dtype);
+    if let Some(score) = &config.score {
+        score_file::write(score, end_of_text, &mut value);
+    }
     let begin_of_text = config.begin_of_text.or(end_of_text);
     value["bos_token_id"] = json!(begin_of_text);
     value["eos_token_id"] = json!(end_of_text);

@@ -9,6 +9,7 @@ mod head;
 mod linear;
 mod mlp;
 mod norm;
+mod score;
 
 pub use attention::{Attention, AttentionKept};
 pub use block::{Block, BlockKept};
@@ -17,6 +18,7 @@ pub use head::Head;
 pub use linear::Linear;
 pub use mlp::{Mlp, MlpKept};
 pub use norm::Norm;
+pub use score::{ScoreHead, Scored, probabilities};
 
 use super::group::Group;
 use super::initialize::Start;

@@ -277,8 +277,17 @@ impl<'a> Run<'a> {
     fn first_weights_of(&self, index: usize) -> Result<First> {
         let plan = &self.request.plan.phases[index];
         let (decoder, base) = self.first_weights(self.request.plan.parent(index))?;
+        let decoder = self.scoring(index, decoder)?;
         let decoder = start::stored_as_planned(start::computing_as_planned(decoder, plan, self.request.device), plan)?;
         Ok(First { decoder, base, base_weights: None })
+    }
+
+    /// A model with the score that phase `index` trains or keeps: a new one where it has no such score yet.
+    fn scoring(&self, index: usize, decoder: Decoder) -> Result<Decoder> {
+        match &self.prepared.preparations.phases[index].score {
+            Some(score) => decoder.with_score(score, self.request.plan.seed),
+            None => Ok(decoder),
+        }
     }
 
     /// The weights that a phase with this parent starts from, and the name of their checkpoint.

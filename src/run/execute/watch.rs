@@ -57,7 +57,9 @@ impl Watch {
         let of_ancestors = ancestors.iter().flat_map(|data| held_out(data));
         let all_probes = std::iter::once(data).chain(ancestors.iter().copied()).flat_map(probes);
         let mut retained: Vec<SuiteAt> = Vec::new();
-        for suite in of_ancestors.chain(all_probes) {
+        // Of another head than this phase's nothing can be said.
+        let suits = |suite: &SuiteAt| suite.get().suits(data.score.as_ref());
+        for suite in of_ancestors.chain(all_probes).filter(suits) {
             // A probe that several phases ask for is measured once.
             if !retained.iter().any(|other| other.get().name == suite.get().name) {
                 retained.push(suite);
@@ -147,7 +149,7 @@ impl PhaseRun<'_, '_> {
             step: self.run.step,
             suite,
             loss: measure.score.loss(),
-            perplexity: measure.score.perplexity(),
+            perplexity: measure.perplexity(),
             bits_per_byte: measure.score.bits_per_byte(),
             metric: name.or(first.map(|metric| metric.name.clone())),
             value: value.or(first.map(|metric| metric.value)),

@@ -4,6 +4,7 @@ mod chat;
 mod checkpoints;
 mod for_corpus;
 mod keep;
+mod labels;
 mod overrides;
 mod presets;
 mod pull;
@@ -18,6 +19,7 @@ mod unfreeze;
 pub use chat::ChatPlan;
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
+pub use labels::{LABEL, TEXT};
 pub use overrides::Overrides;
 pub use presets::PRESETS;
 pub use pull::{NO_ANSWERS, PullPlan, predicts_next_token};
@@ -91,6 +93,10 @@ pub enum Objective {
     Clm,
     /// Supervised fine-tuning: the completions of prompts.
     Sft,
+    /// The class of whole texts.
+    Classify,
+    /// A number for whole texts.
+    Regress,
 }
 
 impl Objective {
@@ -99,6 +105,8 @@ impl Objective {
         match self {
             Objective::Clm => "clm",
             Objective::Sft => "sft",
+            Objective::Classify => "classify",
+            Objective::Regress => "regress",
         }
     }
 }
@@ -122,10 +130,18 @@ pub struct PhasePlan {
     pub prompt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion: Option<String>,
+    /// For `classify` and `regress`: the field of the text, or a template with field names in braces; the field of the
+    /// label; and the classes in their order, where they are not to be those that are found, sorted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// For `sft` on conversations: how they are spelled.
     #[serde(flatten)]
     pub chat: ChatPlan,
-    /// For `sft`: how many examples are used, chosen by the seed.
+    /// But for `clm`: how many examples are used, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Prompt–completion sets that are measured at every evaluation and never trained on.

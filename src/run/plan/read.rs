@@ -4,6 +4,7 @@ use super::super::data::short_name;
 use super::chat::read_chat;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
+use super::labels::read_labels;
 use super::overrides::Overrides;
 use super::pull::{check_pulls, read_pull};
 use super::replay::{check_replays, read_replay};
@@ -204,6 +205,9 @@ const PHASE_KEYS: &[&str] = &[
     "completion",
     "chat_template",
     "chat_date",
+    "text",
+    "label",
+    "labels",
     "limit",
     "probes",
     "steps",
@@ -238,16 +242,19 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
     if !is_plain_name(&name) || name == "scratch" || name == "best" || name.parse::<u64>().is_ok() {
         return Err(section.refuse("name", format!("\"{name}\" cannot name a phase")).next(NAME_ADVICE));
     }
-    let objective = match section.choice("objective", &["clm", "sft"])?.as_deref() {
+    let objective = match section.choice("objective", &["clm", "sft", "classify", "regress"])?.as_deref() {
         Some("sft") => Objective::Sft,
+        Some("classify") => Objective::Classify,
+        Some("regress") => Objective::Regress,
         Some(_) => Objective::Clm,
         None => {
-            return Err(section
-                .missing("objective")
-                .next("\"clm\" for running text, \"sft\" for prompts and completions"));
+            return Err(section.missing("objective").next(
+                "\"clm\" for running text, \"sft\" for prompts and completions, \"classify\" or \"regress\" for labels",
+            ));
         }
     };
     let (steps, epochs) = read_length(&section)?;
+    let (text, label, labels) = read_labels(&section, objective)?;
     let (prompt, completion, limit) = read_templates(&section, objective)?;
     let batch = section.integer("batch", 1..=65_536)?.unwrap_or(16) as usize;
     let accumulate = section.integer("accumulate", 1..=batch as u64)?.unwrap_or(1) as usize;
@@ -262,6 +269,9 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         prompt,
         completion,
         chat: read_chat(&section, objective)?,
+        text,
+        label,
+        labels,
         limit,
         probes: section.texts("probes")?,
         steps,
@@ -321,7 +331,7 @@ fn read_templates(section: &Section, objective: Objective) -> Result<(Option<Str
     if objective == Objective::Clm
         && let Some(key) = ["prompt", "completion", "limit"].into_iter().find(|key| section.has(key))
     {
-        return Err(section.refuse(key, "this belongs to objective \"sft\""));
+        return Err(section.refuse(key, "this belongs to objectives of examples, such as \"sft\""));
     }
     let (prompt, completion) = (section.text("prompt")?, section.text("completion")?);
     if prompt.is_some() != completion.is_some() {
@@ -356,7 +366,7 @@ fn read_corpus(section: &Section, file: &str, objective: Objective) -> Result<Ve
             .refuse("corpus", "either every source has a weight or none")
             .next("give each a weight, or none for shares by size"));
     }
-    if weighted != 0 && objective == Objective::Sft {
+    if weighted != 0 && objective != Objective::Clm {
         return Err(section
             .refuse("corpus", "weights belong to objective \"clm\"")
             .next("leave them out: every example is seen once an epoch"));
