@@ -99,6 +99,11 @@ fn check_samples(bench: &Bench) {
     }
     assert_ne!(sample(&["--seed", "5"]), sample(&["--seed", "6"]));
     check_many_samples(&sample);
+    let chat = sample(&["--chat", "--system", "Be kind.", "--turn", "assistant:Hi", "--prompt", "a<|end|>"]);
+    let spelled = "<|system|>\nBe kind.<|end|>\n<|assistant|>\nHi<|end|>\n<|user|>\na<|end|><|end|>\n<|assistant|>\n";
+    assert_eq!(chat["lanes"][1]["prompt"].as_str(), Some(spelled), "{chat}");
+    bench.refused(&["sample", "small", "--prompt", "a", "--turn", "user:b"], 2, &["--chat"]);
+    bench.refused(&["sample", "small", "--prompt", "a", "--chat", "--turn", "b"], 2, &["--turn user:TEXT"]);
     let text = sample(&["--seed", "5"])["lanes"][0]["text"].as_str().unwrap().to_string();
     let middle = text.chars().nth(text.chars().count() / 2).unwrap().to_string();
     let stopped = &sample(&["--seed", "5", "--stop", &middle])["lanes"][0];
