@@ -13,6 +13,7 @@ pub mod chat;
 pub mod tokenizer;
 pub mod shards;
 pub mod examples;
+pub mod masking;
 pub mod batches;
 pub mod view;
 pub mod world;

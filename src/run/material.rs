@@ -3,8 +3,9 @@
 use super::data::PhaseData;
 use super::plan::Plan;
 use super::steering::REPLAY;
-use crate::corpus::batches::{Batches, Mixture, Packed, Rows, Windows};
+use crate::corpus::batches::{Batches, Masked, Mixture, Packed, Rows, Windows};
 use crate::corpus::examples::EncodedExample;
+use crate::corpus::masking::Masker;
 use crate::corpus::shards::Shard;
 use crate::random::mix;
 use crate::{Error, Result};
@@ -18,6 +19,11 @@ pub struct Material {
 /// One source, tokenised.
 pub enum Part {
     Text(Arc<Shard>),
+    /// Text of which tokens are hidden.
+    Masked {
+        shard: Arc<Shard>,
+        masker: Arc<Masker>,
+    },
     /// Rows are filled up with the token `padding`.
     Examples {
         examples: Arc<Vec<EncodedExample>>,
@@ -33,6 +39,9 @@ impl Part {
     fn batches(&self, context: usize, rows: usize, seed: u64) -> Result<Arc<dyn Batches>> {
         match self {
             Part::Text(shard) => Ok(Arc::new(Windows::new(shard.clone(), context, rows, seed)?)),
+            Part::Masked { shard, masker } => {
+                Ok(Arc::new(Masked::new(shard.clone(), masker.clone(), context, rows, seed)?))
+            }
             Part::Examples { examples, padding } => {
                 let examples = match examples.iter().any(|example| example.tokens.len() > context + 1) {
                     true => Arc::new(examples.iter().map(|example| example.fitted(context)).collect()),

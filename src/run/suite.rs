@@ -1,8 +1,10 @@
 //! What is measured at an evaluation: held-out text or examples, kept from phase to phase.
 
 pub mod generated;
+pub mod masked;
 
 pub use generated::Generated;
+pub use masked::Masked;
 
 use crate::Result;
 use crate::corpus::batches::{HeldOutBatch, HeldOutWindows};
@@ -23,6 +25,7 @@ pub struct Suite {
 pub enum SuiteKind {
     Text(HeldOutWindows),
     Examples(Vec<HeldOutBatch>),
+    Masked(Masked),
     Generated(Generated),
 }
 
@@ -64,6 +67,7 @@ impl Suite {
                 let metric = Some(("exact_match", score.exact_match()));
                 Ok(Some(Measure { score: score.text, metric, metrics: Vec::new() }))
             }
+            SuiteKind::Masked(masked) => masked.measure(decoder, cancel),
             SuiteKind::Generated(task) => task.measure(decoder, tokenizer, cancel),
         }
     }

@@ -36,6 +36,11 @@ impl HeldOutWindows {
         Ok(HeldOutWindows { shard, context, rows, covering, used })
     }
 
+    /// How many windows are used.
+    pub fn windows(&self) -> u64 {
+        self.used
+    }
+
     /// How many batches there are.
     pub fn batches(&self) -> u64 {
         self.used.div_ceil(self.rows as u64)

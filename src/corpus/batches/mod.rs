@@ -1,6 +1,7 @@
 //! Batches as pure functions of a seed and a step: resume and replay need to remember nothing else.
 
 mod held_out;
+mod masked;
 mod mixture;
 mod packed;
 mod permutation;
@@ -9,6 +10,7 @@ mod windows;
 use crate::error::{Error, Result};
 
 pub use held_out::{HeldOutBatch, HeldOutWindows, Span, held_out_examples};
+pub use masked::Masked;
 pub use mixture::Mixture;
 pub use packed::Packed;
 pub use permutation::Permutation;

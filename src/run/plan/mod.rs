@@ -3,6 +3,7 @@
 mod checkpoints;
 mod for_corpus;
 mod keep;
+mod masking;
 mod overrides;
 mod presets;
 mod pull;
@@ -15,6 +16,7 @@ mod task;
 
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
+pub use masking::{MaskingPlan, check_objective};
 pub use overrides::Overrides;
 pub use presets::PRESETS;
 pub use pull::PullPlan;
@@ -85,6 +87,8 @@ pub struct ModelPlan {
 pub enum Objective {
     /// Causal language modelling: every next token of running text.
     Clm,
+    /// Masked language modelling: hidden tokens of running text, from both sides.
+    Mlm,
     /// Supervised fine-tuning: the completions of prompts.
     Sft,
 }
@@ -94,6 +98,7 @@ impl Objective {
     pub fn name(self) -> &'static str {
         match self {
             Objective::Clm => "clm",
+            Objective::Mlm => "mlm",
             Objective::Sft => "sft",
         }
     }
@@ -137,6 +142,9 @@ pub struct PhasePlan {
     pub context: usize,
     /// Of matrix products, in training and in the evaluations on its way; one at the plan's top is for all phases.
     pub precision: Precision,
+    /// For `mlm`: what is hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masking: Option<MaskingPlan>,
     /// Rows of earlier phases among its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplayPlan>,

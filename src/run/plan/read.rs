@@ -3,6 +3,7 @@
 use super::super::data::short_name;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
+use super::masking::{check_objectives, read_masking};
 use super::overrides::Overrides;
 use super::pull::{check_pulls, read_pull};
 use super::replay::{check_replays, read_replay};
@@ -89,6 +90,7 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
     if phases.is_empty() {
         return Err(top.missing("phase").next("write at least one [[phase]]"));
     }
+    check_objectives(&top, &model, &phases)?;
     check_pulls(&top, &model, &phases)?;
     let seed = top.integer("seed", 0..=i64::MAX as u64)?.unwrap_or(0);
     let (on_disk_error, on_short_memory) = (read_on_disk_error(&top)?, read_on_short_memory(&top)?);
@@ -208,6 +210,7 @@ const PHASE_KEYS: &[&str] = &[
     "accumulate",
     "context",
     "precision",
+    "masking",
     "replay",
     "retention",
     "frozen",
@@ -233,13 +236,14 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
     if !is_plain_name(&name) || name == "scratch" || name == "best" || name.parse::<u64>().is_ok() {
         return Err(section.refuse("name", format!("\"{name}\" cannot name a phase")).next(NAME_ADVICE));
     }
-    let objective = match section.choice("objective", &["clm", "sft"])?.as_deref() {
+    let objective = match section.choice("objective", &["clm", "mlm", "sft"])?.as_deref() {
         Some("sft") => Objective::Sft,
+        Some("mlm") => Objective::Mlm,
         Some(_) => Objective::Clm,
         None => {
             return Err(section
                 .missing("objective")
-                .next("\"clm\" for running text, \"sft\" for prompts and completions"));
+                .next("\"clm\" or (for encoders) \"mlm\" for running text, \"sft\" for prompts and completions"));
         }
     };
     let (steps, epochs) = read_length(&section)?;
@@ -264,6 +268,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         accumulate,
         context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
         precision: read_precision(&section)?.unwrap_or(precision),
+        masking: read_masking(&section, objective)?,
         replay: read_replay(&section)?,
         retention: read_retention(&section)?,
         frozen: read_frozen(&section)?,
@@ -311,7 +316,7 @@ fn read_length(section: &Section) -> Result<(Option<u64>, Option<f64>)> {
 }
 
 fn read_templates(section: &Section, objective: Objective) -> Result<(Option<String>, Option<String>, Option<usize>)> {
-    if objective == Objective::Clm
+    if matches!(objective, Objective::Clm | Objective::Mlm)
         && let Some(key) = ["prompt", "completion", "limit"].into_iter().find(|key| section.has(key))
     {
         return Err(section.refuse(key, "this belongs to objective \"sft\""));
