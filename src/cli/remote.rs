@@ -142,7 +142,7 @@ pub fn status(arguments: &One, place: &Place) -> Result<()> {
         }
         false => {
             let overview = overview::of(&folder).ok_or_else(|| Error::new("the run's plan cannot be read"))?;
-            let groups = groups_at_rest(&folder, overview.phase.as_deref()).unwrap_or_default();
+            let groups = groups_at_rest(&folder, overview.phase.as_deref(), overview.step).unwrap_or_default();
             let state = resting(&overview);
             (state, overview.phase, overview.step, groups, overview.learning_rate.unwrap_or(0.0), overview.failure)
         }
@@ -167,12 +167,12 @@ pub fn status(arguments: &One, place: &Place) -> Result<()> {
 }
 
 /// What trained in the end in a run that nobody trains.
-fn groups_at_rest(run: &Path, phase: Option<&str>) -> Option<Vec<GroupState>> {
+fn groups_at_rest(run: &Path, phase: Option<&str>, step: u64) -> Option<Vec<GroupState>> {
     let (path, _) = checkpoint::list(run).ok()?.pop()?;
     let plan = plan::load(&run.join("plan.toml").to_string_lossy(), &plan::Overrides::default()).ok()?;
     let phase = plan.phases.iter().find(|own| Some(own.name.as_str()) == phase)?;
     let groups = folder::read_config(&path).ok()?.groups();
-    Some(steering::from_records(groups, phase, &records::journal(run).ok()?).states())
+    Some(steering::from_records(groups, phase, &records::journal(run).ok()?, step).states())
 }
 
 /// Connects to a run that must be hosted.

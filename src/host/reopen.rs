@@ -100,7 +100,8 @@ impl Reopened {
         let Some(phase) = self.plan.phases.iter().find(|own| own.name == phase) else { return };
         let rows = phase.batch.div_ceil(phase.accumulate.max(1)) as u64;
         let facts = cost::facts(&live.config, &live.parameters, phase.recompute, rows, phase.context as u64);
-        let steering = steering::from_records(live.parameters.groups(), phase, &self.shared.lock().events);
+        let step = self.shared.lock().steps.step.last().copied().unwrap_or(0);
+        let steering = steering::from_records(live.parameters.groups(), phase, &self.shared.lock().events, step);
         self.shared.lock().set_facts(facts);
         let factor = steering.settings().rate_factor;
         self.service.change_status(|status| (status.groups, status.rate_factor) = (steering.states(), factor));

@@ -32,6 +32,8 @@ pub struct Pass {
     pub tokens: u64,
     /// What the pulls towards the base add to the loss, nats; their gradients are in the norm.
     pub pull: Option<f64>,
+    /// What the gradient audit found, where it was due.
+    missing: Vec<String>,
     gradients: Gradients,
     /// Σ g² of each parameter.
     squares: Vec<f64>,
@@ -43,7 +45,8 @@ impl Pass {
     pub fn measured(loss: f64, gradient_norm: f64) -> Self {
         let nothing = crate::model::Parameters::default();
         let gradients = Gradients::new(&Thaw::of_groups(&nothing, |_| true));
-        Self { loss, gradient_norm, tokens: 0, pull: None, gradients, squares: Vec::new() }
+        let (missing, squares) = (Vec::new(), Vec::new());
+        Self { loss, gradient_norm, tokens: 0, pull: None, missing, gradients, squares }
     }
 
     /// Whether loss and gradient are numbers.
@@ -203,7 +206,13 @@ impl Learner {
 
     /// Pulls what trains towards other weights from the next pass on; `None`, or strengths of zero, pull nothing.
     pub fn set_pull(&mut self, pull: Option<Pull>) {
-        self.pull = pull.filter(|pull| pull.strengths().is_on());
+        let before = self.pull.take();
+        self.pull = pull.filter(|pull| pull.strengths().is_on()).map(|pull| pull.after(before));
+    }
+
+    /// What pulls.
+    pub fn pulled(&mut self) -> Option<&mut Pull> {
+        self.pull.as_mut()
     }
 
     /// Trains the groups that `trains` says; moments of the others are kept as they are. What is stored in half precision
@@ -248,23 +257,28 @@ impl Learner {
             return Err(Error::new("a batch has nothing to learn from"));
         }
         let mut gradients = Gradients::new(&self.thaw);
-        let mut loss = 0.0;
+        let (mut loss, mut taught) = (0.0, 0.0);
         for batch in batches {
             let scale = 1.0 / learned as f64;
             let (decoder, thaw, prefix) = (&self.decoder, &self.thaw, self.prefix.as_mut());
-            loss += objective::accumulate(decoder, batch, thaw, prefix, scale, &mut gradients)? * scale;
+            let teacher = self.pull.as_mut().and_then(Pull::teacher);
+            let (sum, pull) =
+                objective::accumulate_taught(decoder, batch, thaw, prefix, teacher, scale, &mut gradients)?;
+            (loss, taught) = (loss + sum * scale, taught + pull * scale);
         }
+        // Before pulls by distance add to it: they reach what the loss does not.
+        let missing = if self.audit_due { self.missing(&gradients)? } else { Vec::new() };
         let pull = self.pull.as_ref().map(|pull| pull.add(&self.decoder.parameters, &mut gradients)).transpose()?;
+        let pull = pull.map(|pull| pull + taught);
         let squares = squares(&gradients, self.decoder.parameters.len())?;
         let gradient_norm = squares.iter().sum::<f64>().sqrt();
         let tokens = batches.iter().map(|batch| batch.inputs.len() as u64).sum();
-        Ok(Pass { loss, gradient_norm, tokens, pull, gradients, squares })
+        Ok(Pass { loss, gradient_norm, tokens, pull, missing, gradients, squares })
     }
 
     /// Moves what trains along a pass's gradients.
     pub fn update(&mut self, pass: Pass, learning_rate: f64) -> Result<StepReport> {
-        let Pass { loss, gradient_norm, tokens, pull, gradients, squares } = pass;
-        let missing = if self.audit_due { self.missing(&squares) } else { Vec::new() };
+        let Pass { loss, gradient_norm, tokens, pull, missing, gradients, squares } = pass;
         self.audit_due = false;
         self.unshare()?;
         let multipliers = &self.multipliers;
@@ -284,9 +298,10 @@ impl Learner {
     }
 
     /// The gradient audit: parameters that train and got nothing, or nothing but zeros.
-    fn missing(&self, squares: &[f64]) -> Vec<String> {
+    fn missing(&self, gradients: &Gradients) -> Result<Vec<String>> {
+        let squares = squares(gradients, self.decoder.parameters.len())?;
         let parameters = self.decoder.parameters.iter().filter(|(id, _)| self.thaw.trains(*id) && squares[id.0] == 0.0);
-        parameters.map(|(_, parameter)| parameter.name.clone()).collect()
+        Ok(parameters.map(|(_, parameter)| parameter.name.clone()).collect())
     }
 }
 

@@ -2,6 +2,7 @@
 //! position, supervised fine-tuning only those of the completion.
 
 use super::prefix::PrefixCache;
+use super::pull::Teacher;
 use crate::Result;
 use crate::corpus::batches::{Batch, IGNORE};
 use crate::model::{Decoder, Gradients, Input, Thaw};
@@ -22,13 +23,13 @@ pub fn input(batch: &Batch) -> Input<'_> {
 }
 
 /// The positions that have a target, and the targets.
-fn learned(batch: &Batch) -> (Vec<u32>, Vec<u32>) {
+pub(super) fn learned(batch: &Batch) -> (Vec<u32>, Vec<u32>) {
     let with_target = batch.targets.iter().enumerate().filter(|(_, target)| **target != IGNORE);
     with_target.map(|(position, &target)| (position as u32, target)).unzip()
 }
 
 /// Hidden states of the learned positions alone: positions without loss need no logits.
-fn pick(hidden: &Tensor, positions: &[u32]) -> Result<Tensor> {
+pub(super) fn pick(hidden: &Tensor, positions: &[u32]) -> Result<Tensor> {
     match positions.len() == hidden.dim(0)? {
         true => Ok(hidden.clone()),
         false => Ok(ops::embedding::forward(hidden, positions)?),
@@ -52,6 +53,20 @@ pub fn accumulate(
     scale: f64,
     gradients: &mut Gradients,
 ) -> Result<f64> {
+    accumulate_taught(decoder, batch, thaw, prefix, None, scale, gradients).map(|(loss, _)| loss)
+}
+
+/// The same with a pull towards the answers of a `teacher`: its loss is added too, and its sum over the learned positions
+/// is returned beside the other (with the pull's strength in it, not with `scale`; nats).
+pub fn accumulate_taught(
+    decoder: &Decoder,
+    batch: &Batch,
+    thaw: &Thaw,
+    prefix: Option<&mut PrefixCache>,
+    teacher: Option<&mut Teacher>,
+    scale: f64,
+    gradients: &mut Gradients,
+) -> Result<(f64, f64)> {
     let (positions, targets) = learned(batch);
     let input = input(batch);
     let hidden = prefix.map(|prefix| prefix.hidden(decoder, thaw, &input)).transpose()?.flatten();
@@ -60,7 +75,13 @@ pub fn accumulate(
         None => decoder.forward(&input, Some(thaw))?,
     };
     let picked = pick(&pass.hidden, &positions)?;
-    let (rows, d_picked) = decoder.losses_and_gradients(&picked, &targets, scale, gradients)?;
+    let (rows, mut d_picked) = decoder.losses_and_gradients(&picked, &targets, scale, gradients)?;
+    let mut taught = 0.0;
+    if let Some(teacher) = teacher {
+        let (pull, d_pull) = teacher.pull(decoder, &input, (&picked, &positions), scale, gradients)?;
+        taught = pull;
+        ops::add_in_place(&mut d_picked, &d_pull)?;
+    }
     let d_hidden = match positions.len() == batch.targets.len() {
         true => d_picked,
         false => {
@@ -70,5 +91,5 @@ pub fn accumulate(
         }
     };
     decoder.backward(pass, &d_hidden, &input, thaw, gradients)?;
-    Ok(rows.iter().map(|row| row.loss as f64).sum())
+    Ok((rows.iter().map(|row| row.loss as f64).sum(), taught))
 }

@@ -75,6 +75,9 @@ pub struct PhaseStarted {
     pub precision: String,
     /// What it learns from, for people.
     pub data: String,
+    /// The plan's order of unfreezing with the steps of its stages, as a command says it: `gradual 50`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfreeze: Option<String>,
 }
 
 /// One optimizer step.

@@ -37,6 +37,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         source: "Schedules with warmup: Vaswani et al. 2017, arXiv 1706.03762; cosine: Loshchilov and Hutter 2016, arXiv 1608.03983",
     },
     Explanation {
+        key: "schedule",
+        title: "Schedule",
+        what: "How the rate goes from its warm-up over its peak to the end of a phase. `schedule cosine 20` in a running phase lays a new curve over the steps that are left: a warm-up of 20 steps from where the rate stands, then the decay, down to the phase's end. Without a number there is no warm-up, and the next step has the peak; a slanted triangle rises over a tenth of what is left. Floor, decay and ratio stay those of the plan's schedule where it has them (else 0, a fifth, and 32). The peak is the plan's, times what `rate` made of it; `undo` takes the curve back.",
+        formula: "n steps left, W of warm-up, k done since: k < W: s + (1 − s)·(k + 1)/W, s the factor before; then curve(k, n)",
+        normal: "Going on with a decayed model on new data: warm up again over about 1% of what is left, and decay again. A peak as high as the first learns the new data best and forgets most; the length of the warm-up matters little.",
+        source: "Ibrahim et al. 2024, arXiv 2403.08763: re-warming and re-decaying; slanted triangle: Howard and Ruder 2018, arXiv 1801.06146; warm-up, stable, decay: Hu et al. 2024, arXiv 2404.06395",
+    },
+    Explanation {
         key: "gradient-norm",
         title: "Gradient norm",
         what: "The Euclidean length of the gradient over all groups that train, before it is clipped. Freezing groups takes their share away, so the curve steps down at a freeze.",

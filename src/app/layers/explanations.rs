@@ -60,6 +60,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         source: "Howard and Ruder 2018, arXiv 1801.06146: discriminative learning rates",
     },
     Explanation {
+        key: "unfreezing",
+        title: "unfreezing layer by layer",
+        what: "Layers begin to train one after another, so that what is new adapts to the layers below before those move. `gradual`: the last layer first, then one more from the top every so many steps. `chain-thaw`: the last layer alone, then each other layer alone from the bottom, then all. `head-first`: the last layer alone (a linear probe), then all. The last layer is the last norm with the head; where the head is tied to the embedding it is the last norm with the top block, as the head's weights are the embedding's. The stage follows from the step alone. Freezing and thawing by hand wins: what is frozen by hand, or by the plan, stays frozen; what is thawed by hand trains from then on, until another order is given; `unfreeze off` lets everything train that is not frozen by hand. A stage whose layers are all frozen by hand gives way to the next.",
+        formula: "stage = ⌊(step − step of the command) / steps of a stage⌋",
+        normal: "One epoch, or some hundred steps, for each layer. Early stages are quick, as nothing below the frost line is computed backwards; with the prefix cache their forward passes are skipped too.",
+        source: "Gradual: Howard and Ruder 2018, arXiv 1801.06146 (ULMFiT); chain-thaw: Felbo et al. 2017, arXiv 1708.00524; head first: Kumar et al. 2022, arXiv 2202.10054",
+    },
+    Explanation {
         key: "group memory",
         title: "memory of a group",
         what: "What training a group holds beyond its weights: gradient and the two moments of AdamW where it trains, and activations that the backward pass needs wherever it comes by. With recompute = \"blocks\" in the plan a block keeps its input alone and goes forward again on the way back: all blocks but the last weigh little here, and a step takes up to a third longer. It is computed from shapes.",
@@ -90,5 +98,13 @@ pub const EXPLANATIONS: &[Explanation] = &[
         formula: "λ/2 · Σ F (w − w*)², F = mean over rows of (∂ loss of the row / ∂w)²",
         normal: "F is far below 1 for most weights, so λ is large: 100 to 100,000. As with L2-SP, the penalty should stay a small part of the loss.",
         source: "Kirkpatrick et al. 2017, arXiv 1612.00796; on the empirical Fisher: Kunstner, Balles and Hennig 2019, arXiv 1905.12558",
+    },
+    Explanation {
+        key: "kl to the base",
+        title: "KL to the base, learning without forgetting",
+        what: "The live model's answers to the phase's own inputs are pulled to those that the base gives to them: not the weights are held, but what they say. No old data is needed; what the new text never asks for is not held. `pull = { kl = 0.5, temperature = 1.0 }` in the plan, or `kl 0.5` while it runs. The base is read beside the live model, so a step costs a forward pass more; where rows come again, what the base made of them is kept, within the budget of prefix_cache. The pull's gradient is added before clipping; the loss that is shown is without it.",
+        formula: "A · T² · KL(p_base ‖ p_live), p = softmax(logits / T), mean over the learned positions; its gradient at the logits is A · T · (p_live − p_base), that of the cross-entropy with the base's soft targets",
+        normal: "0 as the phase begins. A from 0.1 to 2; with 1 the base's answers weigh as much as the data. A temperature above 1 lets unlikely answers count for more.",
+        source: "Li and Hoiem 2016, arXiv 1606.09282; Hinton, Vinyals and Dean 2015, arXiv 1503.02531",
     },
 ];

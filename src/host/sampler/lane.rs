@@ -1,6 +1,7 @@
 //! One lane of an answer.
 
-use super::{Reply, Weights};
+use super::Reply;
+use super::mix::Ends;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
 use crate::protocol::{Lane, LaneEnd, LaneStarted, SampleAnswer, SampleAsk, SampleSettings, SampledToken};
@@ -24,16 +25,18 @@ pub struct Voice {
 }
 
 impl Voice {
-    pub fn of(lane: &Lane, weights: &dyn Weights) -> Result<Self> {
+    pub fn of(lane: &Lane, ends: &Ends) -> Result<Self> {
         // The tokenizer first: before the run has one it has no weights either, and to ask for those may take long.
-        let own = |get: Getter| {
-            let tokenizer = weights.tokenizer()?;
-            get(weights).map(|(decoder, text)| (decoder, tokenizer, text))
+        let own = |get: &dyn Fn() -> Result<(Arc<Decoder>, String)>| {
+            let tokenizer = ends.weights.tokenizer()?;
+            get().map(|(decoder, text)| (decoder, tokenizer, text))
         };
         let (decoder, tokenizer, description) = match lane {
-            Lane::Base => own(|weights| weights.base())?,
-            Lane::Live => own(|weights| weights.live())?,
-            Lane::Checkpoint(name) => weights.checkpoint(name)?,
+            Lane::Base => own(&|| ends.base())?,
+            Lane::Live => own(&|| ends.live())?,
+            Lane::Blend(share) => own(&|| ends.blend(*share))?,
+            Lane::Graft(graft) => own(&|| ends.graft(graft))?,
+            Lane::Checkpoint(name) => ends.weights.checkpoint(name)?,
         };
         Ok(Self { decoder, tokenizer, description })
     }
@@ -90,9 +93,6 @@ pub struct Writing {
     waiting: Vec<SampledToken>,
     sent: Option<Instant>,
 }
-
-/// Gets weights, with words for what they are.
-type Getter = fn(&dyn Weights) -> Result<(Arc<Decoder>, String)>;
 
 impl Writing {
     /// Its place in the request.

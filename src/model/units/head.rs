@@ -5,7 +5,8 @@ use super::super::parameters::{Gradients, ParameterId, Parameters};
 use super::linear::LinearShape;
 use super::{Builder, Embedding, Linear, Norm};
 use crate::ops::cross_entropy::{self, Output, RowLoss, Slots};
-use crate::{Result, ops};
+use crate::ops::distill::{self, Answers};
+use crate::{Error, Result, ops};
 use candle_core::Tensor;
 
 /// Hidden states to logits; a tied head uses the embedding's token rows as its weight.
@@ -59,6 +60,30 @@ impl Head {
         let transformed = self.transform(p, hidden)?;
         let x = transformed.as_ref().map_or(hidden, |transformed| &transformed.normed);
         Ok(cross_entropy::biased_losses(x, output.weight, output.bias, targets, p.precision)?)
+    }
+
+    /// What makes logits of `hidden` (n, width), for comparing with another model's.
+    pub fn answers<'a>(&self, p: &'a Parameters, hidden: &'a Tensor) -> Answers<'a> {
+        Answers { hidden, weight: &p[self.weight].value }
+    }
+
+    /// How far a teacher's answers are, and the pull towards them: see [`distill::losses_and_gradients`]. The head's own
+    /// gradient is filled where it trains.
+    pub fn distilled(
+        &self,
+        p: &Parameters,
+        hidden: &Tensor,
+        teacher: Answers,
+        (temperature, scale): (f64, f64),
+        gradients: &mut Gradients,
+    ) -> Result<(Vec<f32>, Tensor)> {
+        if self.encoder.is_some() {
+            return Err(Error::new("an encoder's answers cannot be compared with its base's")
+                .because("only a decoder's are pulled towards them")
+                .next("leave out pull.kl, and take l2_sp, ewc or replay"));
+        }
+        let (own, slot) = (self.answers(p, hidden), gradients.slot(self.weight));
+        Ok(distill::losses_and_gradients(own, teacher, (temperature, scale), p.precision, slot)?)
     }
 
     /// The losses, and the gradient of `scale` · (their sum) for `hidden`; the head's own is filled where it trains.

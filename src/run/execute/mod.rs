@@ -1,6 +1,7 @@
 //! Carrying a plan out: phase after phase, to the checkpoint at the end of each, watched and steered on the way.
 
 mod bound;
+mod fisher;
 mod foresee;
 mod guard;
 mod phase;
@@ -14,13 +15,17 @@ mod standing;
 mod start;
 mod steer;
 #[cfg(test)]
-mod testing;
+pub(in crate::run) mod testing;
+mod unfreeze;
 mod warnings;
 mod watch;
 
 pub use phase::PhaseRun;
+pub(super) use phase::settings as phase_settings;
 pub use prepare::{Preparations, check_names, check_plan};
+pub(super) use prepare::{Prepared, Start};
 pub use start::{Beginning, find_beginning};
+pub(super) use start::{computing_as_planned, stored_as_planned};
 pub use steer::Outcome;
 
 use super::checkpoint::{self, Writer};
@@ -34,7 +39,6 @@ use crate::model::Decoder;
 use crate::protocol::{By, Event, Failed, Finished, Origin, State, Steered};
 use crate::{Error, Result};
 use candle_core::{DType, Device};
-use prepare::{Prepared, Start};
 use script::Script;
 use start::First;
 use std::collections::HashMap;

@@ -4,8 +4,8 @@ use super::super::data::PhaseData;
 use super::super::device;
 use super::super::plan::{PhasePlan, Plan};
 use super::super::steering::{Courses, Steering};
+use super::fisher::Consolidation;
 use super::guard::Guard;
-use super::pull::Consolidation;
 use super::standing::Ring;
 use super::start::First;
 use super::steer::Held;
@@ -16,7 +16,7 @@ use crate::learn::{AdamWSettings, Learner, StepReport};
 use crate::model::{Decoder, Group, cost};
 use crate::ops::adamw;
 use crate::protocol::{
-    self, Event, GroupFacts, GroupReports, GroupState, Notice, PhaseStarted, PrefixState, State, Step,
+    self, Event, GroupFacts, GroupReports, GroupState, Notice, PhaseStarted, PrefixState, State, Step, Unfreeze,
 };
 use crate::run::checkpoint::Reason;
 use std::path::PathBuf;
@@ -87,9 +87,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         }
         let sources = data.batches.sources();
         let planned_shares = sources.iter().map(|(_, share)| *share).collect();
-        let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate, sources)
-            .with_decay(phase.decay())
-            .pulled(phase.pull.strengths());
+        let steering = Steering::of_phase(groups.clone(), phase, sources, steps, unfreeze(phase, &data));
+        learner.set_trainable(|group| steering.trains(group))?;
         learner.set_multipliers(|group| steering.multiplier(group));
         Ok(Self {
             plan: phase,
@@ -122,12 +121,10 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     }
 
     /// As the plan has it.
-    pub(super) fn planned_steering(&self) -> Result<Steering> {
+    pub(super) fn planned_steering(&self) -> Steering {
         let names = self.data.batches.sources().into_iter().map(|(name, _)| name);
         let sources = names.zip(self.planned_shares.iter().copied()).collect();
-        let (frozen, peak) = (super::prepare::selectors(self.plan)?, self.plan.optimizer.learning_rate);
-        let steering = Steering::new(self.groups.clone(), &frozen, peak, sources);
-        Ok(steering.with_decay(self.plan.decay()).pulled(self.plan.pull.strengths()))
+        Steering::of_phase(self.groups.clone(), self.plan, sources, self.steps, unfreeze(self.plan, &self.data))
     }
 
     /// Goes through all steps; returns the checkpoint at the end.
@@ -319,11 +316,13 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             trainable: self.learner.thaw().count(parameters) as u64,
             precision: parameters.precision.to_string(),
             data: self.data.batches.describe(),
+            unfreeze: unfreeze(self.plan, &self.data).map(|unfreeze| unfreeze.to_string()),
         };
         self.run.emit(Event::Phase(started));
         let about_products = device::products(self.run.request.device, self.plan.precision).1;
         let data = self.data.clone();
         about_products.iter().chain(&data.notices).for_each(|text| self.notice(text.clone()));
+        self.foresee_unfreezing();
     }
 
     pub(super) fn notice(&mut self, text: String) {
@@ -334,8 +333,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     /// Makes one step; `false` where it went wrong and the phase stands somewhere else now, or the batch is to be skipped.
     fn train_step(&mut self) -> Result<bool> {
         let started = Instant::now();
-        let schedule = self.plan.schedule.factor(self.done, self.steps) * self.steering.settings().rate_factor;
-        let learning_rate = self.plan.optimizer.learning_rate * schedule;
+        let learning_rate = self.plan.optimizer.learning_rate * self.steering.factor(self.done);
         let batches = self.data.batches.batch(self.done)?.split(self.plan.accumulate);
         let stopped = self.stopped();
         let pass = self.learner.pass(&batches).map_err(|error| error.within(stopped.clone()))?;
@@ -353,6 +351,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         (self.done, self.run.step, self.run.tokens) =
             (self.done + 1, self.run.step + 1, self.run.tokens + report.tokens);
         self.tell_step(report, started);
+        self.advance()?;
         Ok(true)
     }
 
@@ -398,13 +397,20 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     }
 }
 
-fn settings(phase: &PhasePlan) -> AdamWSettings {
+/// A phase's optimizer.
+pub(in crate::run) fn settings(phase: &PhasePlan) -> AdamWSettings {
     let plan = &phase.optimizer;
     AdamWSettings {
         moments: adamw::Settings { beta1: plan.beta1, beta2: plan.beta2, epsilon: plan.epsilon },
         weight_decay: plan.weight_decay,
         largest_norm: (plan.clip > 0.0).then_some(plan.clip),
     }
+}
+
+/// The plan's order of unfreezing, in steps.
+fn unfreeze(phase: &PhasePlan, data: &PhaseData) -> Option<Unfreeze> {
+    let (rows_per_epoch, rows) = (data.batches.rows_per_epoch(), data.batches.rows() as u64);
+    phase.unfreeze.as_ref().map(|plan| plan.in_steps(rows_per_epoch, rows))
 }
 
 fn length(phase: &PhasePlan, data: &PhaseData) -> u64 {

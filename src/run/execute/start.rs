@@ -288,7 +288,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             .iter()
             .filter(|(line, steered)| *line < progress.journal_lines && steered.phase == self.plan.name)
             .collect();
-        let (steering, courses) = steering::follow(self.planned_steering()?, &changes, self.first_step - 1);
+        let (mut steering, courses) = steering::follow(self.planned_steering(), &changes, self.first_step - 1);
+        steering.advance(progress.phase_steps);
         Ok(Standing {
             learner: LearnerState {
                 decoder: Arc::new(decoder),
@@ -348,14 +349,14 @@ impl Run<'_> {
 }
 
 /// Matrices that the plan freezes from the start are stored as it says.
-pub(super) fn stored_as_planned(mut decoder: Decoder, plan: &PhasePlan) -> Result<Decoder> {
+pub(in crate::run) fn stored_as_planned(mut decoder: Decoder, plan: &PhasePlan) -> Result<Decoder> {
     let frozen = super::prepare::selectors(plan)?;
     let is_frozen = |parameter: &Parameter| frozen.iter().any(|selector| selector.matches(parameter.group));
     decoder.store(plan.frozen_weights, is_frozen)?;
     Ok(decoder)
 }
 
-pub(super) fn computing_as_planned(mut decoder: Decoder, plan: &PhasePlan, device: &Device) -> Decoder {
+pub(in crate::run) fn computing_as_planned(mut decoder: Decoder, plan: &PhasePlan, device: &Device) -> Decoder {
     decoder.parameters.precision = device::products(device, plan.precision).0;
     decoder.recompute = plan.recompute;
     decoder

@@ -13,19 +13,21 @@ mod retention;
 mod safety;
 mod section;
 mod task;
+mod unfreeze;
 
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
 pub use masking::{MaskingPlan, check_objective};
 pub use overrides::Overrides;
 pub use presets::PRESETS;
-pub use pull::PullPlan;
+pub use pull::{NO_ANSWERS, PullPlan, predicts_next_token};
 pub(crate) use read::is_plain_name;
 pub use read::load;
 pub use replay::ReplayPlan;
 pub use retention::{Hold, RetentionPlan};
 pub use safety::{ChangePlan, GuardAction, GuardPlan, OnDiskError, OnShortMemory, SnapshotsPlan};
 pub use task::{ITEMS, TOKENS, TaskKind, TaskPlan};
+pub use unfreeze::UnfreezePlan;
 
 use super::checkpoint::Keep;
 use crate::learn::Schedule;
@@ -154,6 +156,9 @@ pub struct PhasePlan {
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
+    /// Layers that begin to train one after another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfreeze: Option<UnfreezePlan>,
     /// How the matrices are stored that are frozen when the phase begins. What is frozen later keeps its bits.
     pub frozen_weights: Storage,
     /// What the backward pass computes again instead of keeping it, for less memory: `blocks`, or `none`.

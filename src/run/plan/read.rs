@@ -11,6 +11,7 @@ use super::retention::{check_retentions, read_retention};
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
 use super::task::read_task;
+use super::unfreeze::read_unfreeze;
 use super::{
     CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, RatesPlan, TokenizerPlan,
 };
@@ -214,6 +215,7 @@ const PHASE_KEYS: &[&str] = &[
     "replay",
     "retention",
     "frozen",
+    "unfreeze",
     "frozen_weights",
     "recompute",
     "prefix_cache",
@@ -272,6 +274,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         replay: read_replay(&section)?,
         retention: read_retention(&section)?,
         frozen: read_frozen(&section)?,
+        unfreeze: read_unfreeze(&section)?,
         frozen_weights: read_frozen_weights(&section)?,
         recompute: read_recompute(&section)?,
         prefix_cache: read_prefix_cache(&section)?,

@@ -4,6 +4,7 @@ mod detail;
 mod editor;
 mod lane;
 mod lists;
+mod slider;
 mod wrap;
 #[cfg(test)]
 mod tests;
