@@ -145,6 +145,9 @@ impl Spread {
     pub fn places(&self, index: u64, candidates: &[usize]) -> Vec<usize> {
         let before = |index: u64| (index as u128 * self.tokens as u128).div_ceil(self.rows.max(1) as u128);
         let count = (before(index + 1) - before(index)).min(candidates.len() as u128) as usize;
+        if count == candidates.len() {
+            return candidates.to_vec();
+        }
         let offset = Random::new(index, STREAM).uniform();
         let place = |at: usize| ((at as f64 + offset) * candidates.len() as f64 / count as f64) as usize;
         (0..count).map(|at| candidates[place(at).min(candidates.len() - 1)]).collect()

@@ -188,4 +188,20 @@ pub const EXPLANATIONS: &[Explanation] = &[
         normal: "0.02 to 0.1 nats. It is only looked at when everything is measured: a bound that is to hold needs frequent evaluations, since most forgetting comes in the first steps (the stability gap).",
         source: "De Lange et al. 2023, Continual evaluation for lifelong learning: identifying the stability gap, arXiv 2205.13452",
     },
+    Explanation {
+        key: "masked language modelling",
+        title: "Masked language modelling and its accuracy",
+        what: "How an encoder learns (`objective = \"mlm\"`, on a preset such as bert-1m): 15% of a row's tokens are chosen; of these 80% become the mask token, 10% another token and 10% stay, and the loss is on the chosen ones alone, known from both sides. What is hidden follows from the seed and the row, and differs each time that a row comes. `masking = { whole_words = true }` hides words whole. The accuracy is how often the likeliest token is the hidden one, on held-out text whose hidden tokens are the same at every evaluation. Rows begin with the tokenizer's own mark ([CLS], <s>, or else its end-of-text mark).",
+        formula: "loss = −mean over hidden tokens of ln p(token | the row with them hidden)",
+        normal: "A curve that stays near ln(vocabulary) and then near the entropy of single words before it falls: an encoder needs more steps than a decoder, since a row teaches it 15% of its tokens. It writes no text; it fills [MASK].",
+        source: "Devlin et al. 2018, BERT, arXiv 1810.04805; hidden anew each time: Liu et al. 2019, RoBERTa, arXiv 1907.11692",
+    },
+    Explanation {
+        key: "pseudo-perplexity",
+        title: "Pseudo-perplexity",
+        what: "How well an encoder knows a token when everything else of its row is there: tokens of held-out text are hidden one by one, as many as `masking = { pseudo_tokens = 128 }` says, spread over the text and the same at every evaluation. Lower is better. `frostline eval` measures more of them.",
+        formula: "PPPL = e^(−mean over tokens of ln p(token | all others of its row))",
+        normal: "Far below the perplexity of a decoder on the same text, since both sides are seen: the two do not compare, and neither do figures under different tokenizers. With 128 tokens, differences below about a tenth are noise.",
+        source: "Salazar et al. 2020, Masked Language Model Scoring, arXiv 1910.14659",
+    },
 ];
