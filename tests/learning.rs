@@ -37,6 +37,7 @@ fn batches(name: &str) -> Vec<Batch> {
             targets: targets.to_vec(),
             positions: (0..rows * context).map(|i| (i % context) as u32).collect(),
             first_visible: vec![0; rows * context],
+            labelled: Vec::new(),
         })
         .collect()
 }

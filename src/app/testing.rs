@@ -186,7 +186,7 @@ pub fn facts() -> Vec<GroupFacts> {
         Kind::Embedding | Kind::Head => 262_144,
         Kind::Attention => 65_536,
         Kind::Mlp => 131_072,
-        Kind::Norm => 256,
+        Kind::Norm | Kind::Score => 256,
     };
     let facts = |group| {
         let parameters = size(group);

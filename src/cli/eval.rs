@@ -211,6 +211,7 @@ impl Windows<'_> {
             targets: self.waiting[1..=count].to_vec(),
             positions: (0..count).map(|i| (i % context) as u32).collect(),
             first_visible: vec![0; count],
+            labelled: Vec::new(),
         };
         let losses = objective::losses(self.decoder, &batch)?;
         self.score.total += losses.iter().map(|row| row.loss as f64).sum::<f64>();

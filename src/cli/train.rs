@@ -154,16 +154,25 @@ impl Screen {
     }
 }
 
+/// A share as a percentage; a perplexity as it is.
+fn measured(name: &str, value: f64) -> String {
+    let said = name.replace('_', " ");
+    match name.ends_with("perplexity") {
+        true => format!("{said} {}", number(value)),
+        false => format!("{said} {:.1}%", 100.0 * value),
+    }
+}
+
 /// One evaluation in a line of at most about 80 columns. A base compared with itself is not worth a word.
 fn describe(evaluation: &Evaluation) -> String {
     let (loss, perplexity) = (number(evaluation.loss), number(evaluation.perplexity));
     let mut line = format!("  step {:<6} {:<12} loss {loss:<6} ppl {perplexity:<6}", evaluation.step, evaluation.suite);
     for metric in &evaluation.metrics {
-        line += &format!(" {} {:.1}%", metric.name.replace('_', " "), 100.0 * metric.value);
+        line += &format!(" {}", measured(&metric.name, metric.value));
     }
     match (&evaluation.metric, evaluation.value, evaluation.bits_per_byte) {
         _ if !evaluation.metrics.is_empty() => {}
-        (Some(metric), Some(value), _) => line += &format!(" {} {:.1}%", metric.replace('_', " "), 100.0 * value),
+        (Some(metric), Some(value), _) => line += &format!(" {}", measured(metric, value)),
         (_, _, Some(bits)) => line += &format!(" {} bits/byte", number(bits)),
         _ => {}
     }

@@ -9,6 +9,7 @@ use super::trainer::{self, SharedShelf, lock};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
 use crate::protocol::{Answer, Event, Lane, LaneEnd, LaneEnded, Message, SampleAnswer, SampleAsk};
+use crate::run::execute::Preparations;
 use crate::run::plan::Objective;
 use crate::run::{Plan, checkpoint};
 use crate::{Context, Error, Result};
@@ -103,7 +104,13 @@ impl Weights for FromRun<'_> {
 
     fn tokenizer(&self) -> Result<Arc<Tokenizer>> {
         let preparations = lock(&self.0.shelf).preparations.clone();
-        preparations.map(|preparations| preparations.tokenizer).ok_or_else(|| {
+        let phase = self.0.shared.lock().status.phase.as_ref().map(|phase| phase.index);
+        // With the chat template of the phase that trains.
+        let of_phase = |preparations: Preparations| {
+            let data = phase.and_then(|index| preparations.phases.get(index));
+            data.map_or(&preparations.tokenizer, |data| data.chat.tokenizer_or(&preparations.tokenizer)).clone()
+        };
+        preparations.map(of_phase).ok_or_else(|| {
             Error::new("there is no tokenizer yet").because("the run is being prepared").next("ask again in a moment")
         })
     }

@@ -8,7 +8,7 @@ use super::trainer::{SharedShelf, lock};
 use crate::Result;
 use crate::corpus::progress::Silent;
 use crate::corpus::tokenizer::Tokenizer;
-use crate::model::{Decoder, cost};
+use crate::model::{Config, Decoder, cost};
 use crate::protocol::{self, Event, Notice};
 use crate::run::data::{self, PhaseData};
 use crate::run::execute::Preparations;
@@ -50,6 +50,7 @@ impl Reopened {
         let Some((path, state)) = checkpoint::list(&self.work.run)?.pop() else { return Ok(()) };
         let (live, tokenizer) = checkpoint::open(&path, &self.work.device)?;
         self.show_groups(&state.phase, &live);
+        let config = live.config.clone();
         let (base, tokenizer) = (self.base(state.base.as_deref(), &live), Arc::new(tokenizer));
         {
             let mut shelf = lock(&self.shelf);
@@ -59,7 +60,8 @@ impl Reopened {
         }
         self.service.corpus.set_tokenizer(tokenizer.clone());
         self.service.training_is_over();
-        let phases = self.data(&tokenizer)?;
+        let phases = self.data(&tokenizer, &config)?;
+        self.service.corpus.set_chats(phases.iter().map(|phase| phase.chat.chat.clone()).collect());
         lock(&self.shelf).preparations = Some(Preparations { tokenizer, phases });
         Ok(())
     }
@@ -118,9 +120,9 @@ impl Reopened {
     }
 
     /// The data of every phase again, so that batches can be looked at; mostly out of the cache.
-    fn data(&self, tokenizer: &Tokenizer) -> Result<Vec<Arc<PhaseData>>> {
+    fn data(&self, tokenizer: &Tokenizer, config: &Config) -> Result<Vec<Arc<PhaseData>>> {
         let (home, seed, cancel) = (&self.work.home, self.plan.seed, &*self.cancel);
-        let context = data::Context { home, seed, progress: &Silent, cancel };
+        let context = data::Context { home, config: Some(config), seed, progress: &Silent, cancel };
         data::load(&self.plan, tokenizer, &context)
     }
 }

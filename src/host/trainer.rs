@@ -273,6 +273,7 @@ impl Observer for Trainer {
     fn prepared(&mut self, preparations: &Preparations) {
         lock(&self.shelf).preparations = Some(preparations.clone());
         self.corpus.set_tokenizer(preparations.tokenizer.clone());
+        self.corpus.set_chats(preparations.phases.iter().map(|phase| phase.chat.chat.clone()).collect());
     }
 
     fn state(&mut self, state: State) {

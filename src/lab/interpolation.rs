@@ -26,7 +26,8 @@ pub fn trials(request: &Request, run: &str, design: &RunDesign, plan: &Plan) -> 
     let Request { home, progress, cancel, device, .. } = *request;
     let open = |phase: &str| checkpoint::open(&resolve(&format!("{run}@{phase}"), home)?, device);
     let (base, tokenizer) = open(BASE)?;
-    let phases = data::load(plan, &tokenizer, &data::Context { home, seed: plan.seed, progress, cancel })?;
+    let context = data::Context { home, config: Some(&base.config), seed: plan.seed, progress, cancel };
+    let phases = data::load(plan, &tokenizer, &context)?;
     let old = phases.first().ok_or_else(|| Error::new("the study's plan has no phases"))?;
     let between = Between { base: Arc::new(base), old: old.clone(), tokenizer, request };
     let unblended = between.measure(&between.base, &between.old)?.score.loss();

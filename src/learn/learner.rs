@@ -1,11 +1,11 @@
 //! One model being trained: what trains, its optimizer, and the step.
 
-use super::objective;
+use super::objective::{self, Scale};
 use super::optimizer::{AdamW, AdamWSettings, squares};
 use super::prefix::{PrefixCache, PrefixSettings};
 use super::pull::Pull;
 use crate::corpus::batches::Batch;
-use crate::model::{Decoder, Gradients, Group, ParameterId, Selector, Storage, Thaw};
+use crate::model::{Decoder, Gradients, Group, Kind, ParameterId, Selector, Storage, Thaw};
 use crate::ops::adamw::Moments;
 use crate::{Error, Result};
 use std::sync::{Arc, Weak};
@@ -24,7 +24,7 @@ pub struct LearnerState {
 /// A forward and a backward pass over a batch, before anything is done with it.
 #[derive(Debug)]
 pub struct Pass {
-    /// Mean over the learned positions, nats per token.
+    /// Mean over what is learned, as [`Scale::of`] has it: nats per token, or per text.
     pub loss: f64,
     /// Before clipping, over everything that trains.
     pub gradient_norm: f64,
@@ -58,7 +58,7 @@ impl Pass {
 /// What one optimizer step did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepReport {
-    /// Mean over the learned positions, nats per token, before the step.
+    /// Mean over what is learned, as [`Scale::of`] has it, before the step.
     pub loss: f64,
     /// Before clipping, over everything that trains.
     pub gradient_norm: f64,
@@ -234,6 +234,22 @@ impl Learner {
         self.multipliers = self.decoder.parameters.iter().map(|(_, parameter)| multiplier(parameter.group)).collect();
     }
 
+    /// Groups that trained in the last step and got no gradient at all.
+    pub fn silent_groups(&self) -> Vec<Group> {
+        let Some(last) = &self.last else { return Vec::new() };
+        let is_silent = |id: ParameterId| last.trained[id.0] && last.squares[id.0] == 0.0;
+        // As a rule there is none, and nothing is gathered.
+        let mut silent: Vec<Group> =
+            self.decoder.parameters.iter().filter(|(id, _)| is_silent(*id)).map(|(_, p)| p.group).collect();
+        silent.sort();
+        silent.dedup();
+        let is_loud = |group: Group| {
+            self.decoder.parameters.iter().any(|(id, p)| p.group == group && last.trained[id.0] && !is_silent(id))
+        };
+        silent.retain(|group| !is_loud(*group));
+        silent
+    }
+
     pub(super) fn last_step(&self) -> Option<&LastStep> {
         self.last.as_ref()
     }
@@ -252,22 +268,20 @@ impl Learner {
 
     /// The loss and the gradients of micro-batches together; the weights stay as they are.
     pub fn pass(&mut self, batches: &[Batch]) -> Result<Pass> {
-        let learned: usize = batches.iter().map(Batch::learned).sum();
-        if learned == 0 {
+        let Some(scale) = Scale::of(batches) else {
             return Err(Error::new("a batch has nothing to learn from"));
-        }
+        };
         let mut gradients = Gradients::new(&self.thaw);
         let (mut loss, mut taught) = (0.0, 0.0);
         for batch in batches {
-            let scale = 1.0 / learned as f64;
             let (decoder, thaw, prefix) = (&self.decoder, &self.thaw, self.prefix.as_mut());
             let teacher = self.pull.as_mut().and_then(Pull::teacher);
             let (sum, pull) =
                 objective::accumulate_taught(decoder, batch, thaw, prefix, teacher, scale, &mut gradients)?;
-            (loss, taught) = (loss + sum * scale, taught + pull * scale);
+            (loss, taught) = (loss + sum, taught + pull);
         }
         // Before pulls by distance add to it: they reach what the loss does not.
-        let missing = if self.audit_due { self.missing(&gradients)? } else { Vec::new() };
+        let missing = if self.audit_due { self.missing(&gradients, &idle_heads(batches))? } else { Vec::new() };
         let pull = self.pull.as_ref().map(|pull| pull.add(&self.decoder.parameters, &mut gradients)).transpose()?;
         let pull = pull.map(|pull| pull + taught);
         let squares = squares(&gradients, self.decoder.parameters.len())?;
@@ -297,12 +311,22 @@ impl Learner {
         self.prefix.as_mut().map(PrefixCache::take_notices).unwrap_or_default()
     }
 
-    /// The gradient audit: parameters that train and got nothing, or nothing but zeros.
-    fn missing(&self, gradients: &Gradients) -> Result<Vec<String>> {
+    /// The gradient audit: parameters that train and got nothing, or nothing but zeros. A head that the batches ask nothing
+    /// of should get nothing.
+    fn missing(&self, gradients: &Gradients, idle: &[Kind]) -> Result<Vec<String>> {
         let squares = squares(gradients, self.decoder.parameters.len())?;
-        let parameters = self.decoder.parameters.iter().filter(|(id, _)| self.thaw.trains(*id) && squares[id.0] == 0.0);
+        let parameters = self.decoder.parameters.iter().filter(|(id, parameter)| {
+            self.thaw.trains(*id) && squares[id.0] == 0.0 && !idle.contains(&parameter.group.kind)
+        });
         Ok(parameters.map(|(_, parameter)| parameter.name.clone()).collect())
     }
+}
+
+/// The head for tokens in steps of texts that are scored, and the other way round.
+fn idle_heads(batches: &[Batch]) -> Vec<Kind> {
+    let tokens = batches.iter().any(|batch| batch.learned() > 0);
+    let texts = batches.iter().any(|batch| !batch.labelled.is_empty());
+    [(Kind::Head, tokens), (Kind::Score, texts)].into_iter().filter(|(_, asked)| !asked).map(|(kind, _)| kind).collect()
 }
 
 fn checked_thaw(decoder: &Decoder, frozen: &[Selector]) -> Result<Thaw> {

@@ -1,18 +1,22 @@
 //! How well texts and labels answer what was asked: measures of tasks, on text alone.
 //!
-//! Every value is a share from 0 to 1, the best being 1; where the literature writes percent, it is a hundredth of that.
-//! A set with nothing in it scores 0.
+//! Every value of texts and labels is a share from 0 to 1, the best being 1; where the literature writes percent, it is a
+//! hundredth of that. A set with nothing in it scores 0. Those of numbers say what they are.
 
 mod answers;
 mod bleu;
 mod chrf;
 mod classes;
+mod numbers;
+mod constraints;
 mod rouge;
 
 pub use answers::{exact_match, normalise, token_f1};
 pub use bleu::bleu;
 pub use chrf::chrf;
 pub use classes::{accuracy, macro_f1};
+pub use constraints::{Constraint, constraints, constraints_met};
+pub use numbers::{mean_squared_error, pearson, spearman};
 pub use rouge::rouge_l;
 
 /// The mean of a measure over (hypothesis, reference) pairs, summed in their order; 0 without pairs.

@@ -8,6 +8,7 @@ struct Fixtures {
     pairs: Vec<Pair>,
     corpora: Vec<Corpus>,
     labels: Vec<Labels>,
+    numbers: Vec<Numbers>,
 }
 
 #[derive(Deserialize)]
@@ -34,6 +35,16 @@ struct Labels {
     predicted: Vec<String>,
     accuracy: f64,
     macro_f1: f64,
+}
+
+#[derive(Deserialize)]
+struct Numbers {
+    truth: Vec<f64>,
+    predicted: Vec<f64>,
+    mean_squared_error: f64,
+    /// Null where there is none.
+    pearson: Option<f64>,
+    spearman: Option<f64>,
 }
 
 /// In percent, and far nearer than the hundredth of a point that is asked for.
@@ -82,6 +93,23 @@ fn nothing_scores_nothing() {
 
 /// Letters of several widths, punctuation, digits and white space.
 const TEXT: &str = "[a-cA-C1-2 .,;'\"&<\\-\n\téßЖ日🙂]{0,24}";
+
+#[test]
+fn the_measures_of_numbers_are_those_of_scipy() {
+    let fixtures: Fixtures = serde_json::from_str(include_str!("../../tests/fixtures/metrics.json")).unwrap();
+    assert!(fixtures.numbers.len() > 5);
+    for numbers in &fixtures.numbers {
+        let pairs: Vec<(f64, f64)> = numbers.truth.iter().copied().zip(numbers.predicted.iter().copied()).collect();
+        assert!((mean_squared_error(&pairs) - numbers.mean_squared_error).abs() < 1e-9);
+        for (own, theirs) in [(pearson(&pairs), numbers.pearson), (spearman(&pairs), numbers.spearman)] {
+            match theirs {
+                Some(theirs) => assert!((own - theirs).abs() < 1e-9, "{own} {theirs}"),
+                None => assert!(own.is_nan()),
+            }
+        }
+    }
+    assert_eq!(mean_squared_error(&[]), 0.0);
+}
 
 proptest! {
     #[test]

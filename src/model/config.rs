@@ -1,6 +1,7 @@
 //! The shape of a model.
 
 use super::group::{Group, Kind, Layer};
+use super::score::Score;
 use crate::ops::attention::Heads;
 use crate::{Error, Result};
 
@@ -90,6 +91,8 @@ pub struct Config {
     pub begin_of_text: Option<u32>,
     /// Kinds of segment that an encoder tells apart, of which only the first is used here; 0 for decoders.
     pub token_types: usize,
+    /// What it scores whole texts by, beside the head for tokens.
+    pub score: Option<Score>,
 }
 
 /// The largest size of anything; products of three stay far below 2⁶⁴ with the bounds on layers and context.
@@ -136,6 +139,7 @@ impl Config {
         if self.rotary.is_some() && !self.heads.dimension.is_multiple_of(2) {
             return impossible(format!("rotary positions need an even head width, not {}", self.heads.dimension));
         }
+        self.score.iter().try_for_each(Score::validate)?;
         match self.window {
             Some(0) => impossible("a sliding window of 0 positions sees nothing".into()),
             Some(_) if self.family != Family::Llama || self.attention_bias || self.mlp_bias => {
@@ -162,7 +166,11 @@ impl Config {
             true => (self.token_types * width + norm) + (width * width + width) + self.vocabulary,
             false => 0,
         };
-        self.vocabulary * width + positions + self.layers * (attention + mlp + 2 * norm) + norm + head + encoder
+        let score = self.score.as_ref().map_or(0, |score| {
+            let dense = bias(score.dense, width * width + width);
+            dense + score.width() * width + bias(score.bias, score.width())
+        });
+        self.vocabulary * width + positions + self.layers * (attention + mlp + 2 * norm) + norm + head + encoder + score
     }
 
     /// The groups of parameters that a model of this shape has, from the bottom up.
@@ -176,6 +184,7 @@ impl Config {
             .chain((0..self.layers).flat_map(in_block))
             .chain(norm)
             .chain(head)
+            .chain(self.score.as_ref().map(|_| Group::new(Layer::Head, Kind::Score)))
             .collect()
     }
 

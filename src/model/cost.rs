@@ -66,6 +66,8 @@ fn group_facts(config: &Config, group: Group, parameters: u64, positions: u64, c
         }
         Kind::Head if config.tied => (weights + head, weights + head, weights),
         Kind::Mlp | Kind::Head => (weights, weights, weights),
+        // A handful of positions in a row: nothing beside the rest.
+        Kind::Score => (0.0, 0.0, 0.0),
         Kind::Embedding => (0.0, 0.0, if config.tied { head } else { 0.0 }),
         Kind::Norm if group.layer == Layer::Norm && config.tied => (head, head, 0.0),
         Kind::Norm => (0.0, 0.0, 0.0),
@@ -92,7 +94,7 @@ fn kept_width(config: &Config, group: Group) -> u64 {
         (Kind::Mlp, _) => config.width + config.mlp_up_width() + config.intermediate,
         (Kind::Norm, Layer::Block(_)) => 2 * config.width,
         (Kind::Norm, _) => config.width,
-        (Kind::Embedding | Kind::Head, _) => 0,
+        (Kind::Embedding | Kind::Head | Kind::Score, _) => 0,
     };
     width as u64
 }

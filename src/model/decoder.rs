@@ -7,7 +7,7 @@ use super::initialize::{Initializer, Start};
 use super::parameters::{Gradients, Parameter, Parameters, Thaw};
 use super::recompute::Recompute;
 use super::storage::Storage;
-use super::units::{Block, BlockKept, Builder, CachedPlaces, Embedding, Head, Norm, Places, Source};
+use super::units::{Block, BlockKept, Builder, CachedPlaces, Embedding, Head, Norm, Places, ScoreHead, Source};
 use crate::ops::attention::{Layout, Span};
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::distill::Answers;
@@ -29,6 +29,8 @@ pub struct Decoder {
     /// `None` where the blocks end in one.
     norm: Option<Norm>,
     head: Head,
+    /// The last of the units, and its parameters the last: see [`Decoder::with_score`].
+    pub(super) score: Option<ScoreHead>,
     angles: Option<Angles>,
     dtype: DType,
     device: Device,
@@ -88,13 +90,14 @@ impl Decoder {
             false => Some(Norm::new(&mut b, "norm", norm_group, &config)?),
         };
         let head = Head::new(&mut b, &config, &embedding)?;
+        let score = config.score.as_ref().map(|score| ScoreHead::new(&mut b, &config, score)).transpose()?;
         let angles = match config.rotary {
             Some(_) => Some(Angles::new(&config.rotary_frequencies(), config.context, dtype, device)?),
             None => None,
         };
         let (parameters, device) = (b.parameters, device.clone());
         let recompute = Recompute::default();
-        Ok(Self { config, parameters, recompute, embedding, blocks, norm, head, angles, dtype, device })
+        Ok(Self { config, parameters, recompute, embedding, blocks, norm, head, score, angles, dtype, device })
     }
 
     /// Stores the matrices that `which` says in another type: see [`Parameters::store`].

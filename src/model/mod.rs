@@ -12,6 +12,7 @@ mod initialize;
 pub mod parameters;
 pub mod preset;
 mod recompute;
+pub mod score;
 mod storage;
 pub mod units;
 
@@ -21,4 +22,5 @@ pub use decoder::{Decoder, Input, Pass};
 pub use group::{Group, Kind, Layer, Selector};
 pub use parameters::{Gradients, Parameter, ParameterId, Parameters, Thaw};
 pub use recompute::Recompute;
+pub use score::{Answers, Pooled, Score, Target};
 pub use storage::Storage;

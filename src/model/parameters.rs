@@ -37,6 +37,11 @@ impl Parameters {
         ParameterId(self.list.len() - 1)
     }
 
+    /// Drops what `keeps` does not say; only from the end, since places are ids.
+    pub(super) fn retain(&mut self, keeps: impl Fn(&Parameter) -> bool) {
+        self.list.retain(keeps);
+    }
+
     pub fn len(&self) -> usize {
         self.list.len()
     }

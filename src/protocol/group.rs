@@ -24,6 +24,8 @@ pub enum Kind {
     Mlp,
     Norm,
     Head,
+    /// Of whole texts: classes or a number, beside the head for tokens.
+    Score,
 }
 
 /// One cell: the parameters of one kind in one layer.
@@ -53,7 +55,7 @@ impl fmt::Display for Layer {
 
 impl Kind {
     /// From left to right.
-    pub const ALL: [Kind; 5] = [Kind::Embedding, Kind::Attention, Kind::Mlp, Kind::Norm, Kind::Head];
+    pub const ALL: [Kind; 6] = [Kind::Embedding, Kind::Attention, Kind::Mlp, Kind::Norm, Kind::Head, Kind::Score];
 }
 
 impl fmt::Display for Kind {
@@ -64,6 +66,7 @@ impl fmt::Display for Kind {
             Kind::Mlp => "mlp",
             Kind::Norm => "norm",
             Kind::Head => "head",
+            Kind::Score => "score",
         })
     }
 }

@@ -49,6 +49,9 @@ pub struct SampleSettings {
     pub max_tokens: u64,
     /// The answer ends before any of these texts.
     pub stop: Vec<String>,
+    /// The prompt is what a user says, and is spelled as the lane's chat template does.
+    #[serde(default)]
+    pub chat: bool,
 }
 
 impl Default for SampleSettings {
@@ -62,6 +65,7 @@ impl Default for SampleSettings {
             seed: 7,
             max_tokens: 120,
             stop: Vec::new(),
+            chat: false,
         }
     }
 }

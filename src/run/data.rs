@@ -1,11 +1,15 @@
 //! The data of a phase: what it trains on and what it is measured on.
 
+use super::chat::{self, PhaseChat};
 use super::home::Home;
-use super::material::{self, Material, Part};
+use super::labelled;
+use super::material::{self, Material, Own, Part};
+use super::mismatch;
 use super::plan::{CorpusPlan, MaskingPlan, Objective, PhasePlan, Plan};
 use super::suite::{Generated, Masked, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
-use crate::corpus::examples::{self, Example, Options, Template};
+use crate::corpus::chat::Chat;
+use crate::corpus::examples::{self, Example, LabelKind, Options, Template};
 use crate::corpus::masking::Masker;
 use crate::corpus::progress::Progress;
 use crate::corpus::shards::{Preparation, Prepared, Shard, prepare};
@@ -13,7 +17,9 @@ use crate::corpus::source::{OnBroken, Source};
 use crate::corpus::split::Split;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::corpus::world;
+use crate::model::{Config, Score};
 use crate::{Error, Result};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,6 +27,8 @@ use std::sync::atomic::AtomicBool;
 /// What preparing needs besides the plan.
 pub struct Context<'a> {
     pub home: &'a Home,
+    /// Of the model that is to learn from it, once it is known.
+    pub config: Option<&'a Config>,
     pub seed: u64,
     pub progress: &'a dyn Progress,
     pub cancel: &'a AtomicBool,
@@ -34,12 +42,16 @@ pub struct PhaseData {
     /// Its own held-out data: one suite for each source of running text, the first named like the phase.
     pub held_out: Vec<Suite>,
     pub probes: Vec<Suite>,
+    /// What the model scores texts by when it is through with the phase; `None` where the run gives it no score.
+    pub score: Option<Score>,
+    /// How its conversations are spelled.
+    pub chat: PhaseChat,
     /// What a person should know about it.
     pub notices: Vec<String>,
 }
 
 /// Rows of a held-out batch.
-const EVALUATION_ROWS: usize = 16;
+pub(super) const EVALUATION_ROWS: usize = 16;
 
 /// Opens a path, or a set of the bundled world by `world:NAME`.
 pub fn open_source(name: &str, skip_broken: bool, home: &Home) -> Result<Source> {
@@ -89,15 +101,33 @@ fn load_phase(
     context: &Context,
 ) -> Result<PhaseData> {
     let phase = &plan.phases[index];
+    let chat = chat::of_phase(plan, index, Some(tokenizer))?;
+    let mut score = plan.parent(index).and_then(|parent| earlier[parent].score.clone());
     let (material, held_out, mut notices) = match phase.objective {
         Objective::Clm | Objective::Mlm => running_text(phase, tokenizer, context)?,
-        Objective::Sft => supervised(phase, tokenizer, context)?,
+        Objective::Sft => supervised(phase, &chat.chat, tokenizer, context)?,
+        Objective::Classify | Objective::Regress => {
+            let (material, suites, notices, own) = labelled::read(phase, &chat.chat, tokenizer, context)?;
+            score = Some(own);
+            (material, suites, notices)
+        }
     };
-    let (batches, about_replay) = material::batches(plan, index, &material, earlier, context.seed)?;
+    let own = Own { material: &material, score: score.as_ref() };
+    let (batches, about_replay) = material::batches(plan, index, own, earlier, context.seed)?;
     notices.extend(about_replay);
-    let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, tokenizer, context));
+    let base = text_of_base(plan, index).map(|base| (plan.phases[base].name.as_str(), &earlier[base].material));
+    notices.extend(mismatch::notices(&material, base, tokenizer)?);
+    let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, &chat.chat, tokenizer, context));
     let probes = probes.collect::<Result<_>>()?;
-    Ok(PhaseData { batches, material, held_out, probes, notices })
+    Ok(PhaseData { batches, material, held_out, probes, score, chat, notices })
+}
+
+/// The phase whose text the base knows best: the nearest of running text that it stands on, or else the one before.
+fn text_of_base(plan: &Plan, index: usize) -> Option<usize> {
+    let ancestors = plan.ancestors(index);
+    let of_text =
+        ancestors.iter().find(|&&ancestor| matches!(plan.phases[ancestor].objective, Objective::Clm | Objective::Mlm));
+    of_text.or(ancestors.first()).copied()
 }
 
 fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
@@ -177,22 +207,31 @@ fn odd_input(path: &str, skipped_binaries: u64, broken_rows: u64, replaced_bytes
 pub(super) struct PhaseExamples {
     pub training: Vec<Example>,
     pub held_out: Vec<Example>,
+    /// What completions there are, and how often, before any limit; empty where texts are not scored.
+    pub labels: BTreeMap<String, usize>,
     pub notices: Vec<String>,
 }
 
 /// Examples to train on, and held out.
-pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<PhaseExamples> {
+pub(super) fn read_examples(phase: &PhasePlan, chat: &Arc<Chat>, context: &Context) -> Result<PhaseExamples> {
     let template = match (&phase.prompt, &phase.completion) {
         (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
         _ => None,
     };
-    let options = Options { template, on_broken: policy(phase.skip_broken), limit: None, seed: context.seed };
+    let (chat, on_broken) = (Some(chat.clone()), policy(phase.skip_broken));
+    let options = Options { template, chat, on_broken, limit: None, seed: context.seed };
+    let labelled = phase.labelled()?;
+    let kind = if phase.objective == Objective::Regress { LabelKind::Number } else { LabelKind::Class };
     let (mut training, mut held_out, mut notices) = (Vec::new(), Vec::new(), Vec::new());
     for corpus in &phase.corpus {
         let source = open_source(&corpus.path, phase.skip_broken, context.home)?;
         let mut read = |files| {
-            let read = examples::read(files, &options, context.cancel)?;
+            let (read, unlabelled) = match &labelled {
+                Some(template) => examples::read_labelled(files, (template, kind), options.on_broken, context.cancel)?,
+                None => (examples::read(files, &options, context.cancel)?, None),
+            };
             notices.extend(odd_input(&corpus.path, 0, read.broken_rows, read.replaced_bytes));
+            notices.extend(unlabelled);
             Ok::<_, Error>(read.examples)
         };
         let all = read(source.files())?;
@@ -203,22 +242,28 @@ pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<Phas
         training.extend(train);
         held_out.extend(held);
     }
+    let mut labels = BTreeMap::new();
+    for example in training.iter().chain(&held_out).filter(|_| labelled.is_some()) {
+        *labels.entry(example.completion().to_string()).or_default() += 1;
+    }
     if let Some(limit) = phase.limit {
         training = examples::first_of(training, limit, context.seed);
     }
     let held_out = examples::first_of(held_out, phase.evaluation.examples, context.seed);
-    Ok(PhaseExamples { training, held_out, notices })
+    Ok(PhaseExamples { training, held_out, labels, notices })
 }
 
-fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
-    let PhaseExamples { training, held_out, mut notices } = read_examples(phase, context)?;
+fn supervised(phase: &PhasePlan, chat: &Arc<Chat>, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
+    let PhaseExamples { training, held_out, mut notices, .. } = read_examples(phase, chat, context)?;
+    notices.extend(chat::notices(chat, tokenizer));
     let padding = tokenizer.end_of_text().unwrap_or(0);
     let encoded = examples::encode(&training, tokenizer, phase.context)?;
-    for (count, what) in
-        [(encoded.cut_prompts, "prompts lost their beginning"), (encoded.cut_completions, "completions lost their end")]
-    {
+    for (count, what) in [
+        (encoded.cut_prompts, "prompts lost their beginning"),
+        (encoded.cut_completions, "completions lost their end, and with it the mark that ends an answer"),
+    ] {
         if count > 0 {
-            notices.push(format!("{count} {what}: they are longer than the context of {}", phase.context));
+            notices.push(format!("{count} {what}: with them, examples are longer than the context of {}; give the phase a larger one, or shorter examples", phase.context));
         }
     }
     let examples = Part::Examples { examples: Arc::new(encoded.examples), padding };
@@ -228,7 +273,7 @@ fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Re
         suites.push(example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?);
     }
     if let Some(task) = &phase.task {
-        let kind = SuiteKind::Generated(Generated::new(task, &held_out, phase.context, tokenizer)?);
+        let kind = SuiteKind::Generated(Generated::new(task, &held_out, phase.context, tokenizer, chat.clone())?);
         suites.push(Suite { name: format!("{}:task", phase.name), kind });
     }
     Ok((material, suites, notices))
@@ -243,11 +288,18 @@ fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: 
 
 /// A probe is measured on its held-out side where it has one, and on all of it otherwise. Running text goes on after
 /// the answer, so no end of text is expected. For an encoder the whole completion is hidden.
-fn load_probe(name: &str, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Suite> {
+fn load_probe(
+    name: &str,
+    phase: &PhasePlan,
+    chat: &Arc<Chat>,
+    tokenizer: &Tokenizer,
+    context: &Context,
+) -> Result<Suite> {
     let source = open_source(name, phase.skip_broken, context.home)?;
     let files = source.held_out().unwrap_or(source.files());
     let limit = Some(phase.evaluation.examples);
-    let options = Options { seed: context.seed, limit, on_broken: policy(phase.skip_broken), ..Options::default() };
+    let (chat, on_broken) = (Some(chat.clone()), policy(phase.skip_broken));
+    let options = Options { seed: context.seed, chat, limit, on_broken, template: None };
     let mut read = examples::read(files, &options, context.cancel)?.examples;
     read.iter_mut().for_each(|example| example.ends = false);
     match masker(phase, tokenizer)? {

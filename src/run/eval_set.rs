@@ -153,6 +153,7 @@ fn window(tokens: &[u32], rows: usize, context: usize) -> Batch {
         targets: tokens[1..=count].to_vec(),
         positions: (0..count).map(|i| (i % context) as u32).collect(),
         first_visible: vec![0; count],
+        labelled: Vec::new(),
     }
 }
 

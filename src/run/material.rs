@@ -7,6 +7,7 @@ use crate::corpus::batches::{Batches, Masked, Mixture, Packed, Rows, Windows};
 use crate::corpus::examples::EncodedExample;
 use crate::corpus::masking::Masker;
 use crate::corpus::shards::Shard;
+use crate::model::Score;
 use crate::random::mix;
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -14,6 +15,13 @@ use std::sync::Arc;
 /// The sources of a phase, each with its name and weight.
 pub struct Material {
     pub sources: Vec<(String, Part, f64)>,
+}
+
+/// What a phase itself brings to its batches.
+pub struct Own<'a> {
+    pub material: &'a Material,
+    /// What its model scores texts by.
+    pub score: Option<&'a Score>,
 }
 
 /// One source, tokenised.
@@ -43,7 +51,7 @@ impl Part {
                 Ok(Arc::new(Masked::new(shard.clone(), masker.clone(), context, rows, seed)?))
             }
             Part::Examples { examples, padding } => {
-                let examples = match examples.iter().any(|example| example.tokens.len() > context + 1) {
+                let examples = match examples.iter().any(|example| example.read() > context) {
                     true => Arc::new(examples.iter().map(|example| example.fitted(context)).collect()),
                     false => examples.clone(),
                 };
@@ -62,6 +70,22 @@ impl Material {
         self.sources.iter().map(source).collect()
     }
 
+    /// What a person should know of its examples in rows of `context` positions, where some are longer: they are cut when
+    /// they are replayed.
+    fn cut(&self, name: &str, context: usize) -> Option<String> {
+        let examples = self.sources.iter().filter_map(|(_, part, _)| match part {
+            Part::Examples { examples, .. } => Some(examples),
+            Part::Text(_) | Part::Masked { .. } => None,
+        });
+        let count = examples.flat_map(|examples| examples.iter()).filter(|e| e.tokens.len() > context + 1).count();
+        (count > 0).then(|| {
+            format!(
+                "{count} examples of the phase {name} are longer than the context of {context}: where they are replayed, they \
+                 lose the beginning of their prompt first, and the end of their completion last"
+            )
+        })
+    }
+
     /// All sources together, as one.
     fn as_one(&self, context: usize, seed: u64) -> Result<Arc<dyn Rows>> {
         let mut sources = self.rows(context, seed)?;
@@ -78,7 +102,7 @@ impl Material {
 pub fn batches(
     plan: &Plan,
     index: usize,
-    own: &Material,
+    own: Own,
     earlier: &[Arc<PhaseData>],
     seed: u64,
 ) -> Result<(Arc<dyn Batches>, Vec<String>)> {
@@ -87,7 +111,12 @@ pub fn batches(
     for ancestor in plan.ancestors(index) {
         let name = &plan.phases[ancestor].name;
         // Another order than the phase itself had.
-        let rows = earlier[ancestor].material.as_one(phase.context, mix(seed, 1 + ancestor as u64));
+        let has_other_head = plan.phases[ancestor].objective.scores() && earlier[ancestor].score.as_ref() != own.score;
+        let rows = match has_other_head {
+            true => Err(Error::new("its head had other labels")),
+            false => earlier[ancestor].material.as_one(phase.context, mix(seed, 1 + ancestor as u64)),
+        };
+        notices.extend(earlier[ancestor].material.cut(name, phase.context));
         match rows {
             Ok(rows) => replayed.push((name.clone(), rows)),
             Err(error) if phase.replay.as_ref().is_some_and(|replay| replay.takes(name)) => {
@@ -96,10 +125,10 @@ pub fn batches(
             Err(error) => notices.push(format!("the phase {name} cannot be replayed: {error}")),
         }
     }
-    if let ([(_, part, _)], true) = (&own.sources[..], replayed.is_empty()) {
+    if let ([(_, part, _)], true) = (&own.material.sources[..], replayed.is_empty()) {
         return Ok((part.batches(phase.context, phase.batch, seed)?, notices));
     }
-    let own = own.rows(phase.context, seed)?;
+    let own = own.material.rows(phase.context, seed)?;
     let total: f64 = own.iter().map(|(_, _, weight)| weight).sum();
     let taken = |name: &String| phase.replay.as_ref().is_some_and(|replay| replay.takes(name));
     let count = replayed.iter().filter(|(name, _)| taken(name)).count();

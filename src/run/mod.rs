@@ -1,5 +1,6 @@
 //! Runs: plans, the run folder, checkpoints, the data of a phase, and carrying a plan out.
 
+pub mod chat;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
@@ -10,10 +11,12 @@ pub mod folder;
 pub mod fork;
 pub mod home;
 pub mod journal;
+pub mod labelled;
 pub mod lineage;
 mod lock;
 mod material;
 pub mod memory;
+mod mismatch;
 pub mod overview;
 mod place;
 pub mod plan;

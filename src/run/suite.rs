@@ -2,15 +2,17 @@
 
 pub mod generated;
 pub mod masked;
+mod scored;
 
 pub use generated::Generated;
 pub use masked::Masked;
+pub use scored::ScoredTexts;
 
 use crate::Result;
 use crate::corpus::batches::{HeldOutBatch, HeldOutWindows};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::learn::evaluation::{self, TextScore};
-use crate::model::Decoder;
+use crate::model::{Decoder, Score};
 use crate::protocol::MetricValue;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,6 +29,7 @@ pub enum SuiteKind {
     Examples(Vec<HeldOutBatch>),
     Masked(Masked),
     Generated(Generated),
+    Scored(ScoredTexts),
 }
 
 /// What a suite says about a model.
@@ -39,7 +42,25 @@ pub struct Measure {
     pub metrics: Vec<MetricValue>,
 }
 
+impl Measure {
+    /// e to the loss; NaN where that is no cross-entropy.
+    pub fn perplexity(&self) -> f64 {
+        match self.metrics.iter().any(|metric| metric.name == scored::SQUARED_ERROR) {
+            true => f64::NAN,
+            false => self.score.perplexity(),
+        }
+    }
+}
+
 impl Suite {
+    /// Whether a model with this score can be measured by it.
+    pub fn suits(&self, score: Option<&Score>) -> bool {
+        match &self.kind {
+            SuiteKind::Scored(texts) => texts.suits(score),
+            _ => true,
+        }
+    }
+
     /// Whether an evaluation on the way, after `done` steps of a phase, measures it.
     pub fn is_due(&self, done: u64) -> bool {
         match &self.kind {
@@ -69,6 +90,7 @@ impl Suite {
             }
             SuiteKind::Masked(masked) => masked.measure(decoder, cancel),
             SuiteKind::Generated(task) => task.measure(decoder, tokenizer, cancel),
+            SuiteKind::Scored(texts) => texts.measure(decoder, cancel),
         }
     }
 }

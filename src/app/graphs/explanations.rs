@@ -45,6 +45,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         source: "Ibrahim et al. 2024, arXiv 2403.08763: re-warming and re-decaying; slanted triangle: Howard and Ruder 2018, arXiv 1801.06146; warm-up, stable, decay: Hu et al. 2024, arXiv 2404.06395",
     },
     Explanation {
+        key: "lr-find",
+        title: "Learning-rate finder",
+        what: "`frostline lr-find PLAN|RUN` goes through all rates, from far too low to far too high, on a copy in memory of the weights that a phase starts from, with the phase's own batches, frozen groups, layer-wise rates and clipping; a run is left as it is. The smoothed loss over the rate shows where the model learns and where it diverges; the test ends where the loss is four times its lowest. Three readings: the steepest fall; the valley, a point inside the longest fall; and a tenth of the rate of the lowest loss. Schedule, order of unfreezing and pulls are left out, and the moments are new.",
+        formula: "rate(i) = from · (to/from)^(i/(n − 1)); smoothed = Σ 0.9^(n−i) lossᵢ / Σ 0.9^(n−i)",
+        normal: "The three lie within a factor of about ten of each other. Steepest and valley are careful, the tenth of the minimum is bold. Fewer steps, or batches that differ much, give a rough curve: more --steps smooth it. A model that forgets easily wants less than what learns fastest.",
+        source: "Smith 2017, arXiv 1506.01186; the readings are those of fastai's lr_find",
+    },
+    Explanation {
         key: "gradient-norm",
         title: "Gradient norm",
         what: "The Euclidean length of the gradient over all groups that train, before it is clipped. Freezing groups takes their share away, so the curve steps down at a freeze.",
@@ -123,6 +131,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         formula: "BLEU = min(1, e^(1 − r/h)) · (p₁·p₂·p₃·p₄)^¼; h and r: words of hypotheses and references",
         normal: "It stays near 0 until whole phrases come out right. 0.3 is understandable, above 0.5 fluent; only figures on the same set compare. Short sentences make it jump.",
         source: "Papineni et al. 2002, BLEU: a Method for Automatic Evaluation of Machine Translation; Post 2018, arXiv 1804.08771",
+    },
+    Explanation {
+        key: "constraints",
+        title: "Constraints met",
+        what: "The share of what requests ask of the form of their answers that the answers keep to: capital letters, so many items of a list, one word, one sentence, yes or no, a number, a word that must occur. They are read off the wording of the request, and only those are taken that the reference answer keeps itself.",
+        formula: "constraints met / constraints asked, over all items",
+        normal: "It rises before exact match: a model learns the form of an answer earlier than its content, and a right form with a wrong content counts here.",
+        source: "In the spirit of IFEval: Zhou et al. 2023, arXiv 2311.07911",
     },
     Explanation {
         key: "task-metric",

@@ -127,6 +127,7 @@ pub fn explained(app: &App) -> Option<&'static str> {
             Some("masked_accuracy") => "masked language modelling",
             Some("pseudo_perplexity") => "pseudo-perplexity",
             Some("bleu") => "bleu",
+            Some("constraints") => "constraints",
             _ => "task-metric",
         },
     })

@@ -4,7 +4,7 @@ use super::testing::{evaluation, of_losses, phase, record, records, steered, two
 use super::window::View;
 use super::*;
 use crate::app::{Effect, Gesture, Key, Pane, Pointer, Spot};
-use crate::protocol::{Event, Message, StepRecord, Welcome};
+use crate::protocol::{Evaluation, Event, Message, MetricValue, StepRecord, Welcome};
 
 /// Presses keys as the shell does: the action that has the key, unless it refuses.
 fn press(app: &mut App, keys: &str) {
@@ -52,6 +52,29 @@ fn whatever_is_chosen_is_explained() {
     assert_eq!(app.graphs.metric, Metric::Loss, "once around");
     press(&mut app, "r");
     assert_eq!(explained(&app), Some("plane"));
+}
+
+#[test]
+fn a_suite_of_several_metrics_has_a_line_in_the_chart_of_each() {
+    let mut app = two_phases();
+    let metrics = |value: f64| {
+        let named = |(name, value): (&str, f64)| MetricValue { name: name.into(), value };
+        [("exact_match", value), ("token_f1", value + 0.1)].map(named).to_vec()
+    };
+    let events = [(1_600, 0.2), (2_000, 0.5)].map(|(step, value)| {
+        let of = evaluation("sentiment", step, "sentiment:task", 1.0);
+        let (metric, value, metrics) = (Some("exact_match".into()), Some(value), metrics(value));
+        Event::Evaluation(Evaluation { metric, value, metrics, ..of })
+    });
+    let start = app.mirror.events.len() as u64;
+    app.message(Message::Events { start, events: events.to_vec() });
+    let lines = |task: usize| {
+        let series = app.graphs.series(&app.mirror, Metric::Task(task));
+        series.iter().map(|series| (series.name.to_string(), series.curve.at(2_000).unwrap().1)).collect::<Vec<_>>()
+    };
+    assert_eq!(app.graphs.metric_name(Metric::Task(1)), "token f1");
+    assert_eq!(lines(0).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["reviews", "sentiment:task"]);
+    assert!(matches!(&lines(1)[..], [(name, value)] if name == "sentiment:task" && (value - 0.6).abs() < 1e-6));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "gradient norm of a group",
         what: "How strongly the loss pulls on a group in this step, before clipping. Beside the cells runs its recent history for the whole layer, each layer from zero to its own largest.",
         formula: "‖∂loss/∂θ_group‖₂; a row: the root of the sum of its groups' squares",
-        normal: "All layers within about two orders of magnitude of each other, falling slowly. A layer that is far above the others is unstable; one at 0 gets no gradient and learns nothing.",
+        normal: "All layers within about two orders of magnitude of each other, falling slowly. A layer that is far above the others is unstable; one at 0 gets no gradient and learns nothing: after twenty steps of that it is said.",
         source: "Glorot and Bengio 2010; Pascanu et al. 2013, arXiv 1211.5063",
     },
     Explanation {
@@ -40,7 +40,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "update-to-weight ratio",
         what: "How large the last change of a group's weights was, beside the weights themselves. It says whether the learning rate fits a group better than the gradient does, since AdamW divides by the gradient's size.",
         formula: "‖Δθ_group‖₂ / ‖θ_group‖₂ of one step, learning rate and weight decay included",
-        normal: "About 0.001. Above 0.01 the group is being overwritten: lower its rate. Below 0.0001 it hardly learns: raise it. During warm-up it rises from 0.",
+        normal: "About 0.001. Above 0.01 the group is being overwritten: lower its rate. Below 0.0001 it hardly learns: raise it. During warm-up it rises from 0. Where a phase that stands on a base has a group above 0.01 for thirty steps, it is said, with a rate to try; new weights are small, and pass it as a rule.",
         source: "Karpathy, CS231n notes on neural networks 3",
     },
     Explanation {

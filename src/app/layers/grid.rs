@@ -87,10 +87,12 @@ fn kinds_of(groups: &[Group]) -> Vec<Kind> {
     if of_blocks.is_empty() { found(|_| true) } else { of_blocks }
 }
 
-/// Embedding and head are matrices, as the MLP is: without a column of their own they stand in its column.
+/// Embedding and head are matrices, as the MLP is: without a column of their own they stand in its column. The score
+/// stands beside the head, in the column of the norms.
 fn column_of(kind: Kind, kinds: &[Kind]) -> usize {
     let position = |kind: Kind| kinds.iter().position(|other| *other == kind);
-    position(kind).or_else(|| position(Kind::Mlp)).unwrap_or(0)
+    let beside = if kind == Kind::Score { position(Kind::Norm) } else { None };
+    position(kind).or(beside).or_else(|| position(Kind::Mlp)).unwrap_or(0)
 }
 
 #[cfg(test)]

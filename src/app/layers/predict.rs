@@ -107,7 +107,7 @@ fn depth(kind: Kind) -> u8 {
         Kind::Mlp => 0,
         Kind::Attention => 1,
         Kind::Norm => 2,
-        Kind::Embedding | Kind::Head => 0,
+        Kind::Embedding | Kind::Head | Kind::Score => 0,
     }
 }
 

@@ -24,7 +24,7 @@ pub fn facts(groups: &[Group]) -> Vec<GroupFacts> {
             Kind::Embedding | Kind::Head => 1_048_576,
             Kind::Attention => 262_144,
             Kind::Mlp => 524_288,
-            Kind::Norm => 512,
+            Kind::Norm | Kind::Score => 512,
         };
         let looks_up = group.kind == Kind::Embedding;
         let work = if looks_up { 0.0 } else { 2.0 * parameters as f64 };

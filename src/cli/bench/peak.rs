@@ -52,6 +52,7 @@ fn model_of_one_matrix(side: usize, precision: Precision, device: &Device) -> Re
         rotary: Some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
         begin_of_text: None,
         token_types: 0,
+        score: None,
         window: None,
     };
     let mut decoder = Decoder::random(config, 0, DType::F32, device)?;

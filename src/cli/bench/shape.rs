@@ -134,6 +134,7 @@ impl Shape {
             rotary: (!has_biases).then_some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
             begin_of_text: None,
             token_types: if is_encoder { 2 } else { 0 },
+            score: None,
             window: None,
         })
     }

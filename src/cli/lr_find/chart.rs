@@ -6,7 +6,7 @@ use crate::run::range_test::Report;
 
 /// Cells of the plot.
 const WIDTH: usize = 64;
-const HEIGHT: usize = 12;
+pub(super) const HEIGHT: usize = 12;
 /// What stands left of the plot.
 const GUTTER: usize = 8;
 
@@ -102,44 +102,4 @@ fn axis(report: &Report) -> String {
         }
     }
     line.into_iter().collect::<String>().trim_end().to_string()
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::run::range_test::{End, Point, Range, Suggestions};
-
-    pub fn report(steps: u64) -> Report {
-        let range = Range { from: 1e-4, to: 1.0, steps };
-        let point = |step: u64| {
-            let loss = if step < steps / 2 { 6.0 - step as f64 * 8.0 / steps as f64 } else { 9.0 };
-            Point { rate: range.rate(step), loss, smoothed: loss }
-        };
-        let points: Vec<Point> = (0..steps).map(point).collect();
-        let suggestions = Suggestions::of(&points, steps, End::Done);
-        Report { phase: "a".into(), start: None, range, ended: End::Done, points, suggestions, planned: 1e-3 }
-    }
-
-    #[test]
-    fn a_curve_falls_from_the_left_and_its_readings_stand_below() {
-        let text = draw(&report(40));
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), HEIGHT + 3);
-        assert!(lines[0].starts_with("  7.14 │") && lines[HEIGHT - 1].starts_with("  2.20 │"), "{text}");
-        let inked = |line: &str| line.chars().position(|c| ('\u{2801}'..='\u{28ff}').contains(&c)).unwrap();
-        assert!(inked(lines[3]) < inked(lines[HEIGHT - 1]), "{text}");
-        for letter in ['s', 'v', 'm', 'p'] {
-            assert!(lines[HEIGHT + 1].contains(letter), "{text}");
-        }
-        assert_eq!(lines[HEIGHT + 2].split_whitespace().collect::<Vec<_>>(), ["1e-4", "1e-3", "1e-2", "1e-1", "1e0"]);
-    }
-
-    #[test]
-    fn few_points_and_none_are_drawn_too() {
-        let mut one = report(40);
-        one.points.truncate(1);
-        assert_eq!(draw(&one).lines().count(), HEIGHT + 3);
-        one.points.clear();
-        assert_eq!(draw(&one).lines().count(), HEIGHT + 3);
-    }
 }

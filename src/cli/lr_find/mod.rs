@@ -7,7 +7,7 @@ use super::output::number;
 use super::progress::{Bar, style};
 use super::{Place, interruption, output};
 use crate::run::checkpoint;
-use crate::run::plan::{self, Overrides};
+use crate::run::plan::{self, Overrides, PRESETS};
 use crate::run::range_test::{End, Point, Range, Report, Request, range_test};
 use crate::{Context, Result};
 use indicatif::ProgressBar;
@@ -52,7 +52,12 @@ struct Target {
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let target = find(&arguments.target, place)?;
     let overrides = Overrides { set: arguments.set.clone(), ..Overrides::default() };
-    let plan = plan::load(&target.plan, &overrides)?;
+    let is_preset = PRESETS.iter().any(|(name, ..)| *name == target.plan);
+    let is_nothing = target.run.is_none() && !is_preset && !Path::new(&target.plan).exists();
+    let plan = plan::load(&target.plan, &overrides).map_err(|error| match is_nothing {
+        true => error.within(format!("{} is neither a run nor a plan", arguments.target)),
+        false => error,
+    })?;
     let (cancel, preparing) = (interruption()?, Bar::default());
     let request = Request {
         plan: &plan,
@@ -129,3 +134,6 @@ fn describe(report: &Report) -> String {
 fn scientific(rate: f64) -> String {
     format!("{rate:.2e}")
 }
+
+#[cfg(test)]
+mod tests;

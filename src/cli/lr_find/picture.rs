@@ -62,17 +62,3 @@ pub(super) fn draw(report: &Report) -> String {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_picture_has_both_curves_and_every_reading() {
-        let svg = draw(&super::super::chart::tests::report(40));
-        assert_eq!(svg.matches("<polyline").count(), 2);
-        assert_eq!(svg.matches("stroke-dasharray").count(), 4);
-        assert!(svg.contains("valley ") && svg.contains("1e-2") && svg.ends_with("</svg>\n"));
-        assert!(!svg.contains("NaN") && !svg.contains("inf"));
-    }
-}

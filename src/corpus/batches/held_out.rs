@@ -87,7 +87,7 @@ pub struct Span {
 }
 
 /// Some rows of examples, and where each example lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HeldOutBatch {
     pub batch: Batch,
     /// One for each example, in order.
@@ -176,7 +176,7 @@ mod tests {
             let examples: Vec<EncodedExample> = lengths.iter().map(|&length| {
                 next += length as u32;
                 let tokens = (next - length as u32..next).collect();
-                EncodedExample { tokens, learned: (0..length).map(|at| at > 0).collect() }
+                EncodedExample { tokens, learned: (0..length).map(|at| at > 0).collect(), label: None }
             }).collect();
             let batches = held_out_examples(&examples, 8, rows, 0).unwrap();
             prop_assert!(batches.iter().all(|held| held.batch.rows <= rows && held.batch.inputs.len() == held.batch.rows * 8));

@@ -8,6 +8,7 @@ mod permutation;
 mod windows;
 
 use crate::error::{Error, Result};
+use crate::model::Target;
 
 pub use held_out::{HeldOutBatch, HeldOutWindows, Span, held_out_examples};
 pub use masked::Masked;
@@ -20,7 +21,7 @@ pub use windows::Windows;
 pub const IGNORE: u32 = u32::MAX;
 
 /// `rows` × `context` positions, row-major.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     pub rows: usize,
     pub context: usize,
@@ -33,6 +34,16 @@ pub struct Batch {
     /// For each position, the first position of its row that it may attend to: where its example starts. Padding sees
     /// only itself.
     pub first_visible: Vec<u32>,
+    /// Texts that are scored as a whole, in order; none where the model learns to write.
+    pub labelled: Vec<Labelled>,
+}
+
+/// A text that is scored, by the position that stands for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Labelled {
+    /// Counted through the whole batch, row-major.
+    pub position: u32,
+    pub target: Target,
 }
 
 impl Batch {
@@ -40,10 +51,10 @@ impl Batch {
     pub(crate) fn with_capacity(rows: usize, context: usize) -> Batch {
         let vector = || Vec::with_capacity(rows * context);
         let (inputs, targets, positions, first_visible) = (vector(), vector(), vector(), vector());
-        Batch { rows: 0, context, inputs, targets, positions, first_visible }
+        Batch { rows: 0, context, inputs, targets, positions, first_visible, labelled: Vec::new() }
     }
 
-    /// How many positions have a loss.
+    /// How many positions have a token to learn.
     pub fn learned(&self) -> usize {
         self.targets.iter().filter(|&&target| target != IGNORE).count()
     }
@@ -56,7 +67,10 @@ impl Batch {
 
     /// Rows `start` to `end`.
     fn slice(&self, start: usize, end: usize) -> Batch {
-        let cut = |values: &[u32]| values[start * self.context..end * self.context].to_vec();
+        let places = start * self.context..end * self.context;
+        let cut = |values: &[u32]| values[places.clone()].to_vec();
+        let inside = self.labelled.iter().filter(|labelled| places.contains(&(labelled.position as usize)));
+        let moved = |labelled: &Labelled| Labelled { position: labelled.position - places.start as u32, ..*labelled };
         Batch {
             rows: end - start,
             context: self.context,
@@ -64,6 +78,7 @@ impl Batch {
             targets: cut(&self.targets),
             positions: cut(&self.positions),
             first_visible: cut(&self.first_visible),
+            labelled: inside.map(moved).collect(),
         }
     }
 
@@ -158,10 +173,14 @@ mod tests {
         }
         batch.targets[0] = IGNORE;
         assert_eq!(batch.learned(), 5);
+        let target = Target::Class(1);
+        batch.labelled = [1, 4, 5].map(|position| Labelled { position, target }).to_vec();
         let parts = batch.split(2);
         assert_eq!(parts.iter().map(|part| part.rows).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(parts.iter().flat_map(|part| part.inputs.clone()).collect::<Vec<_>>(), batch.inputs);
         assert_eq!(parts.iter().map(Batch::learned).sum::<usize>(), 5);
+        let labelled = |part: &Batch| part.labelled.iter().map(|labelled| labelled.position).collect::<Vec<_>>();
+        assert_eq!(parts.iter().map(labelled).collect::<Vec<_>>(), [vec![1], vec![2, 3]]);
         assert_eq!(batch.split(9).len(), 3);
         assert_eq!(batch.split(0).len(), 1);
     }

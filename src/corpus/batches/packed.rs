@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::corpus::batches::windows::check_shape;
-use crate::corpus::batches::{Batch, Batches, IGNORE, Permutation, Rows};
+use crate::corpus::batches::{Batch, Batches, IGNORE, Labelled, Permutation, Rows};
 use crate::corpus::examples::EncodedExample;
 use crate::error::{Error, Result};
+use crate::model::Pooled;
 use crate::random::mix;
 
 /// Every example once an epoch. Examples are packed into rows once, in an order fixed by the seed; each epoch has its
@@ -44,7 +45,7 @@ impl Packed {
 
     /// Which share of the positions examples fill.
     pub fn density(&self) -> f64 {
-        let filled: usize = self.examples.iter().map(|example| example.tokens.len() - 1).sum();
+        let filled: usize = self.examples.iter().map(EncodedExample::read).sum();
         filled as f64 / (self.packing.len() * self.context) as f64
     }
 
@@ -87,10 +88,19 @@ fn take_row(with_room: &mut BTreeMap<usize, Vec<usize>>, positions: usize) -> Op
 
 /// Appends an example from position `start` of the row that `batch` is in the middle of.
 pub(super) fn push_example(batch: &mut Batch, example: &EncodedExample, start: usize) {
-    let positions = example.tokens.len() - 1;
+    let (positions, first) = (example.read(), batch.inputs.len());
     batch.inputs.extend_from_slice(&example.tokens[..positions]);
-    let targets = example.tokens.iter().zip(&example.learned).skip(1);
-    batch.targets.extend(targets.map(|(&token, &learned)| if learned { token } else { IGNORE }));
+    match example.label {
+        Some(label) => {
+            let within = if label.pooled == Pooled::First { 0 } else { positions.saturating_sub(1) };
+            batch.labelled.push(Labelled { position: (first + within) as u32, target: label.target });
+            batch.targets.extend(std::iter::repeat_n(IGNORE, positions));
+        }
+        None => {
+            let targets = example.tokens.iter().zip(&example.learned).skip(1);
+            batch.targets.extend(targets.map(|(&token, &learned)| if learned { token } else { IGNORE }));
+        }
+    }
     batch.positions.extend(0..positions as u32);
     batch.first_visible.extend(std::iter::repeat_n(start as u32, positions));
 }
@@ -115,7 +125,7 @@ impl Rows for Packed {
         for &example in &self.packing[order.get(index % count) as usize] {
             let example = &self.examples[example as usize];
             push_example(batch, example, filled);
-            filled += example.tokens.len() - 1;
+            filled += example.read();
         }
         batch.push_padding(self.context - filled, self.padding);
         batch.rows += 1;
@@ -145,6 +155,7 @@ mod tests {
         let example = |(index, &length): (usize, &usize)| EncodedExample {
             tokens: (0..length).map(|at| (index * 100 + at) as u32).collect(),
             learned: (0..length).map(|at| at > 0).collect(),
+            label: None,
         };
         lengths.iter().enumerate().map(example).collect()
     }

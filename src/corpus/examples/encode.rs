@@ -5,22 +5,40 @@ use rayon::prelude::*;
 use crate::corpus::examples::Example;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::error::{Context, Error, Result};
+use crate::model::{Pooled, Target};
 
 /// An example as tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct EncodedExample {
     pub tokens: Vec<u32>,
     /// Whether the model learns to write each token; as long as `tokens`.
     pub learned: Vec<bool>,
+    /// What the whole text should be scored as, where it is: then every token is read, and none is learned.
+    pub label: Option<Label>,
+}
+
+/// What a text should be scored as, and by which of its positions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Label {
+    pub target: Target,
+    pub pooled: Pooled,
 }
 
 impl EncodedExample {
-    /// How many positions it takes in a row: one fewer than it has tokens, since the last is only predicted. Errors:
-    /// nothing to predict, or more positions than `context`.
+    /// How many of its tokens are read: all of a text that is scored; of others not the last, which is only predicted.
+    pub fn read(&self) -> usize {
+        self.tokens.len().saturating_sub(usize::from(self.label.is_none()))
+    }
+
+    /// How many positions it takes in a row. Errors: nothing to predict or to score, or more positions than `context`.
     pub fn positions(&self, context: usize) -> Result<usize> {
-        let positions = self.tokens.len().saturating_sub(1);
+        let positions = self.read();
         let failed = |why: String| Err(Error::new("an example cannot be put into a batch").because(why));
-        if self.learned.len() != self.tokens.len() || !self.learned.iter().skip(1).any(|&learned| learned) {
+        let has_something = match self.label {
+            Some(_) => positions > 0 && !self.learned.contains(&true),
+            None => self.learned.iter().skip(1).any(|&learned| learned),
+        };
+        if self.learned.len() != self.tokens.len() || !has_something {
             return failed("there is nothing to learn in it".into());
         }
         if positions > context {
@@ -31,7 +49,7 @@ impl EncodedExample {
 }
 
 /// Examples as tokens, and how many had to be cut.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Encoded {
     /// In the order of the examples.
     pub examples: Vec<EncodedExample>,
@@ -64,6 +82,27 @@ pub fn encode(examples: &[Example], tokenizer: &Tokenizer, context: usize) -> Re
     Ok(encoded)
 }
 
+/// Turns texts that are scored, each with its label, into tokens that fit into `context` positions; also says how many
+/// were cut. A text that is too long keeps the end that stands for it: see [`Pooled`]. Errors: a tokenizer that fails or
+/// makes nothing of a text.
+pub fn encode_labelled(
+    examples: &[Example],
+    labels: &[Label],
+    tokenizer: &Tokenizer,
+    context: usize,
+) -> Result<(Vec<EncodedExample>, u64)> {
+    let fitted = examples.par_iter().zip(labels).enumerate().map(|(index, (example, label))| {
+        let tokens = tokenizer.encode(&example.prompt())?;
+        let whole = EncodedExample { learned: vec![false; tokens.len()], tokens, label: Some(*label) };
+        let (encoded, cut) = fit(whole, context);
+        encoded.positions(context).what(|| format!("cannot learn from text {}", index + 1))?;
+        Ok((encoded, u64::from(cut != Cut::Nothing)))
+    });
+    let fitted: Vec<(EncodedExample, u64)> = fitted.collect::<Result<_>>()?;
+    let cut = fitted.iter().map(|(_, cut)| cut).sum();
+    Ok((fitted.into_iter().map(|(encoded, _)| encoded).collect(), cut))
+}
+
 impl EncodedExample {
     /// The same in `context` positions: see [`encode`] for what it loses where it is longer.
     pub fn fitted(&self, context: usize) -> EncodedExample {
@@ -72,13 +111,15 @@ impl EncodedExample {
 }
 
 fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Result<EncodedExample> {
-    let mut encoded = EncodedExample { tokens: Vec::new(), learned: Vec::new() };
+    let mut encoded = EncodedExample::default();
     for segment in &example.segments {
         if encoded.tokens.is_empty() && segment.learned {
             encoded.tokens.extend(tokenizer.end_of_text());
             encoded.learned.resize(encoded.tokens.len(), false);
         }
-        tokenizer.encode_into(&segment.text, &mut encoded.tokens)?;
+        for piece in segment.pieces() {
+            tokenizer.encode_into(piece, &mut encoded.tokens)?;
+        }
         encoded.learned.resize(encoded.tokens.len(), segment.learned);
     }
     if example.ends {
@@ -101,7 +142,9 @@ pub fn prompt_tokens(example: &Example, tokenizer: &Tokenizer) -> Result<Vec<u32
         if tokens.is_empty() && segment.learned {
             tokens.extend(tokenizer.end_of_text());
         }
-        tokenizer.encode_into(&segment.text, &mut tokens)?;
+        for piece in segment.pieces() {
+            tokenizer.encode_into(piece, &mut tokens)?;
+        }
     }
     if tokens.is_empty() {
         tokens.extend(tokenizer.end_of_text());
@@ -119,9 +162,18 @@ enum Cut {
 }
 
 fn fit(mut example: EncodedExample, context: usize) -> (EncodedExample, Cut) {
-    let excess = example.tokens.len().saturating_sub(context + 1);
+    let excess = example.read().saturating_sub(context);
     if excess == 0 {
         return (example, Cut::Nothing);
+    }
+    if let Some(label) = example.label {
+        // The end that stands for the text stays.
+        match label.pooled {
+            Pooled::Last => example.tokens.drain(..excess),
+            Pooled::First => example.tokens.drain(context..),
+        };
+        example.learned.truncate(context);
+        return (example, Cut::Prompt);
     }
     let completion = example.learned.iter().rposition(|&learned| !learned).map_or(0, |last| last + 1);
     // One token stays before the completion, to predict its first from.
@@ -139,7 +191,8 @@ mod tests {
 
     fn example(prompt: usize, completion: usize) -> EncodedExample {
         let tokens = (0..(prompt + completion) as u32).collect();
-        EncodedExample { tokens, learned: (0..prompt + completion).map(|at| at >= prompt).collect() }
+        let learned = (0..prompt + completion).map(|at| at >= prompt).collect();
+        EncodedExample { tokens, learned, label: None }
     }
 
     #[test]
@@ -153,10 +206,28 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_scored_keeps_the_end_that_stands_for_it() {
+        let labelled = |pooled| {
+            let label = Some(Label { target: Target::Class(1), pooled });
+            EncodedExample { tokens: (0..6).collect(), learned: vec![false; 6], label }
+        };
+        for (pooled, tokens) in [(Pooled::Last, [2, 3, 4, 5]), (Pooled::First, [0, 1, 2, 3])] {
+            assert_eq!(labelled(pooled).positions(6).unwrap(), 6);
+            assert!(labelled(pooled).positions(5).is_err());
+            let (cut, kind) = fit(labelled(pooled), 4);
+            assert_eq!((&cut.tokens[..], cut.learned.len(), kind), (&tokens[..], 4, Cut::Prompt));
+            assert_eq!(labelled(pooled).fitted(6), labelled(pooled));
+        }
+        assert!(
+            EncodedExample { tokens: Vec::new(), learned: Vec::new(), ..labelled(Pooled::Last) }.positions(4).is_err()
+        );
+    }
+
+    #[test]
     fn an_example_without_anything_to_learn_is_refused() {
         assert!(example(3, 0).positions(9).is_err());
-        assert!(EncodedExample { tokens: vec![1], learned: vec![true] }.positions(9).is_err());
-        assert!(EncodedExample { tokens: vec![1, 2], learned: vec![true] }.positions(9).is_err());
+        assert!(EncodedExample { tokens: vec![1], learned: vec![true], label: None }.positions(9).is_err());
+        assert!(EncodedExample { tokens: vec![1, 2], learned: vec![true], label: None }.positions(9).is_err());
         assert_eq!(example(3, 2).positions(4).unwrap(), 4);
         assert!(example(3, 2).positions(3).is_err());
     }

@@ -30,6 +30,31 @@ impl Template {
         Ok(Template { prompt: parse("prompt", prompt)?, completion: parse("completion", completion)? })
     }
 
+    /// Of texts that are scored as a whole: `text` is a field, or a template where it has braces, and `label` a field.
+    pub fn labelled(text: &str, label: &str) -> Result<Template> {
+        let field = |name: &str| vec![Part::Field(name.into())];
+        let text = if text.contains(['{', '}']) { parse("text", text)? } else { field(text) };
+        Ok(Template { prompt: text, completion: field(label) })
+    }
+
+    /// The text and the label in a row, both without white space around them; no label where it is missing, null or
+    /// empty. Why the row has neither.
+    pub(super) fn fill_labelled(&self, fields: &Map<String, Value>) -> Result<(String, Option<String>), String> {
+        let text = fill(&self.prompt, fields)?.trim().to_string();
+        if text.is_empty() {
+            return Err("its text is empty".into());
+        }
+        let is_there = |part: &Part| match part {
+            Part::Field(name) => fields.get(name).is_some_and(|value| !value.is_null()),
+            Part::Text(_) => true,
+        };
+        if !self.completion.iter().all(is_there) {
+            return Ok((text, None));
+        }
+        let label = fill(&self.completion, fields)?.trim().to_string();
+        Ok((text, Some(label).filter(|label| !label.is_empty())))
+    }
+
     /// The example that a row makes; why it makes none.
     pub(super) fn fill(&self, fields: &Map<String, Value>) -> Result<Example, String> {
         let (prompt, completion) = (fill(&self.prompt, fields)?, fill(&self.completion, fields)?);

@@ -7,7 +7,7 @@ use crate::corpus::view::token_views;
 use crate::protocol::{BatchView, TokenView};
 
 /// The rows of a batch in tokens, padding left out. Positions only say what comes next: the last token of each example
-/// is in the targets alone.
+/// is in the targets alone. Of texts that are scored nothing is learned token by token.
 pub fn batch_view(step: u64, phase: &str, batch: &Batch, tokenizer: &Tokenizer) -> Result<BatchView> {
     let rows = (0..batch.rows).map(|row| row_view(batch, row, tokenizer)).collect::<Result<_>>()?;
     Ok(BatchView { step, phase: phase.into(), rows })
@@ -16,13 +16,16 @@ pub fn batch_view(step: u64, phase: &str, batch: &Batch, tokenizer: &Tokenizer) 
 fn row_view(batch: &Batch, row: usize, tokenizer: &Tokenizer) -> Result<Vec<TokenView>> {
     let places = row * batch.context..(row + 1) * batch.context;
     let (inputs, targets) = (&batch.inputs[places.clone()], &batch.targets[places.clone()]);
-    let first_visible = &batch.first_visible[places];
+    let first_visible = &batch.first_visible[places.clone()];
+    let scored = batch.labelled.iter().map(|labelled| labelled.position as usize);
+    let scored: Vec<usize> = scored.filter(|at| places.contains(at)).map(|at| at - places.start).collect();
     let mut views = Vec::new();
     let mut start = 0;
     for example in first_visible.chunk_by(|a, b| a == b) {
         let end = start + example.len();
-        let is_padding = targets[start..end].iter().all(|&target| target == IGNORE);
-        if !is_padding {
+        let is_scored = scored.iter().any(|position| (start..end).contains(position));
+        let is_learned = targets[start..end].iter().any(|&target| target != IGNORE);
+        if is_learned || is_scored {
             views.extend(token_views(&example_tokens(&inputs[start..end], &targets[start..end]), tokenizer)?);
         }
         start = end;

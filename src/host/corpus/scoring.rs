@@ -25,6 +25,7 @@ pub fn surprises(decoder: &Decoder, tokens: &[u32]) -> Result<Vec<f32>> {
             targets,
             positions: (0..columns as u32).collect(),
             first_visible: vec![0; columns],
+            labelled: Vec::new(),
         };
         surprises.extend(objective::losses(decoder, &batch)?.into_iter().map(|row| row.loss));
         start = end - context.min(end) / 2;

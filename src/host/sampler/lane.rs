@@ -2,9 +2,11 @@
 
 use super::Reply;
 use super::mix::Ends;
+use crate::corpus::chat::{Message, Role};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
 use crate::protocol::{Lane, LaneEnd, LaneStarted, SampleAnswer, SampleAsk, SampleSettings, SampledToken};
+use crate::run::chat::of_checkpoint;
 use crate::sample::{Ended, Generator, Piece, Sampling, Task, Writer, Written, fill};
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -39,6 +41,17 @@ impl Voice {
             Lane::Checkpoint(name) => ends.weights.checkpoint(name)?,
         };
         Ok(Self { decoder, tokenizer, description })
+    }
+
+    /// What is answered, and the text that ends the answer besides those that were asked for.
+    fn task(&self, prompt: &str, settings: &SampleSettings, sampling: Sampling) -> Result<(Task, Option<String>)> {
+        let limit = settings.max_tokens as usize;
+        if !settings.chat {
+            return Ok((Task::of_text(&self.tokenizer, prompt, sampling, limit)?, None));
+        }
+        let chat = of_checkpoint(&self.tokenizer)?;
+        let prompt = chat.prompt(&[Message { role: Role::User, content: prompt.into() }])?;
+        Task::of_conversation(&self.tokenizer, &chat, &prompt, sampling, limit)
     }
 }
 
@@ -91,8 +104,8 @@ impl OneModel {
         let (mut tasks, mut lanes, mut decoder) = (Vec::new(), Vec::new(), None);
         for (lane, voice) in voices {
             let sampling = sampling(settings);
-            let task = Task::of_text(&voice.tokenizer, &ask.prompt, sampling, settings.max_tokens as usize)?;
-            let stop = settings.stop.clone();
+            let (task, ending) = voice.task(&ask.prompt, settings, sampling)?;
+            let stop = settings.stop.iter().cloned().chain(ending).collect();
             lanes.push(Writing {
                 lane: lane as u32,
                 index: tasks.len(),

@@ -177,6 +177,22 @@ fn models_compute_in_the_sampler_s_one_thread() {
     assert_eq!(sampler.pool.install(rayon::current_num_threads), 1);
 }
 
+#[test]
+fn a_prompt_in_a_conversation_is_spelled_in_the_lanes_format() {
+    let plain = ask(vec![Lane::Live], 2);
+    let settings = SampleSettings { chat: true, ..plain.settings.clone() };
+    let chat = SampleAsk { settings, ..plain.clone() };
+    let read = |ask: &SampleAsk| {
+        answers(ask).iter().find_map(|reply| match reply {
+            SampleAnswer::Started(started) => Some(started.prompt_tokens),
+            _ => None,
+        })
+    };
+    let spelled = shelf().tokenizer.encode("<|user|>\nby the river<|end|>\n<|assistant|>\n").unwrap();
+    assert_eq!(read(&chat), Some(spelled.len() as u64));
+    assert_ne!(read(&plain), read(&chat));
+}
+
 fn opened(lanes: &[Lane], weights: &dyn Weights, last: &LastBlend) -> Vec<Arc<Decoder>> {
     let ends = Ends::new(weights, last);
     lanes.iter().map(|lane| Voice::of(lane, &ends).unwrap().decoder).collect()

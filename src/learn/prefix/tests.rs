@@ -25,7 +25,8 @@ fn examples(count: usize) -> Vec<EncodedExample> {
     let example = |index: usize| {
         let length = 4 + index * 7 % 19;
         let token = |at: usize| (index * 13 + at * at) as u32 % VOCABULARY;
-        EncodedExample { tokens: (0..length).map(token).collect(), learned: (0..length).map(|at| at > 1).collect() }
+        let learned = (0..length).map(|at| at > 1).collect();
+        EncodedExample { tokens: (0..length).map(token).collect(), learned, label: None }
     };
     (0..count).map(example).collect()
 }

@@ -1,7 +1,7 @@
 //! The diagonal of the Fisher information: how much each weight matters for what was learned before.
 
-use super::super::objective;
-use crate::corpus::batches::{Batch, IGNORE};
+use super::super::objective::{self, Scale};
+use crate::corpus::batches::Batch;
 use crate::model::{Decoder, Gradients, ParameterId, Storage, Thaw};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
@@ -35,9 +35,9 @@ impl Fisher {
         let thaw = Thaw::of_groups(&decoder.parameters, |_| true);
         let zeros = decoder.parameters.iter().map(|(_, parameter)| parameter.value.zeros_like());
         let mut sums: Vec<Tensor> = zeros.collect::<candle_core::Result<_>>()?;
-        let seen = each_row(batches, rows, |row| {
+        let seen = each_row(batches, rows, |row, scale| {
             let mut gradients = Gradients::new(&thaw);
-            objective::accumulate(&decoder, row, &thaw, None, 1.0 / learned(row) as f64, &mut gradients)?;
+            objective::accumulate(&decoder, row, &thaw, None, scale, &mut gradients)?;
             for (id, gradient) in gradients.iter() {
                 sums[id.0] = (&sums[id.0] + gradient.sqr()?)?;
             }
@@ -97,11 +97,12 @@ pub fn key(decoder: &Decoder, batches: impl IntoIterator<Item = Result<Batch>>, 
         let numbers = parameter.value.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
         numbers.iter().for_each(|number| hash.update(&number.to_le_bytes()));
     }
-    each_row(batches, rows, |row| {
+    each_row(batches, rows, |row, _| {
         for numbers in [&row.inputs, &row.targets, &row.positions, &row.first_visible] {
             hash.update(&(numbers.len() as u64).to_le_bytes());
             numbers.iter().for_each(|number| hash.update(&number.to_le_bytes()));
         }
+        hash.update(format!("{:?}", row.labelled).as_bytes());
         Ok(())
     })?;
     Ok(hash.digest128())
@@ -111,7 +112,7 @@ pub fn key(decoder: &Decoder, batches: impl IntoIterator<Item = Result<Batch>>, 
 fn each_row(
     batches: impl IntoIterator<Item = Result<Batch>>,
     rows: usize,
-    mut work: impl FnMut(&Batch) -> Result<()>,
+    mut work: impl FnMut(&Batch, Scale) -> Result<()>,
 ) -> Result<usize> {
     let mut seen = 0;
     for batch in batches {
@@ -120,8 +121,8 @@ fn each_row(
             if seen == rows {
                 return Ok(seen);
             }
-            if learned(&row) > 0 {
-                work(&row)?;
+            if let Some(scale) = Scale::of(std::slice::from_ref(&row)) {
+                work(&row, scale)?;
                 seen += 1;
             }
         }
@@ -130,8 +131,4 @@ fn each_row(
         }
     }
     Ok(seen)
-}
-
-fn learned(row: &Batch) -> usize {
-    row.targets.iter().filter(|&&target| target != IGNORE).count()
 }

@@ -7,8 +7,8 @@
 //! - **KL to the base** (learning without forgetting, Li and Hoiem 2016, arXiv 1606.09282): A · T² · KL(base ‖ live) over the
 //!   answers to the phase's own inputs, see [`Teacher`].
 //!
-//! The first two go over the parameters that train; a frozen one cannot move away. Nothing is shared between them but θ*,
-//! so that each may be on alone.
+//! The first two go over the parameters that train; a frozen one cannot move away. A head that scores texts is left alone:
+//! the base knows nothing of it. Nothing is shared between them but θ*, so that each may be on alone.
 
 mod fisher;
 mod teacher;
@@ -20,7 +20,7 @@ pub use teacher::Teacher;
 
 use super::prefix::PrefixSettings;
 use crate::Result;
-use crate::model::{Decoder, Gradients, Parameters};
+use crate::model::{Decoder, Gradients, Kind, Parameters};
 use crate::ops::reduce;
 use candle_core::{DType, Tensor};
 use serde::Serialize;
@@ -54,7 +54,7 @@ pub struct Pull {
 }
 
 impl Pull {
-    /// Towards `base`, which has the same parameters as the model that is pulled. Without `fisher`, elastic weight
+    /// Towards `base`, which has the same parameters as the model that is pulled, but for its score. Without `fisher`, elastic weight
     /// consolidation is off.
     pub fn new(strengths: Strengths, base: Arc<Decoder>, fisher: Option<Arc<Fisher>>) -> Self {
         Self { strengths, base, fisher, teacher: None }
@@ -89,7 +89,7 @@ impl Pull {
     pub fn add(&self, parameters: &Parameters, gradients: &mut Gradients) -> Result<f64> {
         let mut penalty = 0.0;
         for (id, parameter) in parameters.iter() {
-            let Some(slot) = gradients.slot(id) else { continue };
+            let Some(slot) = gradients.slot(id).filter(|_| parameter.group.kind != Kind::Score) else { continue };
             let value = &parameter.value;
             let away = (value - self.base.parameters[id].value.to_dtype(value.dtype())?)?;
             let mut pull: Option<Tensor> = None;

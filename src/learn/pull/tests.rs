@@ -34,6 +34,7 @@ fn batch() -> Batch {
         targets: (0..rows * context).map(target).collect(),
         positions: (0..rows * context).map(|at| (at % context) as u32).collect(),
         first_visible: vec![0; rows * context],
+        labelled: Vec::new(),
     }
 }
 

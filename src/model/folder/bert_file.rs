@@ -79,6 +79,7 @@ impl BertFile {
             window: None,
             begin_of_text: self.bos_token_id,
             token_types: self.type_vocab_size,
+            score: None,
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::super::config::{Config, Family, Llama3Scaling, Rotary, RotaryScaling};
 use super::bert_file::{BertFile, bert_json};
 use super::files::{Files, write_json};
-use super::not_a_model;
+use super::{not_a_model, score_file};
 use crate::ops::attention::Heads;
 use crate::{Context, Result};
 use candle_core::DType;
@@ -16,6 +16,7 @@ pub fn read(folder: &Path) -> Result<Config> {
     let path = folder.join("config.json");
     let text = std::fs::read_to_string(&path).what(|| format!("cannot read {}", path.display()))?;
     let value: Value = serde_json::from_str(&text).what(|| format!("cannot understand {}", path.display()))?;
+    let score = score_file::read(&value, folder)?;
     let config = match value.get("model_type").and_then(Value::as_str) {
         Some("llama") => parse::<LlamaFile>(value, &path)?.config(folder)?,
         Some("mistral") => {
@@ -32,6 +33,7 @@ pub fn read(folder: &Path) -> Result<Config> {
             return Err(not_a_model(folder, why));
         }
     };
+    let config = Config { score, ..config };
     config.validate().map_err(|error| error.within(format!("cannot use {}", path.display())))?;
     Ok(config)
 }
@@ -150,6 +152,7 @@ impl LlamaFile {
             window: None,
             token_types: 0,
             begin_of_text: self.bos_token_id,
+            score: None,
         })
     }
 }
@@ -211,6 +214,7 @@ impl Gpt2File {
             window: None,
             token_types: 0,
             begin_of_text: self.bos_token_id,
+            score: None,
         })
     }
 }
@@ -230,6 +234,9 @@ pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, fil
     };
     value["torch_dtype"] = json!(dtype);
     value["dtype"] = json!(dtype);
+    if let Some(score) = &config.score {
+        score_file::write(score, end_of_text, &mut value);
+    }
     let begin_of_text = config.begin_of_text.or(end_of_text);
     value["bos_token_id"] = json!(begin_of_text);
     value["eos_token_id"] = json!(end_of_text);

@@ -5,6 +5,7 @@ mod bert_file;
 mod config_file;
 mod files;
 mod names;
+mod score_file;
 pub mod tensors;
 mod weights;
 
@@ -23,8 +24,7 @@ use weights::Weights;
 
 /// Reads a model folder; half-precision weights are widened to `dtype`.
 pub fn load(folder: &Path, dtype: DType, device: &Device) -> Result<Decoder> {
-    let config = config_file::read(folder)?;
-    let weights = RefCell::new(Weights::open(folder)?);
+    let (config, weights) = open(folder)?;
     let source = |name: &str, shape: &[usize], _: Start| {
         read_parameter(&mut weights.borrow_mut(), &config, name, shape, dtype, device)
     };
@@ -33,10 +33,17 @@ pub fn load(folder: &Path, dtype: DType, device: &Device) -> Result<Decoder> {
     Ok(decoder)
 }
 
+/// What a folder says that it is, and its weights. A classifier of `transformers` has no head for tokens: where its own
+/// is not there, the embedding serves as one.
+fn open(folder: &Path) -> Result<(Config, RefCell<Weights>)> {
+    let (mut config, weights) = (config_file::read(folder)?, Weights::open(folder)?);
+    config.tied |= config.score.is_some() && !weights.has("lm_head.weight");
+    Ok((config, RefCell::new(weights)))
+}
+
 /// Refuses a folder that [`load`] would refuse, without reading the weights: only their names and shapes.
 pub fn check(folder: &Path) -> Result<Config> {
-    let config = config_file::read(folder)?;
-    let weights = RefCell::new(Weights::open(folder)?);
+    let (config, weights) = open(folder)?;
     let source = |name: &str, shape: &[usize], _: Start| {
         for (piece, wanted) in pieces_of(&config, name, shape)? {
             weights.borrow_mut().find_shaped(&piece.name, &wanted)?;

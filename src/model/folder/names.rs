@@ -38,6 +38,7 @@ fn llama(config: &Config, name: &str) -> Option<Vec<Piece>> {
         "embedding.tokens" => return whole("model.embed_tokens.weight".into()),
         "norm.weight" => return whole("model.norm.weight".into()),
         "head.weight" => return whole("lm_head.weight".into()),
+        "score.output.weight" => return whole("score.weight".into()),
         _ => {}
     }
     let (index, unit, leaf) = in_block(name)?;
@@ -72,6 +73,7 @@ fn gpt2(name: &str) -> Option<Vec<Piece>> {
         "norm.weight" => return whole("transformer.ln_f.weight".into()),
         "norm.bias" => return whole("transformer.ln_f.bias".into()),
         "head.weight" => return whole("lm_head.weight".into()),
+        "score.output.weight" => return whole("score.weight".into()),
         _ => {}
     }
     let (index, unit, leaf) = in_block(name)?;

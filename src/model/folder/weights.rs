@@ -45,6 +45,11 @@ impl Weights {
         Ok(weights)
     }
 
+    /// Whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     /// A tensor of exactly this shape, in f32 or whatever `dtype` says.
     pub fn read(&mut self, name: &str, shape: &[usize], dtype: DType) -> Result<Tensor> {
         let found = self.find_shaped(name, shape)?;

@@ -10,6 +10,7 @@ mod linear;
 mod mlp;
 mod norm;
 mod normed_after;
+mod score;
 
 pub use attention::{Attention, AttentionKept};
 pub use block::{Block, BlockKept};
@@ -18,6 +19,7 @@ pub use head::Head;
 pub use linear::Linear;
 pub use mlp::{Mlp, MlpKept};
 pub use norm::Norm;
+pub use score::{ScoreHead, Scored, probabilities};
 
 use super::group::Group;
 use super::initialize::Start;

@@ -7,6 +7,7 @@ use crate::learn::{Fisher, fisher_key};
 use crate::model::Decoder;
 use crate::run::checkpoint;
 use crate::run::data::PhaseData;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What elastic weight consolidation needs besides the base.
@@ -32,6 +33,15 @@ impl PhaseRun<'_, '_> {
         if !data.batches.sources().is_empty() {
             data.batches.mix(&[])?;
         }
+        // Texts that were scored are judged by the head that they trained, which this phase may have replaced.
+        let own = match data.score.is_none() || data.score == self.data.score {
+            true => None,
+            false => Some(self.as_trained(checkpoint::weights(
+                Path::new(self.base.as_deref().unwrap_or_default()),
+                self.run.request.device,
+            )?)),
+        };
+        let base = own.as_ref().unwrap_or(base);
         // No row counts twice.
         let (rows, all) = (self.plan.pull.fisher_rows, data.batches.batches_per_epoch());
         let batches = || (0..all).map(|step| data.batches.batch(step));

@@ -4,6 +4,7 @@ mod bound;
 mod fisher;
 mod foresee;
 mod guard;
+mod health;
 mod phase;
 mod prefix;
 mod prepare;
@@ -252,6 +253,8 @@ impl<'a> Run<'a> {
             if self.is_cancelled() {
                 return Err(interrupted(self.step, self.saved_path.as_ref().map(|(_, path)| path)));
             }
+            let tokenizer = phases[index].chat.tokenizer_or(&self.prepared.preparations.tokenizer).clone();
+            self.writer.set_tokenizer(tokenizer);
             let resumed = first.checkpoint.as_ref().filter(|_| index == first.index);
             let mut phase = match resumed {
                 Some((path, state)) => PhaseRun::resume(self, index, &phases, path, state)?,
@@ -275,8 +278,17 @@ impl<'a> Run<'a> {
     fn first_weights_of(&self, index: usize) -> Result<First> {
         let plan = &self.request.plan.phases[index];
         let (decoder, base) = self.first_weights(self.request.plan.parent(index))?;
+        let decoder = self.scoring(index, decoder)?;
         let decoder = start::stored_as_planned(start::computing_as_planned(decoder, plan, self.request.device), plan)?;
         Ok(First { decoder, base, base_weights: None })
+    }
+
+    /// A model with the score that phase `index` trains or keeps: a new one where it has no such score yet.
+    fn scoring(&self, index: usize, decoder: Decoder) -> Result<Decoder> {
+        match &self.prepared.preparations.phases[index].score {
+            Some(score) => decoder.with_score(score, self.request.plan.seed),
+            None => Ok(decoder),
+        }
     }
 
     /// The weights that a phase with this parent starts from, and the name of their checkpoint.

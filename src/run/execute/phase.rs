@@ -339,7 +339,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let pass = self.learner.pass(&batches).map_err(|error| error.within(stopped.clone()))?;
         let (loss, gradient_norm, tokens) = (pass.loss, pass.gradient_norm, pass.tokens);
         let pull = pass.pull;
-        let report = if std::mem::take(&mut self.skips_next) {
+        let is_skipped = std::mem::take(&mut self.skips_next);
+        let report = if is_skipped {
             StepReport { loss, gradient_norm, tokens, pull, missing: Vec::new(), notices: self.learner.take_notices() }
         } else if let Some(why) = self.guard.judge(&pass, &self.plan.guard) {
             return self.rescue(&why).map(|()| false);
@@ -351,6 +352,9 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         (self.done, self.run.step, self.run.tokens) =
             (self.done + 1, self.run.step + 1, self.run.tokens + report.tokens);
         self.tell_step(report, started);
+        if !is_skipped {
+            self.watch_health(loss)?;
+        }
         self.advance()?;
         Ok(true)
     }

@@ -7,7 +7,7 @@ use super::super::{checkpoint, tokenizer};
 use super::Request;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::group::check_selectors;
-use crate::model::{Config, Selector, folder, preset};
+use crate::model::{Config, Group, Kind, Layer, Selector, folder, preset};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Prepared {
     pub fn new(request: &Request) -> Result<Self> {
         let plan = request.plan;
         let (home, progress, cancel) = (request.home, request.progress, request.cancel);
-        let context = data::Context { home, seed: plan.seed, progress, cancel };
+        let context = data::Context { home, config: None, seed: plan.seed, progress, cancel };
         let from = plan.model.from.as_deref().map(|name| checkpoint::resolve(name, home)).transpose()?;
         let checked = from.as_deref().map(folder::check).transpose()?;
         let tokenizer = tokenizer::of_plan(plan, from.as_deref(), &context)?;
@@ -44,10 +44,11 @@ impl Prepared {
             Some(config) => config,
             None => preset_config(plan, tokenizer.vocabulary_size())?,
         };
-        let model = from.map_or_else(|| Start::Preset(config.clone()), Start::Checkpoint);
         checkpoint::check_vocabulary(&tokenizer, &config)?;
         check_plan(plan, &config)?;
+        let context = data::Context { config: Some(&config), ..context };
         let phases = data::load(plan, &tokenizer, &context)?;
+        let model = from.map_or_else(|| Start::Preset(config.clone()), Start::Checkpoint);
         Ok(Self { model, preparations: Preparations { phases, tokenizer: Arc::new(tokenizer) } })
     }
 }
@@ -80,7 +81,7 @@ pub fn check_names(plan: &Plan, home: &Home) -> Result<()> {
 pub fn check_plan(plan: &Plan, config: &Config) -> Result<()> {
     plan.phases.iter().try_for_each(|phase| check_objective(phase, config.family.is_encoder()))?;
     match plan.phases.iter().find(|phase| phase.context > config.context) {
-        None => plan.phases.iter().try_for_each(|phase| check_frozen(phase, config)),
+        None => (0..plan.phases.len()).try_for_each(|index| check_frozen(plan, index, config)),
         Some(phase) => Err(Error::new(format!("the phase {} does not fit the model", phase.name))
             .because(format!("its context is {}, and the model's {}", phase.context, config.context))
             .next(format!("set phase.{}.context to {} or less", phase.name, config.context))),
@@ -88,8 +89,13 @@ pub fn check_plan(plan: &Plan, config: &Config) -> Result<()> {
 }
 
 /// What a phase freezes must be there, and must leave something to train.
-fn check_frozen(phase: &PhasePlan, config: &Config) -> Result<()> {
-    let (frozen, groups) = (selectors(phase)?, config.groups());
+fn check_frozen(plan: &Plan, index: usize, config: &Config) -> Result<()> {
+    let phase = &plan.phases[index];
+    let (frozen, mut groups) = (selectors(phase)?, config.groups());
+    let score = Group::new(Layer::Head, Kind::Score);
+    if plan.scores(index) && !groups.contains(&score) {
+        groups.push(score);
+    }
     let checked = check_selectors(&groups, &frozen).and_then(|()| {
         match groups.iter().all(|group| frozen.iter().any(|selector| selector.matches(*group))) {
             true => Err(Error::new("nothing is left to train").next("leave some layer out of `frozen`")),

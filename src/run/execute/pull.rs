@@ -79,6 +79,7 @@ impl PhaseRun<'_, '_> {
         let path = self.base.clone().unwrap_or_default();
         let decoder = checkpoint::weights(Path::new(&path), self.run.request.device)
             .map_err(|error| error.within("the weights to pull to cannot be read"))?;
+        let decoder = self.run.scoring(self.index, decoder)?;
         let base = Arc::new(start::stored_as_planned(self.as_trained(decoder), self.plan)?);
         self.base_weights = Some(base.clone());
         Ok(base)

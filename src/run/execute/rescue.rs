@@ -116,6 +116,7 @@ impl PhaseRun<'_, '_> {
             Some(base) => base.clone(),
             None => {
                 let (decoder, _) = self.run.first_weights(self.run.request.plan.parent(self.index))?;
+                let decoder = self.run.scoring(self.index, decoder)?;
                 Arc::new(start::stored_as_planned(self.as_trained(decoder), self.plan)?)
             }
         };

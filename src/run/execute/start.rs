@@ -334,6 +334,7 @@ impl Run<'_> {
             None => Decoder::random(live.config.clone(), self.request.plan.seed, DType::F32, device),
         };
         let plan = &self.request.plan.phases[index];
+        let base = base.and_then(|base| self.scoring(index, base));
         let base = base.and_then(|base| stored_as_planned(computing_as_planned(base, plan, device), plan));
         // It is for comparing; a run whose base was thrown away goes on without.
         Ok((base.ok().map(Arc::new), path))

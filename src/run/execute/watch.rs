@@ -1,5 +1,6 @@
 //! What is measured in a phase, and measuring it.
 
+use super::health::Health;
 use super::phase::PhaseRun;
 use super::warnings::Overfitting;
 use crate::Result;
@@ -22,6 +23,7 @@ pub(super) struct Watch {
     /// What was measured last: the loss on each of them minus the base's.
     pub retention: Vec<(String, f64)>,
     pub overfitting: Overfitting,
+    pub health: Health,
     /// The name of the held-out text of the phase that this one starts from, where both read text.
     pub own_text_of_base: Option<String>,
 }
@@ -57,7 +59,9 @@ impl Watch {
         let of_ancestors = ancestors.iter().flat_map(|data| held_out(data));
         let all_probes = std::iter::once(data).chain(ancestors.iter().copied()).flat_map(probes);
         let mut retained: Vec<SuiteAt> = Vec::new();
-        for suite in of_ancestors.chain(all_probes) {
+        // Of another head than this phase's nothing can be said.
+        let suits = |suite: &SuiteAt| suite.get().suits(data.score.as_ref());
+        for suite in of_ancestors.chain(all_probes).filter(suits) {
             // A probe that several phases ask for is measured once.
             if !retained.iter().any(|other| other.get().name == suite.get().name) {
                 retained.push(suite);
@@ -73,6 +77,7 @@ impl Watch {
             base: HashMap::new(),
             retention: Vec::new(),
             overfitting: Overfitting::default(),
+            health: Health::default(),
             own_text_of_base,
         }
     }
@@ -148,7 +153,7 @@ impl PhaseRun<'_, '_> {
             step: self.run.step,
             suite,
             loss: measure.score.loss(),
-            perplexity: measure.score.perplexity(),
+            perplexity: measure.perplexity(),
             bits_per_byte: measure.score.bits_per_byte(),
             metric: name.or(first.map(|metric| metric.name.clone())),
             value: value.or(first.map(|metric| metric.value)),

@@ -85,6 +85,10 @@ fn mismatch(objective: Objective, is_encoder: bool) -> Option<(String, &'static 
             ),
             "take objective \"mlm\", or a decoder such as preset = \"llama-1m\"",
         )),
+        (Objective::Classify | Objective::Regress, true) => Some((
+            format!("an encoder, cannot learn \"{name}\" yet: labels are learned by decoders"),
+            "take a decoder such as preset = \"llama-1m\"",
+        )),
         _ => None,
     }
 }

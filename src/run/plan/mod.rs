@@ -1,9 +1,11 @@
 //! A plan: what a run is to do, validated before anything is done.
 
+mod chat;
 mod checkpoints;
 mod for_corpus;
 mod keep;
 mod masking;
+mod labels;
 mod overrides;
 mod presets;
 mod pull;
@@ -15,8 +17,10 @@ mod section;
 mod task;
 mod unfreeze;
 
+pub use chat::ChatPlan;
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
+pub use labels::{LABEL, TEXT};
 pub use masking::{MaskingPlan, check_objective};
 pub use overrides::Overrides;
 pub use presets::PRESETS;
@@ -93,6 +97,10 @@ pub enum Objective {
     Mlm,
     /// Supervised fine-tuning: the completions of prompts.
     Sft,
+    /// The class of whole texts.
+    Classify,
+    /// A number for whole texts.
+    Regress,
 }
 
 impl Objective {
@@ -102,6 +110,8 @@ impl Objective {
             Objective::Clm => "clm",
             Objective::Mlm => "mlm",
             Objective::Sft => "sft",
+            Objective::Classify => "classify",
+            Objective::Regress => "regress",
         }
     }
 }
@@ -125,7 +135,18 @@ pub struct PhasePlan {
     pub prompt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion: Option<String>,
-    /// For `sft`: how many examples are used, chosen by the seed.
+    /// For `classify` and `regress`: the field of the text, or a template with field names in braces; the field of the
+    /// label; and the classes in their order, where they are not to be those that are found, sorted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// For `sft` on conversations: how they are spelled.
+    #[serde(flatten)]
+    pub chat: ChatPlan,
+    /// But for `clm`: how many examples are used, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Prompt–completion sets that are measured at every evaluation and never trained on.

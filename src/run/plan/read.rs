@@ -1,8 +1,10 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
+use super::chat::read_chat;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
+use super::labels::read_labels;
 use super::masking::{check_objectives, read_masking};
 use super::overrides::Overrides;
 use super::pull::{check_pulls, read_pull};
@@ -203,6 +205,11 @@ const PHASE_KEYS: &[&str] = &[
     "skip_broken",
     "prompt",
     "completion",
+    "text",
+    "label",
+    "labels",
+    "chat_template",
+    "chat_date",
     "limit",
     "probes",
     "steps",
@@ -238,17 +245,20 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
     if !is_plain_name(&name) || name == "scratch" || name == "best" || name.parse::<u64>().is_ok() {
         return Err(section.refuse("name", format!("\"{name}\" cannot name a phase")).next(NAME_ADVICE));
     }
-    let objective = match section.choice("objective", &["clm", "mlm", "sft"])?.as_deref() {
+    let objective = match section.choice("objective", &["clm", "mlm", "sft", "classify", "regress"])?.as_deref() {
         Some("sft") => Objective::Sft,
         Some("mlm") => Objective::Mlm,
+        Some("classify") => Objective::Classify,
+        Some("regress") => Objective::Regress,
         Some(_) => Objective::Clm,
         None => {
-            return Err(section
-                .missing("objective")
-                .next("\"clm\" or (for encoders) \"mlm\" for running text, \"sft\" for prompts and completions"));
+            return Err(section.missing("objective").next(
+                "\"clm\" or (for encoders) \"mlm\" for running text, \"sft\" for prompts and completions, \"classify\" or \"regress\" for labels",
+            ));
         }
     };
     let (steps, epochs) = read_length(&section)?;
+    let (text, label, labels) = read_labels(&section, objective)?;
     let (prompt, completion, limit) = read_templates(&section, objective)?;
     let batch = section.integer("batch", 1..=65_536)?.unwrap_or(16) as usize;
     let accumulate = section.integer("accumulate", 1..=batch as u64)?.unwrap_or(1) as usize;
@@ -262,6 +272,10 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         skip_broken: section.boolean("skip_broken")?.unwrap_or(false),
         prompt,
         completion,
+        text,
+        label,
+        labels,
+        chat: read_chat(&section, objective)?,
         limit,
         probes: section.texts("probes")?,
         steps,
@@ -322,7 +336,7 @@ fn read_templates(section: &Section, objective: Objective) -> Result<(Option<Str
     if matches!(objective, Objective::Clm | Objective::Mlm)
         && let Some(key) = ["prompt", "completion", "limit"].into_iter().find(|key| section.has(key))
     {
-        return Err(section.refuse(key, "this belongs to objective \"sft\""));
+        return Err(section.refuse(key, "this belongs to objectives of examples, such as \"sft\""));
     }
     let (prompt, completion) = (section.text("prompt")?, section.text("completion")?);
     if prompt.is_some() != completion.is_some() {
@@ -357,7 +371,7 @@ fn read_corpus(section: &Section, file: &str, objective: Objective) -> Result<Ve
             .refuse("corpus", "either every source has a weight or none")
             .next("give each a weight, or none for shares by size"));
     }
-    if weighted != 0 && objective == Objective::Sft {
+    if weighted != 0 && !matches!(objective, Objective::Clm | Objective::Mlm) {
         return Err(section
             .refuse("corpus", "weights belong to objective \"clm\"")
             .next("leave them out: every example is seen once an epoch"));

@@ -248,5 +248,6 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Mlp => "mlp",
         Kind::Norm => "norm",
         Kind::Head => "head",
+        Kind::Score => "score",
     }
 }

@@ -1,0 +1,83 @@
+//! Texts that are scored as a whole: their loss, and how often or how nearly the score is right.
+
+use crate::corpus::batches::{Batch, held_out_examples};
+use crate::corpus::examples::EncodedExample;
+use crate::learn::evaluation::TextScore;
+use crate::learn::objective;
+use crate::metrics;
+use crate::model::units::Scored;
+use crate::model::{Answers, Decoder, Score, Target};
+use crate::protocol::MetricValue;
+use crate::run::suite::Measure;
+use crate::{Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Held-out texts with their labels, for models that have this score.
+pub struct ScoredTexts {
+    score: Score,
+    batches: Vec<Batch>,
+}
+
+impl ScoredTexts {
+    /// Errors: a text that is longer than `context`.
+    pub fn new(
+        score: Score,
+        texts: &[EncodedExample],
+        context: usize,
+        rows: usize,
+        padding: u32,
+    ) -> Result<ScoredTexts> {
+        let batches = held_out_examples(texts, context, rows, padding)?.into_iter().map(|held| held.batch).collect();
+        Ok(ScoredTexts { score, batches })
+    }
+
+    /// Whether a model with this score can be measured.
+    pub fn suits(&self, score: Option<&Score>) -> bool {
+        score == Some(&self.score)
+    }
+
+    /// `None` where it was cancelled. The loss is the mean over the texts: nats of a class, squared error of a number.
+    pub fn measure(&self, decoder: &Decoder, cancel: &AtomicBool) -> Result<Option<Measure>> {
+        if !self.suits(decoder.config.score.as_ref()) {
+            return Err(Error::new("these texts cannot be measured").because("the model's head has other labels"));
+        }
+        let (mut score, mut found) = (TextScore::default(), Vec::new());
+        for batch in &self.batches {
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let scored = objective::scores(decoder, batch)?;
+            score.total += scored.iter().map(|scored| scored.loss).sum::<f64>();
+            score.tokens += scored.len() as u64;
+            found.extend(scored.into_iter().zip(&batch.labelled).map(|(scored, labelled)| (labelled.target, scored)));
+        }
+        Ok(Some(Measure { score, metric: None, metrics: measures(&self.score.answers, &found) }))
+    }
+}
+
+/// The measures of a score, the one that stands for all first.
+fn measures(answers: &Answers, found: &[(Target, Scored)]) -> Vec<MetricValue> {
+    let measured = match answers {
+        Answers::Classes(_) => {
+            let pair = |(target, scored): &(Target, Scored)| match target {
+                Target::Class(class) => Some((*class as usize, Some(scored.best()))),
+                Target::Number(_) => None,
+            };
+            let pairs: Vec<(usize, Option<usize>)> = found.iter().filter_map(pair).collect();
+            vec![("accuracy", metrics::accuracy(&pairs)), ("macro_f1", metrics::macro_f1(&pairs))]
+        }
+        Answers::Number => {
+            let pair = |(target, scored): &(Target, Scored)| match target {
+                Target::Number(number) => Some((f64::from(*number), scored.scores[0])),
+                Target::Class(_) => None,
+            };
+            let pairs: Vec<(f64, f64)> = found.iter().filter_map(pair).collect();
+            let error = (SQUARED_ERROR, metrics::mean_squared_error(&pairs));
+            vec![("pearson", metrics::pearson(&pairs)), ("spearman", metrics::spearman(&pairs)), error]
+        }
+    };
+    measured.into_iter().map(|(name, value)| MetricValue { name: name.into(), value }).collect()
+}
+
+/// The measure that only numbers have.
+pub(super) const SQUARED_ERROR: &str = "mse";

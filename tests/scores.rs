@@ -1,0 +1,145 @@
+//! Scores of whole texts against `transformers` (`tests/fixtures/scores.py`): logits, losses, gradients, folders.
+
+mod common;
+
+use candle_core::{DType, Device};
+use common::{assert_within, fixture, tensors, u32s, values};
+use frostline::corpus::batches::{Batch, Batches, Packed, held_out_examples};
+use frostline::corpus::examples::{EncodedExample, Label};
+use frostline::learn::objective::{self, Scale};
+use frostline::model::{Answers, Decoder, Gradients, Pooled, Target, Thaw, folder};
+
+fn load(name: &str) -> Decoder {
+    folder::load(&fixture(name), DType::F32, &Device::Cpu).unwrap()
+}
+
+/// The fixture's texts as examples, without their padding.
+fn examples(name: &str) -> Vec<EncodedExample> {
+    let expected = tensors(&fixture(name).join("expected.safetensors"));
+    let (ids, lengths, labels) =
+        (u32s(&expected["input_ids"]), u32s(&expected["lengths"]), values(&expected["labels"]));
+    let text = |((ids, length), label): ((&[u32], u32), f64)| {
+        let target = match name {
+            "score-number" => Target::Number(label as f32),
+            _ => Target::Class(label as u32),
+        };
+        let tokens = ids[..length as usize].to_vec();
+        EncodedExample {
+            learned: vec![false; tokens.len()],
+            tokens,
+            label: Some(Label { target, pooled: Pooled::Last }),
+        }
+    };
+    ids.chunks(9).zip(lengths).zip(labels).map(text).collect()
+}
+
+const NAMES: [&str; 3] = ["score-llama", "score-gpt2", "score-number"];
+
+#[test]
+fn scores_and_losses_are_those_of_transformers_however_texts_are_packed() {
+    for name in NAMES {
+        let (decoder, expected) = (load(name), tensors(&fixture(name).join("expected.safetensors")));
+        for context in [9, 10, 16, 32] {
+            let batches = held_out_examples(&examples(name), context, 2, 0).unwrap();
+            let scored: Vec<_> =
+                batches.iter().flat_map(|held| objective::scores(&decoder, &held.batch).unwrap()).collect();
+            let logits: Vec<f64> = scored.iter().flat_map(|scored| scored.scores.clone()).collect();
+            assert_within(&logits, &values(&expected["logits"]), 1e-4, &format!("{name} in {context}"));
+            let loss = scored.iter().map(|scored| scored.loss).sum::<f64>() / 3.0;
+            assert_within(&[loss], &values(&expected["loss"]), 1e-4, name);
+        }
+    }
+}
+
+#[test]
+fn gradients_are_those_of_transformers() {
+    for name in NAMES {
+        let (decoder, expected) = (load(name), tensors(&fixture(name).join("expected.safetensors")));
+        // Two rows hold the three texts.
+        let batch = Packed::new(examples(name), 10, 2, 7, 0).unwrap().batch(0).unwrap();
+        let micro = batch.split(2);
+        let scale = Scale::of(&micro).unwrap();
+        let thaw = Thaw::of_groups(&decoder.parameters, |_| true);
+        let mut gradients = Gradients::new(&thaw);
+        let loss: f64 = micro
+            .iter()
+            .map(|batch| objective::accumulate(&decoder, batch, &thaw, None, scale, &mut gradients).unwrap())
+            .sum();
+        assert_within(&[loss], &values(&expected["loss"]), 1e-4, name);
+        for (own, theirs) in [("score.output.weight", "d_score"), ("embedding.tokens", "d_embedding")] {
+            let (id, _) = decoder.parameters.iter().find(|(_, parameter)| parameter.name == own).unwrap();
+            assert_within(&values(gradients.get(id).unwrap()), &values(&expected[theirs]), 2e-5, own);
+        }
+    }
+}
+
+/// Rows of running text beside rows of texts to score: each kind has its mean, and its share of the rows.
+#[test]
+fn mixed_rows_count_by_their_share_of_rows() {
+    let decoder = load("score-gpt2");
+    let texts = Packed::new(examples("score-gpt2"), 10, 3, 7, 0).unwrap().batch(0).unwrap();
+    let mut tokens = Batch { rows: 1, context: 10, labelled: Vec::new(), ..texts.split(3)[0].clone() };
+    tokens.targets = (0..10).map(|at| 20 + at).collect();
+    (tokens.positions, tokens.first_visible) = ((0..10).collect(), vec![0; 10]);
+    let alone = |batch: &Batch| {
+        let thaw = Thaw::of_groups(&decoder.parameters, |_| true);
+        let scale = Scale::of(std::slice::from_ref(batch)).unwrap();
+        objective::accumulate(&decoder, batch, &thaw, None, scale, &mut Gradients::new(&thaw)).unwrap()
+    };
+    let both = [texts.clone(), tokens.clone()];
+    let scale = Scale::of(&both).unwrap();
+    let thaw = Thaw::of_groups(&decoder.parameters, |_| true);
+    let mut gradients = Gradients::new(&thaw);
+    let loss: f64 = both
+        .iter()
+        .map(|batch| objective::accumulate(&decoder, batch, &thaw, None, scale, &mut gradients).unwrap())
+        .sum();
+    assert!((loss - (0.75 * alone(&texts) + 0.25 * alone(&tokens))).abs() < 1e-6);
+    assert!(gradients.missing().is_empty());
+}
+
+#[test]
+fn a_classifier_is_written_and_read_again_with_its_head_for_tokens() {
+    for (name, tied) in [("score-llama", true), ("score-gpt2", true), ("llama-untied", false)] {
+        let score = load("score-llama").config.score.unwrap();
+        let decoder = load(name).with_score(&score, 3).unwrap();
+        assert_eq!(decoder.config.tied, tied);
+        let copy = tempfile::tempdir().unwrap();
+        folder::save(&decoder, Some(2), copy.path()).unwrap();
+        folder::check(copy.path()).unwrap();
+        let again = folder::load(copy.path(), DType::F32, &Device::Cpu).unwrap();
+        assert_eq!(again.config, decoder.config, "{name}");
+        for ((_, a), (_, b)) in decoder.parameters.iter().zip(again.parameters.iter()) {
+            assert_eq!(values(&a.value), values(&b.value), "{name} {}", a.name);
+        }
+        let config = std::fs::read_to_string(copy.path().join("config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        let architecture = config["architectures"][0].as_str().unwrap();
+        assert!(["LlamaForSequenceClassification", "GPT2ForSequenceClassification"].contains(&architecture));
+        assert_eq!((&config["id2label"]["1"], &config["label2id"]["good"]), (&"fair".into(), &2.into()));
+    }
+    assert_eq!(load("score-number").config.score.unwrap().answers, Answers::Number);
+}
+
+#[test]
+fn what_cannot_be_a_score_is_refused_with_a_reason() {
+    let path = fixture("score-llama").join("config.json");
+    let text = std::fs::read_to_string(path).unwrap();
+    let read = |from: &str, to: &str| {
+        assert!(text.contains(from));
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::write(copy.path().join("config.json"), text.replace(from, to)).unwrap();
+        folder::read_config(copy.path())
+    };
+    let single = "\"single_label_classification\"";
+    assert!(read(single, "null").is_ok());
+    for (from, to, part) in [
+        (single, "\"multi_label_classification\"", "multi_label_classification"),
+        (single, "\"regression\"", "3 numbers"),
+        ("\"1\": \"fair\"", "\"7\": \"fair\"", "id2label"),
+        ("\"1\": \"fair\"", "\"1\": \"good\"", "good"),
+    ] {
+        let error = read(from, to).unwrap_err().to_string();
+        assert!(error.contains(part), "{to}: {error}");
+    }
+}
