@@ -1,5 +1,6 @@
 //! `frostline eval`: the loss of a checkpoint on text, or its answers to a task.
 
+mod masked;
 mod task;
 
 use super::Place;
@@ -47,6 +48,9 @@ pub struct Arguments {
     /// Tokens of a window [default: the model's context, at most 1024]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     context: Option<u32>,
+    /// For an encoder, how many tokens are hidden one by one for its pseudo-perplexity [default: 500]
+    #[arg(long, value_name = "N", conflicts_with_all = ["task", "per_token"])]
+    pseudo_tokens: Option<u32>,
     /// With --json, the log-probability of every token
     #[arg(long, conflicts_with = "task")]
     per_token: bool,
@@ -79,10 +83,21 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let named = checkpoint::Named::find(&arguments.checkpoint, &place.home)?;
     let (decoder, tokenizer) = named.open(&place.device)?;
     let text = match (kind, &arguments.text) {
+        (Some(_), _) if decoder.config.family.is_encoder() => {
+            return Err(Error::new("an encoder writes no answers that could be compared")
+                .because("it fills masks, and does not go on with a text")
+                .next("measure it on text: --text PATH"));
+        }
         (Some(kind), _) => return task::run(arguments, kind, place, decoder, &tokenizer),
         (None, Some(text)) => text,
         (None, None) => return Err(Error::usage("there is nothing to measure on").next("give --text or --task")),
     };
+    if decoder.config.family.is_encoder() {
+        return masked::run(arguments, text, &decoder, &tokenizer);
+    }
+    if arguments.pseudo_tokens.is_some() {
+        return Err(Error::usage("only an encoder has a pseudo-perplexity").next("leave --pseudo-tokens out"));
+    }
     let report = measure(arguments, text, &decoder, &tokenizer)?;
     match arguments.json {
         true => output::write_json(&report),

@@ -78,10 +78,7 @@ fn describe(decoder: &Decoder, state: Option<checkpoint::State>, path: PathBuf) 
     });
     CheckpointReport {
         kind: "checkpoint",
-        model_type: match config.family {
-            crate::model::Family::Llama => "llama",
-            crate::model::Family::Gpt2 => "gpt2",
-        },
+        model_type: config.family.name(),
         parameters: decoder.parameters.count(),
         layers: config.layers,
         width: config.width,

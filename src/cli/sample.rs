@@ -1,5 +1,6 @@
 //! `frostline sample`: checkpoints go on from prompts, side by side.
 
+mod fill;
 mod conversation;
 
 use super::side_by_side::Columns;
@@ -27,7 +28,7 @@ pub struct Arguments {
     /// with such names inside, where a colon is written \:
     #[arg(required = true)]
     checkpoints: Vec<String>,
-    /// What to go on from; - reads it from standard input; can be given several times
+    /// What to go on from, or, for an encoder, a text with [MASK] in it; - reads it from standard input; can be given several times
     #[arg(long, value_name = "TEXT", required = true)]
     prompt: Vec<String>,
     /// Answers to each prompt, under the seeds from --seed on
@@ -40,7 +41,7 @@ pub struct Arguments {
     /// 0 always takes the likeliest token
     #[arg(long, default_value_t = 0.8, value_name = "T", allow_negative_numbers = true)]
     temperature: f64,
-    /// Choose among the K likeliest tokens only; 0 for all
+    /// Choose among the K likeliest tokens only; 0 for all. For an encoder, how many are named for each mask [there: 5]
     #[arg(long, default_value_t = 0, value_name = "K")]
     top_k: usize,
     /// Choose among the likeliest tokens that make up this probability
@@ -91,11 +92,15 @@ struct Lane {
 struct Lanes<'a> {
     models: Vec<Model<'a>>,
     lanes: Vec<Lane>,
+    /// Of encoders.
+    fills: Vec<fill::Fill>,
 }
 
 #[derive(Serialize)]
 struct Report<'a> {
     lanes: Vec<LaneReport<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    fills: &'a [fill::Fill],
 }
 
 #[derive(Serialize)]
@@ -111,7 +116,7 @@ struct LaneReport<'a> {
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let prompts = prompts_of(arguments)?;
-    let mut lanes = Lanes { models: Vec::new(), lanes: Vec::new() };
+    let mut lanes = Lanes { models: Vec::new(), lanes: Vec::new(), fills: Vec::new() };
     for name in &arguments.checkpoints {
         lanes.open(name, &prompts, arguments, place)?;
     }
@@ -120,7 +125,12 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
             lanes.write(|_| Ok(()))?;
             output::write_json(&lanes.report())?;
         }
-        false => show(&mut lanes)?,
+        false => {
+            fill::show(&lanes.fills)?;
+            if !lanes.lanes.is_empty() {
+                show(&mut lanes)?;
+            }
+        }
     }
     match lanes.lanes.iter().all(|lane| lanes.ended(lane).is_some()) {
         true => Ok(()),
@@ -181,6 +191,10 @@ impl<'a> Lanes<'a> {
     fn open(&mut self, name: &'a str, prompts: &[String], arguments: &Arguments, place: &Place) -> Result<()> {
         let path = Named::find(name, &place.home)?;
         let (decoder, tokenizer) = self.weights(&path, place)?;
+        if decoder.config.family.is_encoder() {
+            self.fills.extend(fill::answers(name, &decoder, &tokenizer, prompts, arguments)?);
+            return Ok(());
+        }
         let (model, mut tasks) = (self.models.len(), Vec::new());
         for (number, prompt) in prompts.iter().enumerate() {
             for seed in (0..arguments.count).map(|offset| arguments.seed.wrapping_add(offset)) {
@@ -244,7 +258,7 @@ impl<'a> Lanes<'a> {
     }
 
     fn report(&self) -> Report<'_> {
-        Report { lanes: self.lanes.iter().map(|lane| self.lane_report(lane)).collect() }
+        Report { lanes: self.lanes.iter().map(|lane| self.lane_report(lane)).collect(), fills: &self.fills }
     }
 
     fn lane_report<'b>(&'b self, lane: &'b Lane) -> LaneReport<'b> {

@@ -156,6 +156,15 @@ impl Screen {
     }
 }
 
+/// A share as a percentage; a perplexity as it is.
+fn measured(name: &str, value: f64) -> String {
+    let said = name.replace('_', " ");
+    match name.ends_with("perplexity") {
+        true => format!("{said} {}", number(value)),
+        false => format!("{said} {:.1}%", 100.0 * value),
+    }
+}
+
 /// One evaluation in a line of at most about 80 columns. A base compared with itself is not worth a word.
 fn describe(evaluation: &Evaluation) -> String {
     let (loss, perplexity) = (number(evaluation.loss), number(evaluation.perplexity));
@@ -163,12 +172,12 @@ fn describe(evaluation: &Evaluation) -> String {
     for metric in &evaluation.metrics {
         line += &match metric.name == KL_BASE {
             true => format!(" kl {}", number(metric.value)),
-            false => format!(" {} {:.1}%", metric.name.replace('_', " "), 100.0 * metric.value),
+            false => format!(" {}", measured(&metric.name, metric.value)),
         };
     }
     match (&evaluation.metric, evaluation.value, evaluation.bits_per_byte) {
         _ if evaluation.metrics.iter().any(|metric| metric.name != KL_BASE) => {}
-        (Some(metric), Some(value), _) => line += &format!(" {} {:.1}%", metric.replace('_', " "), 100.0 * value),
+        (Some(metric), Some(value), _) => line += &format!(" {}", measured(metric, value)),
         (_, _, Some(bits)) => line += &format!(" {} bits/byte", number(bits)),
         _ => {}
     }

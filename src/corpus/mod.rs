@@ -14,6 +14,7 @@ pub mod compare;
 pub mod tokenizer;
 pub mod shards;
 pub mod examples;
+pub mod masking;
 pub mod batches;
 pub mod view;
 pub mod world;

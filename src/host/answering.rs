@@ -1,6 +1,6 @@
 //! The threads that answer questions beside training: which weights they use, and what they tell the client.
 
-use super::corpus::{BatchSource, Scorer, batch_view, surprises};
+use super::corpus::{BatchSource, Scorer, batch_view, masked_batch_view, surprises};
 use super::history::Shared;
 use super::orders::Order;
 use super::sampler::{Sampler, Weights};
@@ -10,6 +10,7 @@ use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
 use crate::protocol::{Answer, Event, Lane, LaneEnd, LaneEnded, Message, SampleAnswer, SampleAsk};
 use crate::run::execute::Preparations;
+use crate::run::plan::Objective;
 use crate::run::{Plan, checkpoint};
 use crate::{Context, Error, Result};
 use std::path::Path;
@@ -130,6 +131,11 @@ pub fn scorer(orders: SyncSender<Order>, shelf: SharedShelf) -> Result<impl Scor
                 return Err(Error::new(format!("{lane} is not at hand to score text")).next("choose live or base"));
             }
         };
+        if decoder.config.family.is_encoder() {
+            return Err(Error::new("an encoder has no surprise to show")
+                .because("it sees what comes after a token, too, and knows only hidden ones")
+                .next("see its masked accuracy and pseudo-perplexity on the graphs"));
+        }
         Ok((name, pool.install(|| surprises(&decoder, tokens))?))
     })
 }
@@ -149,7 +155,11 @@ pub fn batches(shared: Arc<Shared>, plan: Plan, shelf: SharedShelf) -> impl Batc
         let (data, tokenizer) = found.ok_or_else(|| {
             Error::new("the run's data is not at hand").because("it is being read").next("ask again in a moment")
         })?;
-        batch_view(step, &phase, &data.batches.batch(step - first)?, &tokenizer)
+        let batch = data.batches.batch(step - first)?;
+        match place.is_some_and(|place| plan.phases[place].objective == Objective::Mlm) {
+            true => masked_batch_view(step, &phase, &batch, &tokenizer),
+            false => batch_view(step, &phase, &batch, &tokenizer),
+        }
     }
 }
 

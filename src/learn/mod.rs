@@ -2,6 +2,7 @@
 
 pub mod evaluation;
 pub mod learner;
+pub mod masked;
 mod measure;
 pub mod objective;
 pub mod optimizer;

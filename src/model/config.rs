@@ -1,11 +1,11 @@
-//! The shape of a decoder.
+//! The shape of a model.
 
 use super::group::{Group, Kind, Layer};
 use super::score::Score;
 use crate::ops::attention::Heads;
 use crate::{Error, Result};
 
-/// The two kinds of decoder.
+/// The kinds of model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// RMS norm, rotary positions, SwiGLU, grouped-query attention (Touvron et al. 2023, arXiv 2302.13971).
@@ -13,6 +13,29 @@ pub enum Family {
     /// Layer norm, learned positions, GELU (Radford et al. 2019, *Language models are unsupervised multitask
     /// learners*).
     Gpt2,
+    /// An encoder: every position sees its whole text. Layer norm after each residual, learned positions, exact GELU, and
+    /// a head that fills masks (Devlin et al. 2018, BERT, arXiv 1810.04805).
+    Bert,
+}
+
+impl Family {
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Llama => "llama",
+            Family::Gpt2 => "gpt2",
+            Family::Bert => "bert",
+        }
+    }
+
+    /// Whether it reads both ways, and so fills masks instead of going on.
+    pub fn is_encoder(self) -> bool {
+        self == Family::Bert
+    }
+
+    /// Whether its norms subtract the mean and have a bias.
+    pub fn has_layer_norm(self) -> bool {
+        self != Family::Llama
+    }
 }
 
 /// How Llama 3.1 stretches its rotary frequencies to longer contexts.
@@ -40,7 +63,7 @@ pub struct Rotary {
     pub scaling: RotaryScaling,
 }
 
-/// Everything that decides the shapes and the arithmetic of a decoder.
+/// Everything that decides the shapes and the arithmetic of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub family: Family,
@@ -55,9 +78,9 @@ pub struct Config {
     pub norm_epsilon: f64,
     /// The head shares its weight with the embedding.
     pub tied: bool,
-    /// Biases of the attention's projections (GPT-2 has them always).
+    /// Biases of the attention's projections (GPT-2 and BERT have them always).
     pub attention_bias: bool,
-    /// Biases of the MLP's projections (GPT-2 has them always).
+    /// Biases of the MLP's projections (GPT-2 and BERT have them always).
     pub mlp_bias: bool,
     /// `None` where positions are learned.
     pub rotary: Option<Rotary>,
@@ -66,6 +89,8 @@ pub struct Config {
     pub window: Option<usize>,
     /// The token that texts begin with, where a loaded model names one; kept for writing it back.
     pub begin_of_text: Option<u32>,
+    /// Kinds of segment that an encoder tells apart, of which only the first is used here; 0 for decoders.
+    pub token_types: usize,
     /// What it scores whole texts by, beside the head for tokens.
     pub score: Option<Score>,
 }
@@ -93,6 +118,12 @@ impl Config {
         let impossible = |why: String| Err(Error::new("the model's shape is impossible").because(why));
         if let Some((name, size)) = sizes.into_iter().find(|(_, size)| *size == 0 || *size > LARGEST) {
             return impossible(format!("{name} is {size}, and must be from 1 to {LARGEST}"));
+        }
+        if self.family.is_encoder() != (1..=LARGEST).contains(&self.token_types) {
+            return impossible(format!("{} kinds of segment: an encoder has some, a decoder none", self.token_types));
+        }
+        if self.family.is_encoder() && self.rotary.is_some() {
+            return impossible("an encoder of this kind has learned positions".into());
         }
         if self.layers > MOST_LAYERS {
             return impossible(format!("layers is {}, and must be at most {MOST_LAYERS}", self.layers));
@@ -127,24 +158,31 @@ impl Config {
             + width * heads.query_width();
         let up = self.mlp_up_width();
         let mlp = up * width + width * self.intermediate + bias(self.mlp_bias, up + width);
-        let norm = if self.family == Family::Gpt2 { 2 * width } else { width };
+        let norm = if self.family.has_layer_norm() { 2 * width } else { width };
         let positions = if self.rotary.is_none() { self.context * width } else { 0 };
         let head = if self.tied { 0 } else { self.vocabulary * width };
+        // An encoder's last norm stands in its head, and one more in its embedding.
+        let encoder = match self.family.is_encoder() {
+            true => (self.token_types * width + norm) + (width * width + width) + self.vocabulary,
+            false => 0,
+        };
         let score = self.score.as_ref().map_or(0, |score| {
             let dense = bias(score.dense, width * width + width);
             dense + score.width() * width + bias(score.bias, score.width())
         });
-        self.vocabulary * width + positions + self.layers * (attention + mlp + 2 * norm) + norm + head + score
+        self.vocabulary * width + positions + self.layers * (attention + mlp + 2 * norm) + norm + head + encoder + score
     }
 
     /// The groups of parameters that a model of this shape has, from the bottom up.
     pub fn groups(&self) -> Vec<Group> {
         let in_block =
             |index| [Kind::Attention, Kind::Mlp, Kind::Norm].map(|kind| Group::new(Layer::Block(index), kind));
-        let head = (!self.tied).then_some(Group::new(Layer::Head, Kind::Head));
+        let is_encoder = self.family.is_encoder();
+        let head = (is_encoder || !self.tied).then_some(Group::new(Layer::Head, Kind::Head));
+        let norm = (!is_encoder).then_some(Group::new(Layer::Norm, Kind::Norm));
         std::iter::once(Group::new(Layer::Embedding, Kind::Embedding))
             .chain((0..self.layers).flat_map(in_block))
-            .chain(std::iter::once(Group::new(Layer::Norm, Kind::Norm)))
+            .chain(norm)
             .chain(head)
             .chain(self.score.as_ref().map(|_| Group::new(Layer::Head, Kind::Score)))
             .collect()
@@ -154,7 +192,7 @@ impl Config {
     pub(super) fn mlp_up_width(&self) -> usize {
         match self.family {
             Family::Llama => 2 * self.intermediate,
-            Family::Gpt2 => self.intermediate,
+            Family::Gpt2 | Family::Bert => self.intermediate,
         }
     }
 

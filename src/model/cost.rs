@@ -13,9 +13,10 @@ const TRAINING_SCALARS: u64 = 3;
 
 /// The facts of every group, for steps of `rows` rows of `columns` positions that are held at once (a micro-batch).
 ///
-/// Products count two operations for each weight and token; attention counts half of all pairs of positions, since it
-/// is causal, and fewer with a window; its backward pass counts two and a half times its forward pass. A tied head has
-/// no group of its own: its product counts at the last norm, and the gradient of its weight at the embedding. A block
+/// Products count two operations for each weight and token; attention counts half of all pairs of positions where it is
+/// causal, fewer with a window, and all where it sees both ways; its backward pass counts two and a half times its forward
+/// pass. A tied decoder's head has no group of its own: its product counts at the last norm, and the gradient of its weight
+/// at the embedding. An encoder's head counts as if every position had a loss. A block
 /// that is computed again keeps its input alone, which counts at its norms.
 pub fn facts(
     config: &Config,
@@ -43,7 +44,9 @@ fn computed_again(config: &Config, facts: GroupFacts, positions: u64) -> GroupFa
     let (recomputed, kept_width) = match facts.group.kind {
         Kind::Attention => (facts.forward, 0),
         // Its last product is not needed again.
-        Kind::Mlp => (2.0 * config.width as f64 * config.mlp_up_width() as f64, 0),
+        Kind::Mlp if !config.family.is_encoder() => (2.0 * config.width as f64 * config.mlp_up_width() as f64, 0),
+        // A norm behind it reads what it yields.
+        Kind::Mlp => (facts.forward, 0),
         _ => (0.0, config.width as u64),
     };
     GroupFacts { recomputed, kept_bytes: SCALAR * positions * kept_width, ..facts }
@@ -56,10 +59,12 @@ fn group_facts(config: &Config, group: Group, parameters: u64, positions: u64, c
         Kind::Attention => {
             // Half of all pairs; a window leaves a band of them.
             let reach = config.window.map_or(columns, |window| columns.min(window as u64)) as f64;
-            let seen = reach * (1.0 - reach / (2.0 * columns as f64));
+            let is_causal = !config.family.is_encoder();
+            let seen = if is_causal { reach * (1.0 - reach / (2.0 * columns as f64)) } else { columns as f64 };
             let pairs = 4.0 * seen * config.heads.query_width() as f64;
             (weights + pairs, weights + 2.5 * pairs, weights)
         }
+        Kind::Head if config.tied => (weights + head, weights + head, weights),
         Kind::Mlp | Kind::Head => (weights, weights, weights),
         // A handful of positions in a row: nothing beside the rest.
         Kind::Score => (0.0, 0.0, 0.0),

@@ -8,15 +8,16 @@ use super::parameters::{Gradients, Parameter, Parameters, Thaw};
 use super::recompute::Recompute;
 use super::storage::Storage;
 use super::units::{Block, BlockKept, Builder, CachedPlaces, Embedding, Head, Norm, Places, ScoreHead, Source};
-use crate::ops::Sight;
 use crate::ops::attention::{Layout, Span};
 use crate::ops::cross_entropy::RowLoss;
 use crate::ops::distill::Answers;
 use crate::ops::rotary::Angles;
+use crate::ops::{Sight, Visible};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
-/// A causal language model: embedding, blocks, norm, head.
+/// A language model: embedding, blocks, norm, head. An encoder is the same stack, with its last norm in the head, and
+/// with every position seeing its whole document.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     pub config: Config,
@@ -25,7 +26,8 @@ pub struct Decoder {
     pub recompute: Recompute,
     embedding: Embedding,
     blocks: Vec<Block>,
-    norm: Norm,
+    /// `None` where the blocks end in one.
+    norm: Option<Norm>,
     head: Head,
     /// The last of the units, and its parameters the last: see [`Decoder::with_score`].
     pub(super) score: Option<ScoreHead>,
@@ -43,7 +45,8 @@ pub struct Input<'a> {
     pub tokens: &'a [u32],
     /// Of each token in its own document.
     pub positions: &'a [u32],
-    /// For each token the first position of its row that it sees; all earlier ones without it.
+    /// For each token the first position of its row that it sees, where its document starts; all earlier ones without it.
+    /// An encoder's sees to the end of the document too, which goes as far as this list stays the same.
     pub first_visible: Option<&'a [u32]>,
 }
 
@@ -82,7 +85,10 @@ impl Decoder {
         let embedding = Embedding::new(&mut b, &config)?;
         let blocks = (0..config.layers).map(|index| Block::new(&mut b, index, &config)).collect::<Result<_>>()?;
         let norm_group = super::Group::new(Layer::Norm, super::Kind::Norm);
-        let norm = Norm::new(&mut b, "norm", norm_group, &config)?;
+        let norm = match config.family.is_encoder() {
+            true => None,
+            false => Some(Norm::new(&mut b, "norm", norm_group, &config)?),
+        };
         let head = Head::new(&mut b, &config, &embedding)?;
         let score = config.score.as_ref().map(|score| ScoreHead::new(&mut b, &config, score)).transpose()?;
         let angles = match config.rotary {
@@ -118,12 +124,13 @@ impl Decoder {
     /// is what it would be alone.
     pub fn prefix(&self, input: &Input, layer: Layer) -> Result<Tensor> {
         self.check(input)?;
-        let places = self.places(input);
+        let ends = self.ends(input);
+        let places = self.places(input, ends.as_deref());
         let mut x = self.embedding.forward(&self.parameters, input.tokens, input.positions)?;
         for block in self.blocks.iter().take(self.blocks_below(layer)) {
             x = block.forward(&self.parameters, x, places)?.0;
         }
-        if layer == Layer::Head { self.norm.forward(&self.parameters, &x) } else { Ok(x) }
+        if layer == Layer::Head { self.last_norm(x) } else { Ok(x) }
     }
 
     /// How many blocks lie below `layer`.
@@ -138,7 +145,8 @@ impl Decoder {
     /// Goes on from `x`, the [`Decoder::prefix`] of the same input and layer. A frost line below that layer is an error:
     /// the backward pass could not come down to it.
     pub fn forward_from(&self, layer: Layer, x: Tensor, input: &Input, thaw: Option<&Thaw>) -> Result<Pass> {
-        let (first, places) = (self.blocks_below(layer), self.places(input));
+        let ends = self.ends(input);
+        let (first, places) = (self.blocks_below(layer), self.places(input, ends.as_deref()));
         let keeps = |layer| thaw.is_some_and(|thaw| thaw.reaches(layer));
         if layer > Layer::Block(0) && thaw.is_some_and(|thaw| thaw.below(layer)) {
             return Err(Error::new(format!("a pass that begins at {layer} cannot train what lies below")));
@@ -156,12 +164,27 @@ impl Decoder {
             }
             x = y;
         }
-        let hidden = self.norm.forward(&self.parameters, &x)?;
+        let hidden = self.last_norm(x.clone())?;
         Ok(Pass { hidden, last: keeps(Layer::Norm).then_some(x), blocks: held })
     }
 
-    fn places<'a>(&'a self, input: &Input<'a>) -> Places<'a> {
-        let sight = Sight { starts: input.first_visible, window: self.config.window, ..Sight::default() };
+    /// `x` after the last norm, where there is one.
+    fn last_norm(&self, x: Tensor) -> Result<Tensor> {
+        match &self.norm {
+            Some(norm) => norm.forward(&self.parameters, &x),
+            None => Ok(x),
+        }
+    }
+
+    /// For each token one past the last position of its document, where an encoder reads several.
+    fn ends(&self, input: &Input) -> Option<Vec<u32>> {
+        let starts = input.first_visible.filter(|_| self.config.family.is_encoder())?;
+        Some(starts.chunks(input.columns.max(1)).flat_map(ends_of_row).collect())
+    }
+
+    fn places<'a>(&'a self, input: &Input<'a>, ends: Option<&'a [u32]>) -> Places<'a> {
+        let visible = if self.config.family.is_encoder() { Visible::Both } else { Visible::Causal };
+        let sight = Sight { visible, starts: input.first_visible, ends, window: self.config.window };
         let precision = self.parameters.precision;
         let layout = Layout { rows: input.rows, columns: input.columns, sight, precision };
         Places { layout, positions: input.positions, angles: self.angles.as_ref() }
@@ -194,9 +217,13 @@ impl Decoder {
         thaw: &Thaw,
         gradients: &mut Gradients,
     ) -> Result<()> {
-        let (p, places) = (&self.parameters, self.places(input));
+        let ends = self.ends(input);
+        let (p, places) = (&self.parameters, self.places(input, ends.as_deref()));
         let Some(last) = pass.last else { return Ok(()) };
-        let mut gradient = self.norm.backward(p, &last, d_hidden, None, gradients)?;
+        let mut gradient = match &self.norm {
+            Some(norm) => norm.backward(p, &last, d_hidden, None, gradients)?,
+            None => d_hidden.clone(),
+        };
         let mut held = pass.blocks;
         for (index, block) in self.blocks.iter().enumerate().rev() {
             let kept = match held.pop() {
@@ -251,6 +278,11 @@ impl Decoder {
 
     /// An empty cache for `rows` rows of up to `capacity` tokens.
     pub fn cache(&self, rows: usize, capacity: usize) -> Result<Cache> {
+        if self.config.family.is_encoder() {
+            return Err(Error::new("an encoder cannot go on with a text")
+                .because("each of its positions sees what comes after it, so it fills masks instead")
+                .next("put its mask token (such as [MASK]) into the text where it is to fill one in"));
+        }
         Cache::new(&self.config, rows, capacity.min(self.config.context), self.dtype, &self.device)
     }
 
@@ -269,7 +301,7 @@ impl Decoder {
     /// the hidden states for the head, one row after the other, (tokens, width). Other rows stay as they are.
     pub fn read_rows(&self, new: &[(usize, &[u32])], cache: &mut Cache) -> Result<Tensor> {
         let x = self.read_through(new, cache)?;
-        self.norm.forward(&self.parameters, &x)
+        self.last_norm(x)
     }
 
     /// The same for the logits after the last token of each row that is named, (rows named, vocabulary).
@@ -283,7 +315,7 @@ impl Decoder {
             });
             x = x.index_select(&Tensor::from_iter(last, &self.device)?, 0)?;
         }
-        self.logits(&self.norm.forward(&self.parameters, &x)?)
+        self.logits(&self.last_norm(x)?)
     }
 
     /// All blocks, up to the last norm.
@@ -301,4 +333,15 @@ impl Decoder {
         cache.grow(&spans);
         Ok(x)
     }
+}
+
+/// One past the end of the run of equal starts that each position lies in: padding, which sees itself alone, is a run of
+/// one.
+fn ends_of_row(starts: &[u32]) -> Vec<u32> {
+    let mut ends = Vec::with_capacity(starts.len());
+    for document in starts.chunk_by(|a, b| a == b) {
+        let end = (ends.len() + document.len()) as u32;
+        ends.resize(end as usize, end);
+    }
+    ends
 }

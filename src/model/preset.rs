@@ -32,7 +32,11 @@ const fn gpt2(name: &'static str, (layers, width): (usize, usize), heads: usize,
     Preset { name, family: Family::Gpt2, layers, width, heads, key_value_heads: heads, intermediate, context }
 }
 
-pub const PRESETS: [Preset; 9] = [
+const fn bert(name: &'static str, (layers, width): (usize, usize), heads: usize, context: usize) -> Preset {
+    Preset { family: Family::Bert, ..gpt2(name, (layers, width), heads, context) }
+}
+
+pub const PRESETS: [Preset; 12] = [
     llama("llama-1m", (4, 128), (4, 2), 352, 256),
     llama("llama-3m", (6, 192), (6, 2), 512, 256),
     llama("llama-8m", (8, 256), (8, 4), 704, 512),
@@ -42,6 +46,9 @@ pub const PRESETS: [Preset; 9] = [
     gpt2("gpt2-1m", (4, 128), 4, 256),
     gpt2("gpt2-12m", (6, 384), 6, 256),
     gpt2("gpt2-124m", (12, 768), 12, 1024),
+    bert("bert-1m", (4, 128), 4, 256),
+    bert("bert-3m", (6, 192), 6, 256),
+    bert("bert-110m", (12, 768), 12, 512),
 ];
 
 pub fn find(name: &str) -> Option<&'static Preset> {
@@ -49,8 +56,14 @@ pub fn find(name: &str) -> Option<&'static Preset> {
 }
 
 impl Preset {
+    /// Whether it is an encoder: see [`Family::is_encoder`].
+    pub fn is_encoder(&self) -> bool {
+        self.family.is_encoder()
+    }
+
     pub fn config(&self, vocabulary: usize, context: usize) -> Config {
-        let is_gpt2 = self.family == Family::Gpt2;
+        let has_biases = self.family.has_layer_norm();
+        let is_encoder = self.family.is_encoder();
         Config {
             family: self.family,
             vocabulary,
@@ -59,14 +72,16 @@ impl Preset {
             heads: Heads { query: self.heads, key_value: self.key_value_heads, dimension: self.width / self.heads },
             intermediate: self.intermediate,
             context,
-            norm_epsilon: 1e-5,
+            // What each family was published with.
+            norm_epsilon: if is_encoder { 1e-12 } else { 1e-5 },
             tied: true,
-            attention_bias: is_gpt2,
-            mlp_bias: is_gpt2,
+            attention_bias: has_biases,
+            mlp_bias: has_biases,
             window: None,
             begin_of_text: None,
+            token_types: if is_encoder { 2 } else { 0 },
             score: None,
-            rotary: (!is_gpt2).then_some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
+            rotary: (!has_biases).then_some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
         }
     }
 }
@@ -82,6 +97,9 @@ mod tests {
             ("llama-3m", 2048, 2.8),
             ("llama-135m", 49_152, 134.5),
             ("gpt2-124m", 50_257, 124.4),
+            ("bert-1m", 2048, 1.1),
+            ("bert-3m", 2048, 3.2),
+            ("bert-110m", 30_522, 109.5),
         ] {
             let preset = find(name).unwrap();
             let config = preset.config(vocabulary, preset.context);
@@ -89,5 +107,7 @@ mod tests {
             let count = config.parameter_count() as f64 / 1e6;
             assert!((count / millions - 1.0).abs() < 0.03, "{name}: {count}M");
         }
+        // What transformers counts for `BertForMaskedLM(BertConfig())`.
+        assert_eq!(find("bert-110m").unwrap().config(30_522, 512).parameter_count(), 109_514_298);
     }
 }

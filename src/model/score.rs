@@ -93,7 +93,8 @@ impl Config {
     /// The score that a model of this family gets by itself.
     pub fn score_for(&self, answers: Answers) -> Score {
         match self.family {
-            Family::Llama | Family::Gpt2 => Score::of_decoder(answers),
+            // Plans with an encoder and labels are refused before they come here.
+            Family::Llama | Family::Gpt2 | Family::Bert => Score::of_decoder(answers),
         }
     }
 

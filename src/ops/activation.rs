@@ -1,4 +1,4 @@
-//! The non-linearities of the two model families: GELU (tanh form) and SwiGLU.
+//! The non-linearities of the model families: GELU (tanh form, and exact for encoders) and SwiGLU.
 
 use super::cpu;
 use super::storage::{on_cpu_f32, with_mut_from, with_slices};
@@ -39,6 +39,28 @@ pub fn gelu_backward(x: &Tensor, gradient: Tensor) -> Result<Tensor> {
     gradient * (gate + through_gate)?
 }
 
+/// GELU as it is defined, x · Φ(x), element by element.
+pub fn gelu_exact(x: &Tensor) -> Result<Tensor> {
+    match on_cpu_f32(&[x]) {
+        true => Tensor::from_vec(with_slices([x], |[x]| cpu::activation::gelu_exact(x))?, x.shape(), x.device()),
+        false => x * normal_cdf(x)?,
+    }
+}
+
+fn normal_cdf(x: &Tensor) -> Result<Tensor> {
+    ((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? + 1.0)? * 0.5
+}
+
+/// The gradient for the input of [`gelu_exact`]; takes `gradient` over as [`gelu_backward`] does.
+pub fn gelu_exact_backward(x: &Tensor, gradient: Tensor) -> Result<Tensor> {
+    if on_cpu_f32(&[x, &gradient]) {
+        with_mut_from(&gradient, x, |gradient, x| cpu::activation::gelu_exact_backward(x, gradient))?;
+        return Ok(gradient);
+    }
+    let density = ((x.sqr()? * -0.5)?.exp()? * (0.5 * SQRT_2_OVER_PI))?;
+    gradient * (normal_cdf(x)? + (x * density)?)?
+}
+
 /// `x` (n, 2·width) holds [gate | up] → gate · σ(gate) · up, (n, width).
 pub fn swiglu(x: &Tensor) -> Result<Tensor> {
     let (rows, width) = (x.dim(0)?, x.dim(1)? / 2);
@@ -74,6 +96,8 @@ mod tests {
     fn gradients_agree_with_finite_differences_and_autograd() {
         let x = (random((3, 8), 1) * 3.0).unwrap();
         check_gradients(std::slice::from_ref(&x), |t| gelu(&t[0]), |t, g| Ok(vec![gelu_backward(&t[0], g.clone())?]));
+        let backward = |t: &[Tensor], g: &Tensor| Ok(vec![gelu_exact_backward(&t[0], g.clone())?]);
+        check_gradients(std::slice::from_ref(&x), |t| gelu_exact(&t[0]), backward);
         check_gradients(&[x], |t| swiglu(&t[0]), |t, g| Ok(vec![swiglu_backward(&t[0], g)?]));
     }
 
@@ -84,6 +108,9 @@ mod tests {
             let wide = random((n, 2 * width), 3);
             assert_close(&gelu(&single(&x)).unwrap(), &gelu(&x).unwrap(), 1e-6);
             assert_close(&swiglu(&single(&x)).unwrap(), &swiglu(&x).unwrap(), 1e-6);
+            assert_close(&gelu_exact(&single(&x)).unwrap(), &gelu_exact(&x).unwrap(), 1e-6);
+            let got = gelu_exact_backward(&single(&x), single(&wide)).unwrap();
+            assert_close(&got, &gelu_exact_backward(&x, wide.clone()).unwrap(), 1e-6);
             let got = gelu_backward(&single(&x), single(&wide)).unwrap();
             assert_close(&got, &gelu_backward(&x, wide).unwrap(), 1e-5);
             let got = swiglu_backward(&single(&x), &single(&g)).unwrap();

@@ -4,9 +4,10 @@
 pub use super::cpu::cross_entropy::RowLoss;
 use super::cpu::linear::{Weight, add_weight_gradient, weight_gradient};
 use super::cpu::matmul::{Matrix, Operand, Product, multiply};
-use super::storage::{is_operand, on_cpu_f32, with_mut, with_operand, with_slices};
+use super::storage::{is_operand, on_cpu_f32, optional_slice, with_mut, with_operand, with_slices};
 use super::{Precision, Slot, add_to_slot, cpu};
 use candle_core::{D, DType, Device, Result, Tensor, bail};
+use rayon::prelude::*;
 
 /// Logits that a chunk may hold: 64 MiB of f32, in rows from 16 to 512. Small chunks would go through the gradient of
 /// the head's weight again and again.
@@ -30,13 +31,24 @@ fn check_targets(targets: &[u32], rows: usize, vocabulary: usize) -> Result<()> 
 
 /// Losses of rows of hidden states `x` (n, width) against `targets` (n), with the head's `weight` (vocabulary, width).
 pub fn losses(x: &Tensor, weight: &Tensor, targets: &[u32], precision: Precision) -> Result<Vec<RowLoss>> {
+    biased_losses(x, weight, None, targets, precision)
+}
+
+/// The same with a `bias` (vocabulary) on the logits.
+pub fn biased_losses(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    targets: &[u32],
+    precision: Precision,
+) -> Result<Vec<RowLoss>> {
     let (rows, vocabulary) = (x.dim(0)?, weight.dim(0)?);
     check_targets(targets, rows, vocabulary)?;
     let mut all = Vec::with_capacity(rows);
     let chunk = chunk_rows(rows, vocabulary);
     for start in (0..rows).step_by(chunk) {
         let count = chunk.min(rows - start);
-        let logits = super::linear::forward(&x.narrow(0, start, count)?, weight, None, None, precision)?;
+        let logits = super::linear::forward(&x.narrow(0, start, count)?, weight, bias, None, precision)?;
         all.extend(losses_of_logits(&logits, &targets[start..start + count])?);
     }
     Ok(all)
@@ -78,45 +90,81 @@ pub fn losses_and_gradients(
     precision: Precision,
     slot: Option<&mut Slot>,
 ) -> Result<(Vec<RowLoss>, Tensor)> {
+    biased_losses_and_gradients(
+        x,
+        Output { weight, bias: None },
+        targets,
+        scale,
+        precision,
+        Slots { weight: slot, bias: None },
+    )
+}
+
+/// The parameters of an output layer.
+#[derive(Clone, Copy)]
+pub struct Output<'a> {
+    /// (vocabulary, width).
+    pub weight: &'a Tensor,
+    /// (vocabulary).
+    pub bias: Option<&'a Tensor>,
+}
+
+/// Where their gradients go; `None` where one does not train or does not exist.
+pub struct Slots<'a> {
+    pub weight: Option<&'a mut Slot>,
+    pub bias: Option<&'a mut Slot>,
+}
+
+/// As [`losses_and_gradients`], with a bias on the logits where the output has one.
+pub fn biased_losses_and_gradients(
+    x: &Tensor,
+    output: Output,
+    targets: &[u32],
+    scale: f64,
+    precision: Precision,
+    slots: Slots,
+) -> Result<(Vec<RowLoss>, Tensor)> {
+    let Output { weight, bias } = output;
     check_targets(targets, x.dim(0)?, weight.dim(0)?)?;
     if !on_cpu_f32(&[x]) || !is_operand(weight) {
-        return plain(x, &weight.to_dtype(x.dtype())?, targets, scale, slot);
+        return plain(x, Output { weight: &weight.to_dtype(x.dtype())?, bias }, targets, scale, slots);
     }
     let (width_out, width_in) = weight.dims2()?;
+    let bias = optional_slice(bias)?;
     let fused = |matrix: Operand| {
-        let head = Head { weight: Weight { matrix, width_in, width_out, precision }, scale: scale as f32 };
-        with_slices([x], |[x]| head.run(x, targets, slot))?
+        let weight = Weight { matrix, width_in, width_out, precision };
+        let head = Head { weight, bias: bias.as_deref(), scale: scale as f32 };
+        with_slices([x], |[x]| head.run(x, targets, slots))?
     };
     let (rows, dx) = with_operand(weight, fused)??;
     Ok((rows, Tensor::from_vec(dx, x.shape(), x.device())?))
 }
 
-fn plain(
-    x: &Tensor,
-    weight: &Tensor,
-    targets: &[u32],
-    scale: f64,
-    slot: Option<&mut Slot>,
-) -> Result<(Vec<RowLoss>, Tensor)> {
-    let (rows, log_p) = plain_losses(&super::linear::plain(x, weight, None, None)?, targets)?;
+fn plain(x: &Tensor, output: Output, targets: &[u32], scale: f64, slots: Slots) -> Result<(Vec<RowLoss>, Tensor)> {
+    let Output { weight, bias } = output;
+    let (rows, log_p) = plain_losses(&super::linear::plain(x, weight, bias, None)?, targets)?;
     let index = Tensor::from_slice(targets, (targets.len(), 1), x.device())?;
     let ones = Tensor::full(-1.0f32, (targets.len(), 1), x.device())?.to_dtype(log_p.dtype())?;
     let gradient = (log_p.exp()?.scatter_add(&index, &ones, 1)? * scale)?.to_dtype(x.dtype())?;
-    if let Some(slot) = slot {
+    if let Some(slot) = slots.weight {
         add_to_slot(slot, gradient.t()?.matmul(x)?)?;
+    }
+    if let Some(slot) = slots.bias {
+        add_to_slot(slot, gradient.sum(0)?)?;
     }
     Ok((rows, gradient.matmul(weight)?))
 }
 
-/// The head's weight and the factor of the loss.
+/// The head's weight and bias, and the factor of the loss.
 struct Head<'a> {
     weight: Weight<'a>,
+    bias: Option<&'a [f32]>,
     scale: f32,
 }
 
 impl Head<'_> {
-    /// The losses and the gradient for `x`; the weight's is added to `slot`.
-    fn run(&self, x: &[f32], targets: &[u32], mut slot: Option<&mut Slot>) -> Result<(Vec<RowLoss>, Vec<f32>)> {
+    /// The losses and the gradient for `x`; those of the parameters are added to `slots`.
+    fn run(&self, x: &[f32], targets: &[u32], mut slots: Slots) -> Result<(Vec<RowLoss>, Vec<f32>)> {
         let Weight { matrix, width_in: width, width_out: vocabulary, precision } = self.weight;
         let chunk = chunk_rows(targets.len(), vocabulary);
         let (mut rows, mut dx) = (Vec::with_capacity(targets.len()), Vec::with_capacity(x.len()));
@@ -127,8 +175,11 @@ impl Head<'_> {
             let size = (targets.len(), width, vocabulary);
             let product = Product::new(size).operands(precision);
             dx.extend(cpu::matmul::product(Matrix::new(&logits, vocabulary), matrix, product));
-            if let Some(slot) = slot.as_deref_mut() {
+            if let Some(slot) = slots.weight.as_deref_mut() {
                 self.add_gradient(&logits, x, slot)?;
+            }
+            if let Some(slot) = slots.bias.as_deref_mut() {
+                add_bias_gradient(&logits, vocabulary, slot)?;
             }
         }
         Ok((rows, dx))
@@ -146,6 +197,9 @@ impl Head<'_> {
                 multiply(logits, vocabulary, x, weight, product);
             }
         }
+        if let Some(bias) = self.bias {
+            logits.par_chunks_exact_mut(vocabulary).for_each(|row| cpu::simd(|| cpu::vector::add_assign(row, bias)));
+        }
     }
 
     /// `gradient` is that at the logits of the rows `x`.
@@ -161,6 +215,15 @@ impl Head<'_> {
             }
         }
     }
+}
+
+/// `gradient` is that at logits.
+fn add_bias_gradient(gradient: &[f32], vocabulary: usize, slot: &mut Slot) -> Result<()> {
+    let sum = match slot {
+        Some(sum) => sum,
+        None => slot.insert(Tensor::zeros(vocabulary, DType::F32, &Device::Cpu)?),
+    };
+    with_mut(sum, |sum| cpu::linear::add_column_sums(gradient, sum))
 }
 
 #[cfg(test)]
@@ -211,6 +274,42 @@ mod tests {
             for ((got, want), alone) in rows.iter().zip(&want_rows).zip(&alone) {
                 assert!((got.loss - want.loss).abs() < 1e-5 && (alone.loss - want.loss).abs() < 1e-5);
                 assert_eq!((got.hit, alone.hit), (want.hit, want.hit));
+            }
+        }
+    }
+
+    /// Losses, and the gradients of `x`, weight and bias.
+    fn biased(x: &Tensor, weight: &Tensor, bias: &Tensor, targets: &[u32]) -> (Vec<RowLoss>, [Tensor; 3]) {
+        let (mut dw, mut db) = (None, None);
+        let (output, slots) =
+            (Output { weight, bias: Some(bias) }, Slots { weight: Some(&mut dw), bias: Some(&mut db) });
+        let (rows, dx) = biased_losses_and_gradients(x, output, targets, SCALE, Precision::F32, slots).unwrap();
+        (rows, [dx, dw.unwrap(), db.unwrap()])
+    }
+
+    #[test]
+    fn a_bias_has_its_gradient_and_the_kernel_the_same() {
+        let (x, w, b, targets) = (random((4, 3), 1), random((5, 3), 2), random(5, 3), [4, 0, 2, 2]);
+        let inputs = [x.clone(), w.clone(), b.clone()];
+        let objective = |t: &[Tensor]| {
+            let logits = t[0].matmul(&t[1].t().unwrap()).unwrap().broadcast_add(&t[2]).unwrap();
+            let index = Tensor::from_slice(&targets, (4, 1), &Device::Cpu).unwrap();
+            (log_softmax(&logits).unwrap().gather(&index, 1).unwrap().sum_all().unwrap() * -SCALE).unwrap()
+        };
+        let (_, got) = biased(&x, &w, &b, &targets);
+        for (index, got) in got.iter().enumerate() {
+            assert_close(got, &finite_differences(&inputs, index, objective), 1e-7);
+        }
+        for (n, vocabulary) in [(1, 1), (7, 3), (600, 70), (33, 9000)] {
+            let (x, w, b) = (random((n, 8), 1), random((vocabulary, 8), 2), random(vocabulary, 3));
+            let targets: Vec<u32> = (0..n).map(|i| (i * 31 % vocabulary) as u32).collect();
+            let (want_rows, want) = biased(&x, &w, &b, &targets);
+            let (rows, got) = biased(&single(&x), &single(&w), &single(&b), &targets);
+            got.iter().zip(&want).for_each(|(got, want)| assert_close(got, want, 1e-5));
+            let bias = single(&b);
+            let alone = biased_losses(&single(&x), &single(&w), Some(&bias), &targets, Precision::F32).unwrap();
+            for ((got, want), alone) in rows.iter().zip(&want_rows).zip(&alone) {
+                assert!((got.loss - want.loss).abs() < 1e-5 && (alone.loss - want.loss).abs() < 1e-5);
             }
         }
     }

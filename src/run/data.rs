@@ -6,13 +6,14 @@ use super::labelled;
 use super::material::{self, Material, Own, Part};
 use super::mismatch;
 use super::overlap;
-use super::plan::{CorpusPlan, Objective, PhasePlan, Plan};
-use super::suite::{Generated, Suite, SuiteKind};
+use super::plan::{CorpusPlan, MaskingPlan, Objective, PhasePlan, Plan};
+use super::suite::{Generated, Masked, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
 use crate::corpus::chat::Chat;
 use crate::corpus::examples::{self, Example, LabelKind, Options, Template};
+use crate::corpus::masking::Masker;
 use crate::corpus::progress::Progress;
-use crate::corpus::shards::{Preparation, Prepared, prepare};
+use crate::corpus::shards::{Preparation, Prepared, Shard, prepare};
 use crate::corpus::source::{OnBroken, Source};
 use crate::corpus::split::Split;
 use crate::corpus::tokenizer::Tokenizer;
@@ -104,7 +105,7 @@ fn load_phase(
     let chat = chat::of_phase(plan, index, Some(tokenizer))?;
     let mut score = plan.parent(index).and_then(|parent| earlier[parent].score.clone());
     let (material, held_out, mut notices) = match phase.objective {
-        Objective::Clm => running_text(phase, tokenizer, context)?,
+        Objective::Clm | Objective::Mlm => running_text(phase, tokenizer, context)?,
         Objective::Sft => supervised(phase, &chat.chat, tokenizer, context)?,
         Objective::Classify | Objective::Regress => {
             let (material, suites, notices, own) = labelled::read(phase, &chat.chat, tokenizer, context)?;
@@ -126,11 +127,13 @@ fn load_phase(
 /// The phase whose text the base knows best: the nearest of running text that it stands on, or else the one before.
 fn text_of_base(plan: &Plan, index: usize) -> Option<usize> {
     let ancestors = plan.ancestors(index);
-    let of_text = ancestors.iter().find(|&&ancestor| plan.phases[ancestor].objective == Objective::Clm);
+    let of_text =
+        ancestors.iter().find(|&&ancestor| matches!(plan.phases[ancestor].objective, Objective::Clm | Objective::Mlm));
     of_text.or(ancestors.first()).copied()
 }
 
 fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
+    let masker = masker(phase, tokenizer)?;
     let mut notices = Vec::new();
     let prepared = phase.corpus.iter().map(|corpus| {
         let prepared = prepare_text(corpus, phase, tokenizer, context)?;
@@ -141,15 +144,39 @@ fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> 
     let mut held_out = Vec::new();
     for (index, (corpus, prepared)) in prepared.iter().enumerate() {
         let Some(shard) = &prepared.held_out else { continue };
-        let windows = HeldOutWindows::new(shard.clone(), phase.context, EVALUATION_ROWS, phase.evaluation.tokens)?;
         let name = if index == 0 { phase.name.clone() } else { format!("{}:{}", phase.name, short_name(&corpus.path)) };
-        held_out.push(Suite { name, kind: SuiteKind::Text(windows) });
+        held_out.push(Suite { name, kind: held_out_text(shard, masker.as_ref(), phase)? });
     }
     let source = |(corpus, prepared): (&CorpusPlan, Prepared)| {
         let weight = corpus.weight.unwrap_or(prepared.train.tokens() as f64);
-        (short_name(&corpus.path), Part::Text(prepared.train), weight)
+        let part = match &masker {
+            Some((masker, _)) => Part::Masked { shard: prepared.train, masker: masker.clone() },
+            None => Part::Text(prepared.train),
+        };
+        (short_name(&corpus.path), part, weight)
     };
     Ok((Material { sources: prepared.into_iter().map(source).collect() }, held_out, notices))
+}
+
+/// What hides tokens in an `mlm` phase, and how it is planned.
+fn masker<'p>(phase: &'p PhasePlan, tokenizer: &Tokenizer) -> Result<Option<(Arc<Masker>, &'p MaskingPlan)>> {
+    let Some(plan) = &phase.masking else { return Ok(None) };
+    Ok(Some((Arc::new(Masker::new(tokenizer, plan.share, plan.whole_words)?), plan)))
+}
+
+fn held_out_text(
+    shard: &Arc<Shard>,
+    masker: Option<&(Arc<Masker>, &MaskingPlan)>,
+    phase: &PhasePlan,
+) -> Result<SuiteKind> {
+    let (shard, tokens) = (shard.clone(), phase.evaluation.tokens);
+    match masker {
+        None => Ok(SuiteKind::Text(HeldOutWindows::new(shard, phase.context, EVALUATION_ROWS, tokens)?)),
+        Some((masker, plan)) => {
+            let masked = Masked::windows(shard, masker.clone(), phase.context, tokens, plan.pseudo_tokens)?;
+            Ok(SuiteKind::Masked(masked))
+        }
+    }
 }
 
 fn prepare_text(corpus: &CorpusPlan, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Prepared> {
@@ -277,7 +304,7 @@ pub(super) fn probe_examples(
 }
 
 /// A probe is measured on its held-out side where it has one, and on all of it otherwise. Running text goes on after
-/// the answer, so no end of text is expected.
+/// the answer, so no end of text is expected. For an encoder the whole completion is hidden.
 fn load_probe(
     name: &str,
     phase: &PhasePlan,
@@ -287,5 +314,14 @@ fn load_probe(
 ) -> Result<Suite> {
     let mut read = probe_examples(name, phase, chat, context)?;
     read.iter_mut().for_each(|example| example.ends = false);
-    example_suite(short_name(name), &read, phase.context, tokenizer)
+    match masker(phase, tokenizer)? {
+        None => example_suite(short_name(name), &read, phase.context, tokenizer),
+        Some((masker, plan)) => {
+            // One position is for the token that comes after, where there is one to predict.
+            let room = masker.room(phase.context) - 1;
+            let encoded = examples::encode(&read, tokenizer, room)?.examples;
+            let masked = Masked::examples(&encoded, masker, phase.context, plan.pseudo_tokens)?;
+            Ok(Suite { name: short_name(name), kind: SuiteKind::Masked(masked) })
+        }
+    }
 }

@@ -3,8 +3,9 @@
 use super::data::PhaseData;
 use super::plan::Plan;
 use super::steering::REPLAY;
-use crate::corpus::batches::{Batches, Mixture, Packed, Rows, Windows};
+use crate::corpus::batches::{Batches, Masked, Mixture, Packed, Rows, Windows};
 use crate::corpus::examples::EncodedExample;
+use crate::corpus::masking::Masker;
 use crate::corpus::shards::Shard;
 use crate::model::Score;
 use crate::random::mix;
@@ -26,6 +27,11 @@ pub struct Own<'a> {
 /// One source, tokenised.
 pub enum Part {
     Text(Arc<Shard>),
+    /// Text of which tokens are hidden.
+    Masked {
+        shard: Arc<Shard>,
+        masker: Arc<Masker>,
+    },
     /// Rows are filled up with the token `padding`.
     Examples {
         examples: Arc<Vec<EncodedExample>>,
@@ -41,6 +47,9 @@ impl Part {
     fn batches(&self, context: usize, rows: usize, seed: u64) -> Result<Arc<dyn Batches>> {
         match self {
             Part::Text(shard) => Ok(Arc::new(Windows::new(shard.clone(), context, rows, seed)?)),
+            Part::Masked { shard, masker } => {
+                Ok(Arc::new(Masked::new(shard.clone(), masker.clone(), context, rows, seed)?))
+            }
             Part::Examples { examples, padding } => {
                 let examples = match examples.iter().any(|example| example.read() > context) {
                     true => Arc::new(examples.iter().map(|example| example.fitted(context)).collect()),
@@ -66,7 +75,7 @@ impl Material {
     fn cut(&self, name: &str, context: usize) -> Option<String> {
         let examples = self.sources.iter().filter_map(|(_, part, _)| match part {
             Part::Examples { examples, .. } => Some(examples),
-            Part::Text(_) => None,
+            Part::Text(_) | Part::Masked { .. } => None,
         });
         let count = examples.flat_map(|examples| examples.iter()).filter(|e| e.tokens.len() > context + 1).count();
         (count > 0).then(|| {

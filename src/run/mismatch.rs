@@ -68,7 +68,7 @@ fn sample(material: &Material, take: &mut dyn FnMut(&[u32])) -> Result<()> {
     let share = SAMPLE / material.sources.len().max(1) as u64;
     for (_, part, _) in &material.sources {
         match part {
-            Part::Text(shard) => {
+            Part::Text(shard) | Part::Masked { shard, .. } => {
                 let stretches = (share / STRETCH).max(1);
                 let apart = (shard.tokens() / stretches).max(STRETCH);
                 let mut tokens = Vec::new();

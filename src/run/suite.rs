@@ -1,10 +1,12 @@
 //! What is measured at an evaluation: held-out text or examples, kept from phase to phase.
 
 pub mod generated;
+pub mod masked;
 mod sample;
 mod scored;
 
 pub use generated::Generated;
+pub use masked::Masked;
 pub use scored::ScoredTexts;
 
 use crate::Result;
@@ -26,6 +28,7 @@ pub struct Suite {
 pub enum SuiteKind {
     Text(HeldOutWindows),
     Examples(Vec<HeldOutBatch>),
+    Masked(Masked),
     Generated(Generated),
     Scored(ScoredTexts),
 }
@@ -86,6 +89,7 @@ impl Suite {
                 let metric = Some(("exact_match", score.exact_match()));
                 Ok(Some(Measure { score: score.text, metric, metrics: Vec::new() }))
             }
+            SuiteKind::Masked(masked) => masked.measure(decoder, cancel),
             SuiteKind::Generated(task) => task.measure(decoder, tokenizer, cancel),
             SuiteKind::Scored(texts) => texts.measure(decoder, cancel),
         }

@@ -17,10 +17,18 @@ pub(super) fn of_plan(plan: &Plan, model: Option<&Path>, context: &Context) -> R
     match (&plan.tokenizer, model) {
         (Some(tokenizer), _) => match (&tokenizer.path, tokenizer.vocabulary) {
             (Some(path), _) => Tokenizer::load(Path::new(path)),
-            (None, vocabulary) => trained(plan, vocabulary.unwrap_or(4096), context),
+            (None, vocabulary) => trained_for(plan, vocabulary.unwrap_or(4096), context),
         },
         (None, Some(folder)) => Tokenizer::load(folder),
-        (None, None) => trained(plan, 4096, context),
+        (None, None) => trained_for(plan, 4096, context),
+    }
+}
+
+/// Of so many tokens; where a phase hides tokens, one of them stands for those.
+fn trained_for(plan: &Plan, vocabulary: usize, context: &Context) -> Result<Tokenizer> {
+    match plan.phases.iter().any(|phase| phase.objective == Objective::Mlm) {
+        true => trained(plan, vocabulary - 1, context)?.with_mask(),
+        false => trained(plan, vocabulary, context),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod choose;
+mod fill;
 mod generator;
 mod ranked;
 mod report;
@@ -9,6 +10,7 @@ mod writer;
 
 pub use answer::{Answer, Ended, Task};
 pub use choose::{Sampling, choose};
+pub use fill::{Filled, Piece, fill};
 pub use generator::Generator;
 pub use report::Report;
 pub use writer::{Writer, Written};

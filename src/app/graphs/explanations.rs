@@ -236,4 +236,20 @@ pub const EXPLANATIONS: &[Explanation] = &[
         normal: "Forgetting near 0. Backward transfer is below 0 where later phases did harm, and above 0 where they helped; in the source it is a difference of accuracies, here of losses with the sign turned.",
         source: "Lopez-Paz and Ranzato 2017, Gradient episodic memory, arXiv 1706.08840; Chaudhry et al. 2018, arXiv 1801.10112",
     },
+    Explanation {
+        key: "masked language modelling",
+        title: "Masked language modelling and its accuracy",
+        what: "How an encoder learns (`objective = \"mlm\"`, on a preset such as bert-1m): 15% of a row's tokens are chosen; of these 80% become the mask token, 10% another token and 10% stay, and the loss is on the chosen ones alone, known from both sides. What is hidden follows from the seed and the row, and differs each time that a row comes. `masking = { whole_words = true }` hides words whole. The accuracy is how often the likeliest token is the hidden one, on held-out text whose hidden tokens are the same at every evaluation. Rows begin with the tokenizer's own mark ([CLS], <s>, or else its end-of-text mark).",
+        formula: "loss = −mean over hidden tokens of ln p(token | the row with them hidden)",
+        normal: "A curve that stays near ln(vocabulary) and then near the entropy of single words before it falls: an encoder needs more steps than a decoder, since a row teaches it 15% of its tokens. It writes no text; it fills [MASK].",
+        source: "Devlin et al. 2018, BERT, arXiv 1810.04805; hidden anew each time: Liu et al. 2019, RoBERTa, arXiv 1907.11692",
+    },
+    Explanation {
+        key: "pseudo-perplexity",
+        title: "Pseudo-perplexity",
+        what: "How well an encoder knows a token when everything else of its row is there: tokens of held-out text are hidden one by one, as many as `masking = { pseudo_tokens = 128 }` says, spread over the text and the same at every evaluation. Lower is better. `frostline eval` measures more of them.",
+        formula: "PPPL = e^(−mean over tokens of ln p(token | all others of its row))",
+        normal: "Far below the perplexity of a decoder on the same text, since both sides are seen: the two do not compare, and neither do figures under different tokenizers. With 128 tokens, differences below about a tenth are noise.",
+        source: "Salazar et al. 2020, Masked Language Model Scoring, arXiv 1910.14659",
+    },
 ];

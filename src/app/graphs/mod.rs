@@ -126,6 +126,8 @@ pub fn explained(app: &App) -> Option<&'static str> {
             Some("token_f1") => "token-f1",
             Some("rouge_l") => "rouge-l",
             Some("chrf") => "chrf",
+            Some("masked_accuracy") => "masked language modelling",
+            Some("pseudo_perplexity") => "pseudo-perplexity",
             Some("bleu") => "bleu",
             Some("constraints") => "constraints",
             _ => "task-metric",

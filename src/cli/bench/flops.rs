@@ -10,7 +10,10 @@ use crate::model::{Decoder, Layer, Thaw};
 /// blocks for the share `known` of rows, whose outputs were kept. What is computed again counts once.
 pub fn of_step(decoder: &Decoder, thaw: &Thaw, tokens: u64, context: usize, known: f64) -> f64 {
     let config = &decoder.config;
-    let is_table = |name: &str| name == "embedding.positions" || (name == "embedding.tokens" && !config.tied);
+    let is_table = |name: &str| match name {
+        "embedding.tokens" => !config.tied,
+        name => ["embedding.positions", "embedding.types"].contains(&name),
+    };
     let is_skipped = |layer: Layer| matches!(layer, Layer::Block(_)) && !thaw.reaches(layer);
     let forward = |layer: Layer| if is_skipped(layer) { 1.0 - known } else { 1.0 };
     let mut weights = 0.0;

@@ -51,6 +51,7 @@ fn model_of_one_matrix(side: usize, precision: Precision, device: &Device) -> Re
         mlp_bias: false,
         rotary: Some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
         begin_of_text: None,
+        token_types: 0,
         score: None,
         window: None,
     };

@@ -54,6 +54,18 @@ pub struct Shape {
 enum FamilyName {
     Gpt2,
     Llama,
+    /// An encoder; every position has a loss here
+    Bert,
+}
+
+impl FamilyName {
+    fn family(self) -> Family {
+        match self {
+            Self::Gpt2 => Family::Gpt2,
+            Self::Llama => Family::Llama,
+            Self::Bert => Family::Bert,
+        }
+    }
 }
 
 /// A shape as it is reported.
@@ -96,16 +108,19 @@ impl Shape {
     fn described(&self) -> Result<Config> {
         let (heads, width) = (self.heads, self.width);
         let key_value = self.kv_heads.unwrap_or(heads);
-        let is_gpt2 = matches!(self.family, FamilyName::Gpt2);
+        let family = self.family.family();
+        let (has_biases, is_encoder) = (family.has_layer_norm(), family.is_encoder());
         if heads == 0 || !width.is_multiple_of(heads) {
             let why = format!("a width of {width} cannot be shared by {heads} heads evenly");
             return Err(Error::usage("the model's shape is impossible").because(why));
         }
-        if is_gpt2 && key_value != heads {
-            return Err(Error::usage("gpt2 has no grouped-query attention").next("leave --kv-heads out"));
+        if has_biases && key_value != heads {
+            return Err(
+                Error::usage(format!("{} has no grouped-query attention", family.name())).next("leave --kv-heads out")
+            );
         }
         Ok(Config {
-            family: if is_gpt2 { Family::Gpt2 } else { Family::Llama },
+            family,
             vocabulary: self.vocabulary.unwrap_or(VOCABULARY),
             width,
             layers: self.layers,
@@ -114,10 +129,11 @@ impl Shape {
             context: self.context,
             norm_epsilon: 1e-5,
             tied: true,
-            attention_bias: is_gpt2,
-            mlp_bias: is_gpt2,
-            rotary: (!is_gpt2).then_some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
+            attention_bias: has_biases,
+            mlp_bias: has_biases,
+            rotary: (!has_biases).then_some(Rotary { theta: 10_000.0, scaling: RotaryScaling::None }),
             begin_of_text: None,
+            token_types: if is_encoder { 2 } else { 0 },
             score: None,
             window: None,
         })
@@ -138,10 +154,7 @@ pub fn check_size(what: &str, sizes: &[usize], smaller: &str) -> Result<()> {
 impl ShapeReport {
     pub fn of(config: &Config) -> Self {
         Self {
-            family: match config.family {
-                Family::Gpt2 => "gpt2",
-                Family::Llama => "llama",
-            },
+            family: config.family.name(),
             layers: config.layers,
             heads: config.heads.query,
             kv_heads: config.heads.key_value,

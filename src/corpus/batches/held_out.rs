@@ -42,6 +42,11 @@ impl HeldOutWindows {
         HeldOutWindows { shard: self.shard.clone(), used, ..*self }
     }
 
+    /// How many windows are used.
+    pub fn windows(&self) -> u64 {
+        self.used
+    }
+
     /// How many batches there are.
     pub fn batches(&self) -> u64 {
         self.used.div_ceil(self.rows as u64)

@@ -1,6 +1,7 @@
 //! Batches as pure functions of a seed and a step: resume and replay need to remember nothing else.
 
 mod held_out;
+mod masked;
 mod mixture;
 mod packed;
 mod permutation;
@@ -10,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::Target;
 
 pub use held_out::{HeldOutBatch, HeldOutWindows, Span, held_out_examples};
+pub use masked::Masked;
 pub use mixture::Mixture;
 pub use packed::Packed;
 pub use permutation::Permutation;

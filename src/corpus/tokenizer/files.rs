@@ -62,6 +62,18 @@ impl Companions {
         Ok(Companions(companions))
     }
 
+    /// With every file's fields changed; what is no JSON object stays.
+    pub(super) fn map(self, change: impl Fn(&mut Map<String, Value>)) -> Companions {
+        let changed = |(name, text): (&'static str, String)| match serde_json::from_str::<Map<String, Value>>(&text) {
+            Ok(mut fields) => {
+                change(&mut fields);
+                (name, format!("{:#}\n", Value::Object(fields)))
+            }
+            Err(_) => (name, text),
+        };
+        Companions(self.0.into_iter().map(changed).collect())
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str())
     }
@@ -118,7 +130,7 @@ impl Companions {
     }
 
     /// What the files call the token of a role such as `eos_token`.
-    fn token(&self, role: &str) -> Option<String> {
+    pub(super) fn token(&self, role: &str) -> Option<String> {
         let mentions = self.0.iter().filter_map(|(_, text)| serde_json::from_str::<Map<String, Value>>(text).ok());
         mentions.into_iter().find_map(|fields| match fields.get(role)? {
             Value::String(token) => Some(token.clone()),

@@ -3,6 +3,7 @@
 mod bytes;
 mod decode;
 mod files;
+mod marks;
 mod quick;
 mod train;
 mod words;
@@ -15,6 +16,7 @@ use crate::corpus::tokenizer::quick::Quick;
 use crate::error::{Context, Result};
 
 pub use decode::Decoder;
+pub use marks::MASK;
 
 /// Ends every document and every completion.
 pub const END_OF_TEXT: &str = "<|endoftext|>";
@@ -30,6 +32,8 @@ pub struct Tokenizer {
     quick: Option<Quick>,
     table: TokenBytes,
     end_of_text: Option<u32>,
+    begin_of_text: Option<u32>,
+    mask: Option<u32>,
     fingerprint: u64,
     companions: Companions,
 }
@@ -46,7 +50,8 @@ impl Tokenizer {
         let json = inner.to_string(false).what(|| "cannot set up the tokenizer".into())?;
         let (quick, table) = (Quick::of(&inner), TokenBytes::of(&inner));
         let fingerprint = xxh3_64(json.as_bytes()) ^ end_of_text.map_or(0, |id| id as u64 + 1);
-        Ok(Tokenizer { inner, quick, table, end_of_text, fingerprint, companions })
+        let (begin_of_text, mask) = (marks::begin_of_text(&inner, &companions), marks::mask(&inner, &companions));
+        Ok(Tokenizer { inner, quick, table, end_of_text, begin_of_text, mask, fingerprint, companions })
     }
 
     /// The tokens of `text`.

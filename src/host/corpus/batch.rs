@@ -40,3 +40,14 @@ fn example_tokens(inputs: &[u32], targets: &[u32]) -> Vec<(u32, bool)> {
     tokens.extend(targets.last().filter(|&&target| target != IGNORE).map(|&target| (target, true)));
     tokens
 }
+
+/// The same for rows with hidden tokens, which are learned where they stand; what is hidden shows as the model sees it.
+pub fn masked_batch_view(step: u64, phase: &str, batch: &Batch, tokenizer: &Tokenizer) -> Result<BatchView> {
+    let row = |row: usize| {
+        let places = row * batch.context..(row + 1) * batch.context;
+        let tokens = batch.inputs[places.clone()].iter().zip(&batch.targets[places]);
+        let tokens: Vec<(u32, bool)> = tokens.map(|(&token, &target)| (token, target != IGNORE)).collect();
+        token_views(&tokens, tokenizer)
+    };
+    Ok(BatchView { step, phase: phase.into(), rows: (0..batch.rows).map(row).collect::<Result<_>>()? })
+}

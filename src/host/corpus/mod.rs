@@ -7,7 +7,7 @@ mod batch;
 mod scoring;
 mod service;
 
-pub use batch::batch_view;
+pub use batch::{batch_view, masked_batch_view};
 pub use scoring::surprises;
 pub use service::CorpusService;
 

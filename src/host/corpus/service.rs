@@ -56,7 +56,7 @@ impl CorpusService {
                 (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
                 _ => phase.labelled()?,
             };
-            let is_supervised = phase.objective != Objective::Clm;
+            let is_supervised = !matches!(phase.objective, Objective::Clm | Objective::Mlm);
             for corpus in &phase.corpus {
                 let reading = Reading { template: template.clone(), is_supervised, chat: None };
                 let source = PlanSource { reading, skip_broken: phase.skip_broken, phase: place };

@@ -7,7 +7,7 @@ use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
 use crate::protocol::{Lane, LaneEnd, LaneStarted, SampleAnswer, SampleAsk, SampleSettings, SampledToken};
 use crate::run::chat::of_checkpoint;
-use crate::sample::{Ended, Generator, Sampling, Task, Writer, Written};
+use crate::sample::{Ended, Generator, Piece, Sampling, Task, Writer, Written, fill};
 use crate::{Error, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,6 +52,42 @@ impl Voice {
         let chat = of_checkpoint(&self.tokenizer)?;
         let prompt = chat.prompt(&[Message { role: Role::User, content: prompt.into() }])?;
         Task::of_conversation(&self.tokenizer, &chat, &prompt, sampling, limit)
+    }
+}
+
+impl Voice {
+    /// The answer of an encoder: the prompt with its masks filled.
+    pub fn fill(&self, lane: u32, ask: &SampleAsk, reply: &mut Reply) -> Result<()> {
+        let filled = fill(&self.decoder, &self.tokenizer, &ask.prompt, ALTERNATIVES)?;
+        let prompt_tokens = self.tokenizer.encode(&ask.prompt)?.len() as u64;
+        let weights = self.description.clone();
+        reply(SampleAnswer::Started(LaneStarted {
+            lane,
+            weights,
+            prompt_perplexity: None,
+            prompt_tokens,
+            left_out: 0,
+        }));
+        let plain = |text: String| SampledToken {
+            id: 0,
+            text,
+            probability: f32::NAN,
+            entropy: f32::NAN,
+            alternatives: Vec::new(),
+        };
+        let piece = |piece: Piece| match piece {
+            Piece::Text(text) => plain(text),
+            Piece::Mask(likeliest) => {
+                let spell = |&(id, share): &(u32, f32)| (self.tokenizer.decode(&[id]), share);
+                let alternatives: Vec<(String, f32)> = likeliest.iter().map(spell).collect();
+                let (id, probability) = likeliest.first().copied().unwrap_or_default();
+                let text = alternatives.first().map(|(text, _)| text.clone()).unwrap_or_default();
+                SampledToken { id, text, probability, entropy: f32::NAN, alternatives }
+            }
+        };
+        let tokens = std::iter::once(plain(" → ".into())).chain(filled.pieces.into_iter().map(piece)).collect();
+        reply(SampleAnswer::Tokens { lane, tokens });
+        Ok(())
     }
 }
 

@@ -107,6 +107,14 @@ fn open(ask: &SampleAsk, ends: &Ends, cancel: &AtomicBool, reply: &mut Reply) ->
     }
     let mut models = Vec::new();
     for voices in by_decoder(voices) {
+        if voices[0].1.decoder.config.family.is_encoder() {
+            for (lane, voice) in voices {
+                let filled = voice.fill(lane as u32, ask, reply);
+                let end = filled.map_or_else(|error| LaneEnd::Failed(said(&error)), |()| LaneEnd::Complete);
+                reply(ended(lane, end, 0.0));
+            }
+            continue;
+        }
         let lanes: Vec<usize> = voices.iter().map(|(lane, _)| *lane).collect();
         match OneModel::new(ask, voices) {
             Ok(model) => models.push(model),
@@ -116,6 +124,11 @@ fn open(ask: &SampleAsk, ends: &Ends, cancel: &AtomicBool, reply: &mut Reply) ->
         }
     }
     models
+}
+
+/// An error with its advice.
+fn said(error: &crate::Error) -> String {
+    error.next.as_ref().map_or(error.to_string(), |next| format!("{error}: {next}"))
 }
 
 /// Lanes that have one and the same decoder in memory, together.

@@ -1,6 +1,7 @@
-//! `config.json`, as `transformers` writes it for Llama, Mistral (a Llama with a sliding window) and GPT-2.
+//! `config.json`, as `transformers` writes it for Llama, Mistral (a Llama with a sliding window), GPT-2 and BERT.
 
 use super::super::config::{Config, Family, Llama3Scaling, Rotary, RotaryScaling};
+use super::bert_file::{BertFile, bert_json};
 use super::files::{Files, write_json};
 use super::{not_a_model, score_file};
 use crate::ops::attention::Heads;
@@ -25,9 +26,11 @@ pub fn read(folder: &Path) -> Result<Config> {
             Config { window, ..parse::<LlamaFile>(value, &path)?.config(folder)? }
         }
         Some("gpt2") => parse::<Gpt2File>(value, &path)?.config(folder)?,
+        Some("bert") => parse::<BertFile>(value, &path)?.config(folder)?,
         other => {
             let found = other.unwrap_or("missing");
-            return Err(not_a_model(folder, format!("model_type is {found}, and llama, mistral or gpt2 is known")));
+            let why = format!("model_type is {found}, and llama, mistral, gpt2 or bert is known");
+            return Err(not_a_model(folder, why));
         }
     };
     let config = Config { score, ..config };
@@ -39,7 +42,7 @@ fn parse<T: for<'a> Deserialize<'a>>(value: Value, path: &Path) -> Result<T> {
     serde_json::from_value(value).what(|| format!("cannot understand {}", path.display()))
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
@@ -147,6 +150,7 @@ impl LlamaFile {
             mlp_bias: self.mlp_bias,
             rotary: Some(Rotary { theta, scaling }),
             window: None,
+            token_types: 0,
             begin_of_text: self.bos_token_id,
             score: None,
         })
@@ -208,13 +212,14 @@ impl Gpt2File {
             mlp_bias: true,
             rotary: None,
             window: None,
+            token_types: 0,
             begin_of_text: self.bos_token_id,
             score: None,
         })
     }
 }
 
-/// Writes `config.json` and `generation_config.json`.
+/// Writes `config.json`, and `generation_config.json` for what generates.
 pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, files: &mut dyn Files) -> Result<()> {
     let dtype = match dtype {
         DType::BF16 => "bfloat16",
@@ -225,6 +230,7 @@ pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, fil
     let mut value = match config.family {
         Family::Llama => llama_json(config),
         Family::Gpt2 => gpt2_json(config),
+        Family::Bert => bert_json(config),
     };
     value["torch_dtype"] = json!(dtype);
     value["dtype"] = json!(dtype);
@@ -235,6 +241,9 @@ pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, fil
     value["bos_token_id"] = json!(begin_of_text);
     value["eos_token_id"] = json!(end_of_text);
     write_json(files, "config.json", &value)?;
+    if config.family.is_encoder() {
+        return Ok(());
+    }
     let generation = json!({ "bos_token_id": begin_of_text, "eos_token_id": end_of_text });
     write_json(files, "generation_config.json", &generation)
 }

@@ -1,6 +1,7 @@
 //! Hugging Face model folders: `config.json` and `model.safetensors` (or shards with an index), as `transformers`
 //! writes and reads them. No pickle is ever read.
 
+mod bert_file;
 mod config_file;
 mod files;
 mod names;

@@ -17,6 +17,7 @@ pub(super) fn pieces(config: &Config, name: &str) -> Result<Vec<Piece>> {
     let found = match config.family {
         Family::Llama => llama(config, name),
         Family::Gpt2 => gpt2(name),
+        Family::Bert => bert(config, name),
     };
     found.ok_or_else(|| Error::new(format!("parameter {name} has no place in a Hugging Face folder")))
 }
@@ -87,4 +88,45 @@ fn gpt2(name: &str) -> Option<Vec<Piece>> {
     };
     let transposed = is_linear && leaf == "weight";
     Some(vec![Piece { name: format!("transformer.h.{index}.{part}.{leaf}"), rows: None, transposed }])
+}
+
+fn bert(config: &Config, name: &str) -> Option<Vec<Piece>> {
+    let outside = [
+        ("embedding.tokens", "bert.embeddings.word_embeddings.weight"),
+        ("embedding.positions", "bert.embeddings.position_embeddings.weight"),
+        ("embedding.types", "bert.embeddings.token_type_embeddings.weight"),
+        ("embedding.norm.weight", "bert.embeddings.LayerNorm.weight"),
+        ("embedding.norm.bias", "bert.embeddings.LayerNorm.bias"),
+        ("head.transform.weight", "cls.predictions.transform.dense.weight"),
+        ("head.transform.bias", "cls.predictions.transform.dense.bias"),
+        ("head.norm.weight", "cls.predictions.transform.LayerNorm.weight"),
+        ("head.norm.bias", "cls.predictions.transform.LayerNorm.bias"),
+        ("head.weight", "cls.predictions.decoder.weight"),
+    ];
+    if name == "head.bias" {
+        // Where the head has a matrix of its own, transformers takes the bias beside it.
+        return whole(if config.tied { "cls.predictions.bias" } else { "cls.predictions.decoder.bias" }.into());
+    }
+    if let Some((_, place)) = outside.iter().find(|(own, _)| *own == name) {
+        return whole((*place).into());
+    }
+    let (index, unit, leaf) = in_block(name)?;
+    let layer = format!("bert.encoder.layer.{index}");
+    let part = match unit {
+        "attention.packed" => {
+            let piece = |part| Piece {
+                name: format!("{layer}.attention.self.{part}.{leaf}"),
+                rows: Some(config.heads.query_width()),
+                transposed: false,
+            };
+            return Some(["query", "key", "value"].map(piece).into());
+        }
+        "attention.output" => "attention.output.dense",
+        "norm.attention" => "attention.output.LayerNorm",
+        "mlp.up" => "intermediate.dense",
+        "mlp.down" => "output.dense",
+        "norm.mlp" => "output.LayerNorm",
+        _ => return None,
+    };
+    whole(format!("{layer}.{part}.{leaf}"))
 }

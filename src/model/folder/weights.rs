@@ -10,9 +10,18 @@ use std::path::Path;
 pub(super) const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 /// Buffers that older folders hold beside the weights.
-const BUFFERS: [&str; 4] = [".attn.bias", ".attn.masked_bias", "rotary_emb.inv_freq", "rotary_emb.original_inv_freq"];
+const BUFFERS: [&str; 5] = [
+    ".attn.bias",
+    ".attn.masked_bias",
+    "rotary_emb.inv_freq",
+    "rotary_emb.original_inv_freq",
+    "embeddings.position_ids",
+];
+/// What a BERT has besides: the parts of its other pretraining objective, and second names of the vocabulary's bias.
+const BESIDE_MASKS: [&str; 4] =
+    ["bert.pooler.", "cls.seq_relationship.", "cls.predictions.decoder.bias", "cls.predictions.bias"];
 /// A folder of the bare model lacks these.
-const PREFIXES: [&str; 2] = ["transformer.", "model."];
+const PREFIXES: [&str; 3] = ["transformer.", "model.", "bert."];
 
 /// The tensors of a folder, mapped into memory.
 pub(super) struct Weights {
@@ -64,7 +73,19 @@ impl Weights {
 
     fn find(&self, name: &str) -> Option<String> {
         let bare = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix));
-        [Some(name), bare].into_iter().flatten().find(|n| self.places.contains_key(*n)).map(str::to_string)
+        let found = [Some(name), bare].into_iter().flatten().find(|n| self.places.contains_key(*n)).map(str::to_string);
+        found.or_else(|| self.find_by_old_name(name))
+    }
+
+    /// The first BERTs called the weight and the bias of a norm gamma and beta, and had one bias at the head.
+    fn find_by_old_name(&self, name: &str) -> Option<String> {
+        let renamed = [
+            ("LayerNorm.weight", "LayerNorm.gamma"),
+            ("LayerNorm.bias", "LayerNorm.beta"),
+            ("predictions.decoder.bias", "predictions.bias"),
+        ];
+        let mut old = renamed.iter().filter_map(|(new, old)| Some(format!("{}{old}", name.strip_suffix(new)?)));
+        old.find(|old| self.places.contains_key(old))
     }
 
     fn missing(&self, name: &str) -> Error {
@@ -79,14 +100,15 @@ impl Weights {
         let expected = |name: &str| {
             self.read.contains(name)
                 || BUFFERS.iter().any(|buffer| name.ends_with(buffer))
-                || (tied && name == "lm_head.weight")
+                || BESIDE_MASKS.iter().any(|part| name.starts_with(part))
+                || (tied && ["lm_head.weight", "cls.predictions.decoder.weight"].contains(&name))
         };
         let leftovers: Vec<&str> = self.places.keys().map(String::as_str).filter(|n| !expected(n)).collect();
         match leftovers.first() {
             None => Ok(()),
             Some(first) => Err(Error::new("the folder holds weights that its architecture does not have")
                 .because(format!("{} of them, the first is {first}", leftovers.len()))
-                .next("only plain Llama and GPT-2 decoders can be read so far")),
+                .next("only plain Llama and GPT-2 decoders and BERT encoders can be read so far")),
         }
     }
 }

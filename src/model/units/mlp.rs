@@ -52,6 +52,7 @@ impl Mlp {
         let activated = match self.family {
             Family::Llama => ops::activation::swiglu(&up)?,
             Family::Gpt2 => ops::activation::gelu(&up)?,
+            Family::Bert => ops::activation::gelu_exact(&up)?,
         };
         Ok(MlpKept { input: x, up, activated })
     }
@@ -77,6 +78,7 @@ impl Mlp {
         let d_up = match self.family {
             Family::Llama => ops::activation::swiglu_backward(&kept.up, &d_activated)?,
             Family::Gpt2 => ops::activation::gelu_backward(&kept.up, d_activated)?,
+            Family::Bert => ops::activation::gelu_exact_backward(&kept.up, d_activated)?,
         };
         self.up.backward_parameters(p, &kept.input, &d_up, gradients)?;
         further.then(|| self.up.backward_input(p, &d_up)).transpose()

@@ -9,6 +9,7 @@ mod head;
 mod linear;
 mod mlp;
 mod norm;
+mod normed_after;
 mod score;
 
 pub use attention::{Attention, AttentionKept};

@@ -1,4 +1,4 @@
-use super::super::config::{Config, Family};
+use super::super::config::Config;
 use super::super::group::Group;
 use super::super::initialize::Start;
 use super::super::parameters::{Gradients, ParameterId, Parameters};
@@ -7,7 +7,7 @@ use crate::Result;
 use crate::ops::norm::{self, Slots};
 use candle_core::Tensor;
 
-/// Layer norm with a bias (GPT-2) or RMS norm without (Llama). It keeps nothing: its backward takes the input again.
+/// Layer norm with a bias (GPT-2, BERT) or RMS norm without (Llama). It keeps nothing: its backward takes the input again.
 #[derive(Clone, Debug)]
 pub struct Norm {
     weight: ParameterId,
@@ -17,7 +17,7 @@ pub struct Norm {
 
 impl Norm {
     pub(in super::super) fn new(b: &mut Builder, name: &str, group: Group, config: &Config) -> Result<Self> {
-        let centered = config.family == Family::Gpt2;
+        let centered = config.family.has_layer_norm();
         let weight = b.add(format!("{name}.weight"), group, &[config.width], Start::Ones)?;
         let bias = match centered {
             true => Some(b.add(format!("{name}.bias"), group, &[config.width], Start::Zeros)?),

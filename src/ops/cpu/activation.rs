@@ -1,6 +1,6 @@
-//! GELU in its tanh form (Hendrycks and Gimpel 2016, arXiv 1606.08415) and SwiGLU (Shazeer 2020, arXiv 2002.05202).
+//! GELU in its tanh and its exact form (Hendrycks and Gimpel 2016, arXiv 1606.08415), and SwiGLU (Shazeer 2020, arXiv 2002.05202).
 
-use super::vector::sigmoid;
+use super::vector::{exp, normal_cdf, sigmoid};
 use super::{fresh, simd};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 const CHUNK: usize = 16_384;
 const SQRT_2_OVER_PI: f32 = 0.797_884_6;
 const CUBIC: f32 = 0.044_715;
+const INVERSE_SQRT_2PI: f32 = 0.398_942_3;
 
 /// x · ½(1 + tanh u) with u = √(2/π)(x + 0.044715 x³), written as x · σ(2u).
 pub fn gelu(x: &[f32]) -> Vec<f32> {
@@ -25,6 +26,23 @@ pub fn gelu_backward(x: &[f32], gradient: &mut [f32]) {
                 let s = sigmoid(2.0 * SQRT_2_OVER_PI * (x + CUBIC * x * square));
                 let slope = 2.0 * SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * square);
                 *g *= s + x * s * (1.0 - s) * slope;
+            }
+        });
+    });
+}
+
+/// x · Φ(x).
+pub fn gelu_exact(x: &[f32]) -> Vec<f32> {
+    fresh::map(x, CHUNK, |x| x * normal_cdf(x))
+}
+
+/// Turns the gradient at the output of [`gelu_exact`] into that for its input `x`: times Φ(x) + x φ(x).
+pub fn gelu_exact_backward(x: &[f32], gradient: &mut [f32]) {
+    assert_eq!(x.len(), gradient.len(), "GELU was given a gradient of another size");
+    gradient.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(gradient, x)| {
+        simd(|| {
+            for (g, &x) in gradient.iter_mut().zip(x) {
+                *g *= normal_cdf(x) + x * INVERSE_SQRT_2PI * exp(-0.5 * x * x);
             }
         });
     });

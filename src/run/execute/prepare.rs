@@ -2,7 +2,7 @@
 
 use super::super::data::{self, PhaseData};
 use super::super::home::Home;
-use super::super::plan::{PhasePlan, Plan};
+use super::super::plan::{PhasePlan, Plan, check_objective};
 use super::super::{checkpoint, tokenizer};
 use super::Request;
 use crate::corpus::tokenizer::Tokenizer;
@@ -77,8 +77,9 @@ pub fn check_names(plan: &Plan, home: &Home) -> Result<()> {
     Ok(())
 }
 
-/// Rows must fit the model's context, and what a phase freezes must be in the model.
+/// A phase's objective must fit the model and its rows the model's context, and what a phase freezes must be in the model.
 pub fn check_plan(plan: &Plan, config: &Config) -> Result<()> {
+    plan.phases.iter().try_for_each(|phase| check_objective(phase, config.family.is_encoder()))?;
     match plan.phases.iter().find(|phase| phase.context > config.context) {
         None => (0..plan.phases.len()).try_for_each(|index| check_frozen(plan, index, config)),
         Some(phase) => Err(Error::new(format!("the phase {} does not fit the model", phase.name))

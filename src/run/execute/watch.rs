@@ -68,8 +68,9 @@ impl Watch {
                 retained.push(suite);
             }
         }
-        let reads_text = |index: usize| plan.phases[index].objective == Objective::Clm;
-        let base = plan.parent(index).filter(|parent| reads_text(*parent) && reads_text(index));
+        let objective = |index: usize| plan.phases[index].objective;
+        let reads_text = matches!(objective(index), Objective::Clm | Objective::Mlm);
+        let base = plan.parent(index).filter(|parent| reads_text && objective(*parent) == objective(index));
         let own_text_of_base = base.map(|parent| plan.phases[parent].name.clone());
         Self {
             own: held_out(data),
@@ -190,3 +191,7 @@ impl PhaseRun<'_, '_> {
 #[cfg(test)]
 #[path = "task_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "masked_tests.rs"]
+mod masked_tests;

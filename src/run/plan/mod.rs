@@ -4,6 +4,7 @@ mod chat;
 mod checkpoints;
 mod for_corpus;
 mod keep;
+mod masking;
 mod labels;
 mod overrides;
 mod presets;
@@ -20,6 +21,7 @@ pub use chat::ChatPlan;
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
 pub use labels::{LABEL, TEXT};
+pub use masking::{MaskingPlan, check_objective};
 pub use overrides::Overrides;
 pub use presets::PRESETS;
 pub use pull::{NO_ANSWERS, PullPlan, predicts_next_token};
@@ -91,6 +93,8 @@ pub struct ModelPlan {
 pub enum Objective {
     /// Causal language modelling: every next token of running text.
     Clm,
+    /// Masked language modelling: hidden tokens of running text, from both sides.
+    Mlm,
     /// Supervised fine-tuning: the completions of prompts.
     Sft,
     /// The class of whole texts.
@@ -104,6 +108,7 @@ impl Objective {
     pub fn name(self) -> &'static str {
         match self {
             Objective::Clm => "clm",
+            Objective::Mlm => "mlm",
             Objective::Sft => "sft",
             Objective::Classify => "classify",
             Objective::Regress => "regress",
@@ -160,6 +165,9 @@ pub struct PhasePlan {
     pub context: usize,
     /// Of matrix products, in training and in the evaluations on its way; one at the plan's top is for all phases.
     pub precision: Precision,
+    /// For `mlm`: what is hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masking: Option<MaskingPlan>,
     /// Rows of earlier phases among its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplayPlan>,

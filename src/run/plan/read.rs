@@ -5,6 +5,7 @@ use super::chat::read_chat;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::labels::read_labels;
+use super::masking::{check_objectives, read_masking};
 use super::overrides::Overrides;
 use super::pull::{check_pulls, read_pull};
 use super::replay::{check_replays, read_replay};
@@ -92,6 +93,7 @@ fn read_plan(file: &str, table: &Table) -> Result<Plan> {
     if phases.is_empty() {
         return Err(top.missing("phase").next("write at least one [[phase]]"));
     }
+    check_objectives(&top, &model, &phases)?;
     check_pulls(&top, &model, &phases)?;
     let seed = top.integer("seed", 0..=i64::MAX as u64)?.unwrap_or(0);
     let (on_disk_error, on_short_memory) = (read_on_disk_error(&top)?, read_on_short_memory(&top)?);
@@ -216,6 +218,7 @@ const PHASE_KEYS: &[&str] = &[
     "accumulate",
     "context",
     "precision",
+    "masking",
     "replay",
     "retention",
     "frozen",
@@ -270,6 +273,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         accumulate,
         context: section.integer("context", 8..=1 << 20)?.unwrap_or(256) as usize,
         precision: read_precision(&section)?.unwrap_or(precision),
+        masking: read_masking(&section, objective)?,
         replay: read_replay(&section)?,
         retention: read_retention(&section)?,
         frozen: read_frozen(&section)?,
@@ -290,13 +294,14 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
 }
 
 fn read_objective(section: &Section) -> Result<Objective> {
-    match section.choice("objective", &["clm", "sft", "classify", "regress"])?.as_deref() {
+    match section.choice("objective", &["clm", "mlm", "sft", "classify", "regress"])?.as_deref() {
+        Some("mlm") => Ok(Objective::Mlm),
         Some("sft") => Ok(Objective::Sft),
         Some("classify") => Ok(Objective::Classify),
         Some("regress") => Ok(Objective::Regress),
         Some(_) => Ok(Objective::Clm),
         None => Err(section.missing("objective").next(
-            "\"clm\" for running text, \"sft\" for prompts and completions, \"classify\" or \"regress\" for labels",
+            "\"clm\" or (for encoders) \"mlm\" for running text, \"sft\" for prompts and completions, \"classify\" or \"regress\" for labels",
         )),
     }
 }
@@ -330,7 +335,7 @@ fn read_length(section: &Section) -> Result<(Option<u64>, Option<f64>)> {
 }
 
 fn read_templates(section: &Section, objective: Objective) -> Result<(Option<String>, Option<String>, Option<usize>)> {
-    if objective == Objective::Clm
+    if matches!(objective, Objective::Clm | Objective::Mlm)
         && let Some(key) = ["prompt", "completion", "limit"].into_iter().find(|key| section.has(key))
     {
         return Err(section.refuse(key, "this belongs to objectives of examples, such as \"sft\""));
@@ -368,7 +373,7 @@ fn read_corpus(section: &Section, file: &str, objective: Objective) -> Result<Ve
             .refuse("corpus", "either every source has a weight or none")
             .next("give each a weight, or none for shares by size"));
     }
-    if weighted != 0 && objective != Objective::Clm {
+    if weighted != 0 && !matches!(objective, Objective::Clm | Objective::Mlm) {
         return Err(section
             .refuse("corpus", "weights belong to objective \"clm\"")
             .next("leave them out: every example is seen once an epoch"));

@@ -44,7 +44,8 @@ impl Suite {
                 });
                 Some(few.collect())
             }
-            SuiteKind::Generated(_) | SuiteKind::Scored(_) => None,
+            // Answers and scores have figures of their own; what is masked is drawn anew for every row.
+            SuiteKind::Generated(_) | SuiteKind::Scored(_) | SuiteKind::Masked(_) => None,
         }
     }
 }
