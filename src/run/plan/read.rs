@@ -245,18 +245,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
     if !is_plain_name(&name) || name == "scratch" || name == "best" || name.parse::<u64>().is_ok() {
         return Err(section.refuse("name", format!("\"{name}\" cannot name a phase")).next(NAME_ADVICE));
     }
-    let objective = match section.choice("objective", &["clm", "mlm", "sft", "classify", "regress"])?.as_deref() {
-        Some("sft") => Objective::Sft,
-        Some("mlm") => Objective::Mlm,
-        Some("classify") => Objective::Classify,
-        Some("regress") => Objective::Regress,
-        Some(_) => Objective::Clm,
-        None => {
-            return Err(section.missing("objective").next(
-                "\"clm\" or (for encoders) \"mlm\" for running text, \"sft\" for prompts and completions, \"classify\" or \"regress\" for labels",
-            ));
-        }
-    };
+    let objective = read_objective(&section)?;
     let (steps, epochs) = read_length(&section)?;
     let (text, label, labels) = read_labels(&section, objective)?;
     let (prompt, completion, limit) = read_templates(&section, objective)?;
@@ -301,6 +290,21 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         guard: read_guard(&section)?,
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
         keep: read_keep(&section)?,
+    })
+}
+
+fn read_objective(section: &Section) -> Result<Objective> {
+    Ok(match section.choice("objective", &["clm", "mlm", "sft", "classify", "regress"])?.as_deref() {
+        Some("sft") => Objective::Sft,
+        Some("mlm") => Objective::Mlm,
+        Some("classify") => Objective::Classify,
+        Some("regress") => Objective::Regress,
+        Some(_) => Objective::Clm,
+        None => {
+            return Err(section.missing("objective").next(
+                "\"clm\" or (for encoders) \"mlm\" for running text, \"sft\" for prompts and completions, \"classify\" or \"regress\" for labels",
+            ));
+        }
     })
 }
 
