@@ -3,6 +3,8 @@
 mod bound;
 mod foresee;
 mod guard;
+#[cfg(test)]
+mod label_tests;
 mod phase;
 mod prefix;
 mod prepare;
