@@ -101,6 +101,7 @@ fn events(steps: u64) -> Vec<Event> {
             trainable: 0,
             precision: "f32".into(),
             data: String::new(),
+            unfreeze: None,
         })
     };
     let steered = |part: u64| {

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod learn;
 pub mod sample;
 pub mod run;
+pub mod lab;
 pub mod host;
 pub mod app;
 pub mod tui;

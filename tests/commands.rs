@@ -42,7 +42,21 @@ fn a_plan_is_carried_out_and_its_checkpoints_can_be_used() {
     assert_eq!(checkpoint["parameters"].as_u64(), Some(total));
     assert_eq!((groups[0]["layer"].as_str(), groups[0]["trainable"].as_bool()), (Some("embedding"), Some(true)));
     check_evaluation(&bench);
+    check_task(&bench);
     check_samples(&bench);
+}
+
+fn check_task(bench: &Bench) {
+    let task = ["eval", "small", "--task", "sentiment", "--data", "labels.jsonl", "--items", "6", "--tokens", "4"];
+    let templates = ["--prompt", "{text}:", "--completion", " {label}"];
+    let report = &bench.json(&[&task[..], &templates, &["--json"]].concat())[0];
+    assert_eq!((report["task"].as_str(), report["items"].as_u64()), (Some("sentiment"), Some(6)));
+    let names: Vec<&str> =
+        report["metrics"].as_array().unwrap().iter().map(|metric| metric["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["accuracy", "macro_f1"]);
+    bench.refused(&["eval", "small"], 2, &["--text"]);
+    bench.refused(&["eval", "small", "--task", "poetry", "--data", "labels.jsonl"], 2, &["poetry", "translation"]);
+    bench.refused(&["eval", "small", "--task", "sentiment"], 2, &["--data"]);
 }
 
 fn check_evaluation(bench: &Bench) {
@@ -363,4 +377,24 @@ fn a_replay_takes_no_name_that_is_taken_and_is_held_against_the_run() {
     bench.refused(&["replay", "begun", "--as", "small"], 1, &["there is a run called small already"]);
     let replayed = bench.json(&["replay", "small", "--as", "again", "--json"]);
     assert_eq!(replayed.last().unwrap()["replayed"]["identical"], true);
+}
+
+#[test]
+fn a_learning_rate_is_looked_for_and_nothing_is_left_behind() {
+    let bench = Bench::new();
+    let short = ["--steps", "12", "--from", "1e-5"];
+    let report = &bench.json(&[&["lr-find", "plan.toml", "--json", "--svg", "curve.svg"][..], &short].concat())[0];
+    assert_eq!((report["phase"].as_str(), report["start"].as_str()), (Some("pretrain"), None));
+    let points = report["points"].as_array().unwrap();
+    assert!(points.len() > 5 && points.iter().all(|point| point["smoothed"].as_f64().unwrap() > 0.0));
+    assert!(report["suggestions"]["valley"].as_f64().is_some_and(|rate| (1e-5..1.0).contains(&rate)), "{report}");
+    assert!(std::fs::read_to_string(bench.path("curve.svg")).unwrap().starts_with("<svg"));
+    let text = bench.run(&[&["lr-find", "plan.toml"][..], &short].concat());
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("steepest") && text.contains("the plan's rate at the peak"), "{text}");
+    assert_eq!(bench.runs(), [] as [String; 0], "no run is made");
+    bench.refused(&["lr-find", "plan.toml", "--phase", "tune"], 1, &["the end of phase pretrain", "next:"]);
+    bench.refused(&["lr-find", "plan.toml", "--phase", "tnue"], 1, &["tnue", "pretrain, tune"]);
+    bench.refused(&["lr-find", "plan.toml", "--from", "2"], 2, &["--from"]);
+    bench.refused(&["lr-find", "no-such"], 1, &["no-such is neither a run nor a plan", "first-run"]);
 }

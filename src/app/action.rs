@@ -36,7 +36,13 @@ pub fn always(_: &App) -> Option<String> {
 
 /// Every action there is.
 pub fn all() -> impl Iterator<Item = &'static Action> {
-    global::ACTIONS.iter().chain(corpus::ACTIONS).chain(graphs::ACTIONS).chain(layers::ACTIONS).chain(prompt::ACTIONS)
+    global::ACTIONS
+        .iter()
+        .chain(corpus::ACTIONS)
+        .chain(graphs::ACTIONS)
+        .chain(layers::ACTIONS)
+        .chain(prompt::ACTIONS)
+        .chain(prompt::mixture::ACTIONS)
 }
 
 /// The action of this name.

@@ -265,6 +265,7 @@ mod tests {
                 seconds: 1.0,
                 tokens: 9,
                 peak_rss_bytes: None,
+                transfer: Vec::new(),
             }),
         ]);
         app.message(Message::Events { start, events });

@@ -3,7 +3,7 @@
 use super::action;
 use super::explain;
 use super::help::SCOPES;
-use crate::protocol::GRAMMAR;
+use crate::protocol::{GRAMMAR, MIXTURES};
 use std::fmt::Write as _;
 
 /// Every key there is.
@@ -29,6 +29,11 @@ pub fn keys_page() -> String {
     page.push_str("\n## Commands\n\nTyped after `:`, or given to `frostline send RUN 'COMMAND'`.\n\n");
     page.push_str("| command | what it does |\n|---|---|\n");
     for (form, help) in GRAMMAR {
+        let _ = writeln!(page, "| `{}` | {} |", escaped(form), escaped(help));
+    }
+    page.push_str("\n## Lanes\n\nTyped after `:`, or where a lane is added (`a` in the prompt pane).\n\n");
+    page.push_str("| lane | what it is |\n|---|---|\n");
+    for (form, help) in MIXTURES {
         let _ = writeln!(page, "| `{}` | {} |", escaped(form), escaped(help));
     }
     page

@@ -108,6 +108,15 @@ pub const ACTIONS: &[Action] = &[
             app.ask(Ask::Lineage);
         },
     )),
+    of_host(action(
+        "lab",
+        &["f4"],
+        "lab",
+        "Show what the lab's studies found: each method over seeds and rates, on the plane of learning and forgetting.",
+        |app| {
+            app.ask(Ask::Lab);
+        },
+    )),
     Action {
         refusal: |app| app.away.is_none().then(|| "nothing happened while you were away".to_string()),
         ..action("away", &["W"], "away", "Show again what happened while you were away.", |app| {

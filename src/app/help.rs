@@ -3,7 +3,7 @@
 use super::action::{self, Scope};
 use super::line::Line;
 use super::{App, Code, Key, Pane};
-use crate::protocol::GRAMMAR;
+use crate::protocol::{GRAMMAR, MIXTURES};
 use std::cell::Cell;
 
 /// A line of help.
@@ -46,7 +46,7 @@ impl Help {
             });
             push_group(&mut all, title, entries);
         }
-        let commands = GRAMMAR.iter().map(|(form, help)| HelpLine::Entry {
+        let commands = GRAMMAR.iter().chain(&MIXTURES).map(|(form, help)| HelpLine::Entry {
             keys: String::new(),
             name: (*form).to_string(),
             help: (*help).to_string(),

@@ -13,6 +13,7 @@ pub mod guide;
 pub mod help;
 pub mod key;
 pub mod keymap;
+pub mod lab;
 pub mod layers;
 pub mod line;
 pub mod lineage;
@@ -239,19 +240,20 @@ impl App {
     /// Lets time pass; whether anything on the screen changed by it.
     pub fn tick(&mut self, now: Duration) -> bool {
         self.now = now;
-        self.toast.take_if(|toast| toast.until() <= now).is_some()
+        let is_said = self.toast.take_if(|toast| toast.until() <= now).is_some();
+        prompt::mixture::tick(self) || is_said
     }
 
     /// When [`App::tick`] has something to do next.
     pub fn next_tick(&self) -> Option<Duration> {
-        self.toast.as_ref().map(Toast::until)
+        self.toast.as_ref().map(Toast::until).into_iter().chain(self.prompt.rests_until).min()
     }
 
     fn answer(&mut self, id: u64, answer: Answer) {
         match &answer {
             Answer::Applied { step, effect } => self.say(format!("{effect} · after step {step}")),
             Answer::Refused(why) => self.refuse(why.clone()),
-            Answer::Forked { .. } | Answer::Lineage(_) | Answer::Sample(_) | Answer::Corpus(_) => {}
+            Answer::Forked { .. } | Answer::Lineage(_) | Answer::Lab(_) | Answer::Sample(_) | Answer::Corpus(_) => {}
         }
         match answer {
             Answer::Applied { .. } | Answer::Refused(_) => layers::answered(self, id, answer),
@@ -259,6 +261,7 @@ impl App {
             Answer::Corpus(answer) => corpus::answered(self, id, answer),
             Answer::Forked { run, step } => self.forked(run, step),
             Answer::Lineage(kin) => self.show_lineage(&kin),
+            Answer::Lab(studies) => self.show_lab(studies),
         }
     }
 }

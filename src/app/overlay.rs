@@ -3,6 +3,7 @@
 use super::away::Away;
 use super::explain::{self, Explanation};
 use super::help::Help;
+use super::lab::Lab;
 use super::lineage::Lineage;
 use super::numbers::{counted, grouped};
 use super::palette::Palette;
@@ -20,6 +21,7 @@ pub enum Overlay {
     /// What happened while nobody looked on.
     Away(Away),
     Lineage(Lineage),
+    Lab(Lab),
 }
 
 /// What is asked before it is done.
@@ -77,6 +79,15 @@ pub fn keys(overlay: &Overlay) -> &'static [(&'static str, &'static str)] {
         Overlay::Explain(_) => &[("← →", "the one before, the next"), ("esc", "close")],
         Overlay::Confirm(_) => &[("y", "yes"), ("n", "no")],
         Overlay::Away(_) => &[("↑ ↓", "choose"), ("enter", "show in the graphs"), ("esc", "close")],
+        Overlay::Lab(_) => &[
+            ("↑ ↓", "choose"),
+            ("← →", "study"),
+            ("f", "findings"),
+            ("a", "all rates"),
+            ("r", "read again"),
+            ("enter", "open the run"),
+            ("esc", "close"),
+        ],
         Overlay::Lineage(_) => {
             &[("↑ ↓", "choose"), ("← →", "run"), ("enter", "open the run, or show the place"), ("esc", "close")]
         }
@@ -99,6 +110,7 @@ pub fn key(app: &mut App, key: Key) {
         }
         Overlay::Away(away) => away.key(app, key),
         Overlay::Lineage(lineage) => lineage.key(app, key),
+        Overlay::Lab(lab) => lab.key(app, key),
     };
     // What was run may have opened something else.
     if stays && app.overlay.is_none() {
@@ -164,6 +176,10 @@ pub fn pointed(app: &mut App, pointer: Pointer) {
         (Spot::Item(item), Some(Overlay::Lineage(mut lineage))) => {
             lineage.select(item);
             app.overlay = Some(Overlay::Lineage(lineage));
+        }
+        (Spot::Item(item), Some(Overlay::Lab(mut lab))) => {
+            lab.select(item);
+            app.overlay = Some(Overlay::Lab(lab));
         }
         (Spot::Item(0), Some(Overlay::Confirm(confirm))) => confirmed(app, confirm),
         (Spot::Item(_), Some(Overlay::Confirm(_))) => {}

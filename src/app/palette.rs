@@ -2,8 +2,9 @@
 
 use super::action::{self, Action, Scope};
 use super::line::Line;
+use super::prompt;
 use super::{App, Code, Key};
-use crate::protocol::{Command, GRAMMAR};
+use crate::protocol::{Command, GRAMMAR, Lane, MIXTURES, mixture};
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
@@ -19,6 +20,8 @@ pub enum Entry {
     /// What was chosen before, as it can be typed again.
     Recent(String),
     Command(Command),
+    /// A lane of the prompt pane.
+    Lane(Lane),
     Action {
         name: &'static str,
         keys: String,
@@ -132,6 +135,13 @@ impl Palette {
             }
             Err(_) => {}
         }
+        match mixture(&text) {
+            Some(Ok(lane)) => self.entries.push(Entry::Lane(lane)),
+            Some(Err(error)) if text.contains(' ') => {
+                self.problem = Some(error.next.map_or(error.what.clone(), |next| format!("{}: {next}", error.what)));
+            }
+            _ => {}
+        }
         self.entries.extend(grammar(&text));
         self.entries.extend(matching(&text, &self.candidates));
     }
@@ -143,6 +153,7 @@ impl Entry {
         match self {
             Entry::Recent(text) => text.clone(),
             Entry::Command(command) => command.to_string(),
+            Entry::Lane(lane) => lane.to_string(),
             Entry::Action { name, .. } => (*name).to_string(),
             Entry::Theme(name) => format!("theme {name}"),
             Entry::Grammar { form, .. } => format!("{} ", form.split(' ').next().unwrap_or_default()),
@@ -165,8 +176,10 @@ fn begins_a_command(text: &str) -> bool {
 /// The commands that take something and begin with what is typed.
 fn grammar(text: &str) -> impl Iterator<Item = Entry> {
     let verb = text.split(' ').next().unwrap_or_default();
-    let found =
-        GRAMMAR.iter().filter(move |(form, _)| form.contains(' ') && !verb.is_empty() && form.starts_with(verb));
+    let found = GRAMMAR
+        .iter()
+        .chain(&MIXTURES)
+        .filter(move |(form, _)| form.contains(' ') && !verb.is_empty() && form.starts_with(verb));
     found.map(|(form, help)| Entry::Grammar { form, help })
 }
 
@@ -196,14 +209,27 @@ fn carry_out(app: &mut App, entry: Entry) {
             Some(why) => app.refuse(why),
         },
         Entry::Action { name, .. } => run_named(app, name),
+        Entry::Lane(lane) => put_lane(app, lane),
         Entry::Theme(name) => app.theme = name,
         Entry::Recent(text) => match (text.parse::<Command>(), text.strip_prefix("theme ")) {
             (_, Some(name)) => app.theme = name.to_string(),
             (Ok(command), _) if action::find(&text).is_none() => carry_out(app, Entry::Command(command)),
-            _ => run_named(app, &text),
+            _ => match mixture(&text) {
+                Some(Ok(lane)) => put_lane(app, lane),
+                _ => run_named(app, &text),
+            },
         },
         Entry::Grammar { .. } => {}
     }
+}
+
+/// Where a lane is put, it is looked at.
+fn put_lane(app: &mut App, lane: Lane) {
+    if app.welcome.is_some() {
+        return app.refuse("no run is on the screen");
+    }
+    app.focus = super::Pane::Prompt;
+    prompt::mixture::put(app, lane);
 }
 
 /// An action of a pane moves the focus there first.

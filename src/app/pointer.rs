@@ -35,6 +35,8 @@ pub enum Spot {
     Lane(usize),
     /// A token of a lane.
     Token(usize, usize),
+    /// The slider of a lane, from its first column to its last.
+    Slider(usize),
     /// A line of a list that lies over the screen: palette, help, welcome.
     Item(usize),
     /// A key in the footer, by its action's place in the table.
@@ -53,7 +55,7 @@ impl Spot {
             Spot::Row(_) => Some(Pane::Corpus),
             Spot::Chart(_) | Spot::Metric(_) => Some(Pane::Graphs),
             Spot::Cell(..) | Spot::Column(_) => Some(Pane::Layers),
-            Spot::Editor | Spot::Lane(_) | Spot::Token(..) | Spot::Choice(_) => Some(Pane::Prompt),
+            Spot::Editor | Spot::Lane(_) | Spot::Slider(_) | Spot::Token(..) | Spot::Choice(_) => Some(Pane::Prompt),
             Spot::Item(_) | Spot::Action(_) | Spot::Overlay => None,
         }
     }

@@ -219,6 +219,7 @@ fn phase(name: &str, base: Option<&str>, first_step: u64, steps: u64) -> Event {
         trainable: 1_704_960,
         precision: "f32".into(),
         data: "14.2k rows".into(),
+        unfreeze: None,
     })
 }
 
@@ -368,4 +369,51 @@ pub fn branches() -> Message {
 /// The status that [`sample_app`] has, with a change that can be undone.
 pub fn undoable(undo: Option<Undoable>) -> Message {
     Message::Status(Box::new(Status { undo, ..status(State::Training, STEPS, 6) }))
+}
+
+/// A study of the lab, on its way.
+pub fn study(name: &str) -> LabReport {
+    let axis = |name: &str| LabAxis {
+        name: name.into(),
+        unit: "nats/token".into(),
+        better: LabBetter::Low,
+        is_logarithmic: false,
+    };
+    let spread = |mean: f64| LabSpread { mean, deviation: 0.02, count: 3 };
+    let point =
+        |method: &str, setting: &str, (rate, is_best_rate): (f64, bool), (x, y): (f64, f64), is_front| LabPoint {
+            method: method.into(),
+            setting: setting.into(),
+            rate,
+            labels: None,
+            x: spread(x),
+            y: spread(y),
+            is_front,
+            is_best_rate,
+            runs: (1..4).map(|seed| format!("{name}-{seed}@{method}")).collect(),
+        };
+    let finding = |claim: &str, holds| LabFinding { claim: claim.into(), holds, evidence: "3 seeds of 3".into() };
+    LabReport {
+        name: name.into(),
+        study: name.into(),
+        question: "Which remedy learns most of the new for the least of the old?".into(),
+        setup: "llama-1m · 600 steps of 16 rows on world:stories, then 150 of 8 · rows of 128 tokens · 3 seeds".into(),
+        seeds: vec![1, 2, 3],
+        progress: LabProgress { done: 15, total: 45, seconds_left: Some(300.0) },
+        x: axis("forgetting of the old text"),
+        y: axis("loss on the new text"),
+        points: vec![
+            point("base", "", (0.0, true), (0.0, 6.1), true),
+            point("plain", "", (1e-3, false), (3.2, 1.4), false),
+            point("plain", "", (2e-3, true), (4.7, 1.08), true),
+            point("replay", "0.05", (2e-3, true), (0.95, 1.16), true),
+            point("EWC", "300", (2e-3, true), (2.53, 1.2), false),
+        ],
+        findings: vec![
+            finding("replay 0.05 forgets less than plain fine-tuning at its best rate", Some(true)),
+            finding("combinations reach what no single remedy does", Some(false)),
+            finding("the frontier of blends bows beyond the straight line", None),
+        ],
+        trials: Vec::new(),
+    }
 }

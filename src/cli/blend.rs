@@ -2,7 +2,7 @@
 
 use super::{Place, output};
 use crate::model::folder;
-use crate::run::checkpoint::{Named, resolve};
+use crate::run::checkpoint::{Named, list, resolve, run_folder};
 use crate::{Context, Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,12 @@ pub struct Blend {
 
 #[derive(clap::Args)]
 pub struct Average {
-    /// Models' folders, RUN, RUN@STEP, RUN@PHASE or RUN@best, all of the same shape
-    #[arg(required = true, num_args = 2..)]
+    /// Models' folders, RUN, RUN@STEP, RUN@PHASE or RUN@best, all of the same shape; with --last, one RUN
+    #[arg(required = true)]
     checkpoints: Vec<String>,
+    /// The newest K checkpoints of the run, all of its last phase
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=1 << 20))]
+    last: Option<u32>,
     #[command(flatten)]
     target: Target,
 }
@@ -49,8 +52,37 @@ pub fn blend(arguments: &Blend, place: &Place) -> Result<()> {
 }
 
 pub fn average(arguments: &Average, place: &Place) -> Result<()> {
-    let paths = arguments.checkpoints.iter().map(|name| resolve(name, &place.home));
-    write(&Named::Average(paths.collect::<Result<_>>()?), &arguments.target, place)
+    let paths = match (arguments.last, arguments.checkpoints.as_slice()) {
+        (Some(count), [run]) => newest(run, count as usize, place)?,
+        (Some(_), _) => return Err(Error::usage("--last is of one run").next("name one run, or leave --last out")),
+        (None, [_]) => {
+            return Err(Error::usage("an average is of two checkpoints or more")
+                .next("name another, or take the newest of a run with --last 5"));
+        }
+        (None, names) => names.iter().map(|name| resolve(name, &place.home)).collect::<Result<_>>()?,
+    };
+    write(&Named::Average(paths), &arguments.target, place)
+}
+
+/// The newest checkpoints of a run's last phase, by step. Between phases a run changes what it learns: a mean across them
+/// is a blend of tasks, and has to be asked for by names.
+fn newest(run: &str, count: usize, place: &Place) -> Result<Vec<PathBuf>> {
+    let folder = run_folder(run, &place.home).ok_or_else(|| {
+        Error::new(format!("{run} is no run")).next("give the name or the folder of a run; frostline ls lists them")
+    })?;
+    let all = list(&folder)?;
+    let phase = all.last().map(|(_, state)| state.phase.clone()).unwrap_or_default();
+    let of_phase: Vec<PathBuf> =
+        all.into_iter().filter(|(_, state)| state.phase == phase).map(|(path, _)| path).collect();
+    match of_phase.len().checked_sub(count) {
+        Some(older) => Ok(of_phase[older..].to_vec()),
+        None => Err(Error::new(format!("{run} has no {count} checkpoints to average"))
+            .because(match of_phase.len() {
+                0 => "it has none that is whole".to_string(),
+                have => format!("its last phase, {phase}, has {have}"),
+            })
+            .next("take fewer; plans keep more with checkpoint_every and keep = { last = 5 }")),
+    }
 }
 
 /// Opens the mixture before anything is made, so that what is refused leaves nothing behind; and the folder is there whole

@@ -4,13 +4,14 @@ use super::Place;
 use super::output::{self, count, number};
 use crate::Result;
 use crate::model::{Decoder, Group};
-use crate::run::checkpoint;
+use crate::run::checkpoint::{self, Named};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A model's folder, a run's folder or name, RUN@STEP, RUN@PHASE or RUN@best
+    /// A model's folder, a run's folder or name, RUN@STEP, RUN@PHASE or RUN@best; or blend:A:B:SHARE, average:A:B…,
+    /// graft:BASE:LIVE:LAYERS
     path: String,
     /// Print one JSON object
     #[arg(long)]
@@ -59,13 +60,15 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     if let Some(folder) = checkpoint::run_folder(&arguments.path, &place.home) {
         return inspect_run(folder, arguments.json);
     }
-    let path = checkpoint::resolve(&arguments.path, &place.home)?;
-    let decoder = checkpoint::weights(&path, &place.device)?;
-    let report = describe(path, &decoder);
+    let report = match Named::find(&arguments.path, &place.home)? {
+        Named::One(path) => describe(&checkpoint::weights(&path, &place.device)?, checkpoint::state(&path), path),
+        // It has no folder: it is called what it was called.
+        named => describe(&named.open(&place.device)?.0, None, PathBuf::from(&arguments.path)),
+    };
     if arguments.json { output::write_json(&report) } else { output::show(&render(&report)) }
 }
 
-fn describe(path: PathBuf, decoder: &Decoder) -> CheckpointReport {
+fn describe(decoder: &Decoder, state: Option<checkpoint::State>, path: PathBuf) -> CheckpointReport {
     let config = &decoder.config;
     let groups = decoder.parameters.groups().into_iter().map(|group| GroupReport {
         layer: group.layer.to_string(),
@@ -85,7 +88,7 @@ fn describe(path: PathBuf, decoder: &Decoder) -> CheckpointReport {
         context: config.context,
         vocabulary: config.vocabulary,
         groups: groups.collect(),
-        state: checkpoint::state(&path),
+        state,
         path,
     }
 }

@@ -1,12 +1,16 @@
 //! The command line: arguments, progress on a terminal, JSON for scripts, exit codes.
 
 mod bench;
+mod between;
 mod blend;
 mod corpus;
 mod eval;
+pub mod figure;
 mod host;
 mod inspect;
 mod journal;
+mod lab;
+mod lr_find;
 mod output;
 mod progress;
 mod remote;
@@ -63,10 +67,18 @@ enum Command {
     Blend(blend::Blend),
     /// Write a model whose weights are the mean of several checkpoints'
     Average(blend::Average),
+    /// Find a learning rate: a range test on a copy of a phase's first weights
+    LrFind(lr_find::Arguments),
+    /// Put single layers back to the base's, and see in which of them forgetting lives
+    Graft(between::Graft),
+    /// Walk from a base to what was tuned from it, and see what each share keeps and learns
+    Wise(between::Wise),
     /// Say what a checkpoint or a run is
     Inspect(inspect::Arguments),
     /// Say what a corpus is
     Corpus(corpus::Arguments),
+    /// Compare methods over seeds and rates: transfer, forgetting, mitigations, schedules, objectives
+    Lab(lab::Arguments),
     /// Measure how fast this machine trains, generates and prepares text
     Bench(bench::Arguments),
     /// Train a run and serve its clients, without a screen
@@ -129,8 +141,12 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Sample(sample)) => sample::run(sample, &place),
         Some(Command::Blend(blend)) => blend::blend(blend, &place),
         Some(Command::Average(average)) => blend::average(average, &place),
+        Some(Command::LrFind(find)) => lr_find::run(find, &place),
+        Some(Command::Graft(graft)) => between::graft(graft, &place),
+        Some(Command::Wise(wise)) => between::wise(wise, &place),
         Some(Command::Inspect(inspect)) => inspect::run(inspect, &place),
         Some(Command::Corpus(corpus)) => corpus::run(corpus, &place),
+        Some(Command::Lab(lab)) => lab::run(lab, &place),
         Some(Command::Bench(bench)) => bench::run(bench, &place),
         Some(Command::Host(host)) => host::run(host, &place),
         Some(Command::Attach(attach)) => workbench::attach(attach, &place),

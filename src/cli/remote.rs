@@ -1,13 +1,14 @@
 //! `ls`, `status`, `send`, `stop`: clients of a host that need no screen.
 
 use super::output::{self, lay_out, number, table};
+use super::summary::transfer_table;
 use super::{Place, output::count};
 use crate::host::client::{self, Connection};
 use crate::model::folder;
-use crate::protocol::{Answer, Ask, Command, GroupState, Message, Request, State, Status};
+use crate::protocol::{Answer, Ask, Command, GroupState, Message, Request, State, Status, Transfer};
 pub use crate::run::lineage::resting;
 use crate::run::overview::{self, Overview};
-use crate::run::{checkpoint, plan, records, steering};
+use crate::run::{checkpoint, plan, records, steering, transfer};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
@@ -142,12 +143,12 @@ pub fn status(arguments: &One, place: &Place) -> Result<()> {
         }
         false => {
             let overview = overview::of(&folder).ok_or_else(|| Error::new("the run's plan cannot be read"))?;
-            let groups = groups_at_rest(&folder, overview.phase.as_deref()).unwrap_or_default();
+            let groups = groups_at_rest(&folder, overview.phase.as_deref(), overview.step).unwrap_or_default();
             let state = resting(&overview);
             (state, overview.phase, overview.step, groups, overview.learning_rate.unwrap_or(0.0), overview.failure)
         }
     };
-    let run = name_of(&folder);
+    let (run, transfer) = (name_of(&folder), transfer_of(&folder));
     if arguments.json {
         let group = |state: &GroupState| {
             json!({"layer": state.group.layer.to_string(), "kind": state.group.kind.to_string(),
@@ -156,23 +157,31 @@ pub fn status(arguments: &One, place: &Place) -> Result<()> {
         let groups: Vec<_> = groups.iter().map(group).collect();
         return output::write_json(&json!({
             "run": run, "phase": phase, "step": step, "state": state, "groups": groups, "learning_rate": rate,
-            "failure": failure
+            "failure": failure, "transfer": transfer
         }));
     }
     let frozen: Vec<String> = groups.iter().filter(|g| !g.trainable).map(|g| g.group.to_string()).collect();
     let frozen = if frozen.is_empty() { "nothing".into() } else { frozen.join(" ") };
     let phase = phase.unwrap_or_else(|| "no phase yet".into());
     let why = failure.map_or(String::new(), |why| format!("{why}\n"));
-    output::show(&format!("{run}: {state} · {phase} · step {step} · rate {} · frozen: {frozen}\n{why}", number(rate)))
+    output::show(&format!("{run}: {state} · {phase} · step {step} · rate {} · frozen: {frozen}\n{why}", number(rate)))?;
+    transfer.iter().try_for_each(|transfer| output::show(&transfer_table(transfer, 2)))
+}
+
+/// What later phases made of earlier ones so far; nothing where the records cannot be read.
+fn transfer_of(run: &Path) -> Vec<Transfer> {
+    let plan = plan::load(&run.join("plan.toml").to_string_lossy(), &plan::Overrides::default());
+    let events = records::read(run).map(|records| records.events);
+    plan.ok().zip(events.ok()).map(|(plan, events)| transfer::of(&plan, &events)).unwrap_or_default()
 }
 
 /// What trained in the end in a run that nobody trains.
-fn groups_at_rest(run: &Path, phase: Option<&str>) -> Option<Vec<GroupState>> {
+fn groups_at_rest(run: &Path, phase: Option<&str>, step: u64) -> Option<Vec<GroupState>> {
     let (path, _) = checkpoint::list(run).ok()?.pop()?;
     let plan = plan::load(&run.join("plan.toml").to_string_lossy(), &plan::Overrides::default()).ok()?;
     let phase = plan.phases.iter().find(|own| Some(own.name.as_str()) == phase)?;
     let groups = folder::read_config(&path).ok()?.groups();
-    Some(steering::from_records(groups, phase, &records::journal(run).ok()?).states())
+    Some(steering::from_records(groups, phase, &records::journal(run).ok()?, step).states())
 }
 
 /// Connects to a run that must be hosted.

@@ -1,14 +1,16 @@
 //! `frostline sample`: checkpoints go on from prompts, side by side.
 
+mod conversation;
+
 use super::side_by_side::Columns;
 use super::{Place, output};
-use crate::corpus::chat::{self, Message, Role};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::error::Kind;
 use crate::model::Decoder;
 use crate::run::checkpoint::Named;
-use crate::sample::{Ended, Generator, Sampling, Task, Writer, Written};
+use crate::sample::{Ended, Generator, Sampling, Writer, Written};
 use crate::{Context, Error, Result};
+use conversation::{Beginning, Conversation};
 use serde::Serialize;
 use std::io::Read;
 use std::sync::Arc;
@@ -31,9 +33,8 @@ pub struct Arguments {
     /// Answers to each prompt, under the seeds from --seed on
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_ANSWERS))]
     count: u64,
-    /// The prompt is a message of a user, for models that were tuned on conversations
-    #[arg(long)]
-    chat: bool,
+    #[command(flatten)]
+    conversation: Conversation,
     #[arg(long, default_value_t = 100, value_name = "N")]
     max_tokens: usize,
     /// 0 always takes the likeliest token
@@ -72,13 +73,14 @@ struct Model<'a> {
 }
 
 /// One answer: of a checkpoint, to a prompt, under a seed.
-struct Lane<'a> {
+struct Lane {
     /// Among the models, and among the answers of that model.
     model: usize,
     index: usize,
     /// What tells it from the other lanes.
     title: String,
-    prompt: &'a str,
+    /// As the checkpoint reads it.
+    prompt: String,
     seed: u64,
     writer: Writer,
     text: String,
@@ -88,7 +90,7 @@ struct Lane<'a> {
 /// All models and their answers.
 struct Lanes<'a> {
     models: Vec<Model<'a>>,
-    lanes: Vec<Lane<'a>>,
+    lanes: Vec<Lane>,
 }
 
 #[derive(Serialize)]
@@ -148,10 +150,11 @@ fn prompts_of(arguments: &Arguments) -> Result<Vec<String>> {
     if arguments.prompt.iter().filter(|prompt| *prompt == "-").count() > 1 {
         return Err(Error::usage("standard input can be one prompt only"));
     }
-    arguments.prompt.iter().map(|prompt| prompt_of(prompt, arguments.chat)).collect()
+    arguments.conversation.check()?;
+    arguments.prompt.iter().map(|prompt| prompt_of(prompt)).collect()
 }
 
-fn prompt_of(prompt: &str, is_chat: bool) -> Result<String> {
+fn prompt_of(prompt: &str) -> Result<String> {
     let mut prompt = prompt.to_string();
     if prompt == "-" {
         prompt.clear();
@@ -161,10 +164,7 @@ fn prompt_of(prompt: &str, is_chat: bool) -> Result<String> {
             prompt.pop();
         }
     }
-    Ok(match is_chat {
-        true => chat::prompt(&[Message { role: Role::User, content: prompt }]),
-        false => prompt,
-    })
+    Ok(prompt)
 }
 
 impl<'a> Lanes<'a> {
@@ -178,7 +178,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Adds a checkpoint with all of its answers.
-    fn open(&mut self, name: &'a str, prompts: &'a [String], arguments: &Arguments, place: &Place) -> Result<()> {
+    fn open(&mut self, name: &'a str, prompts: &[String], arguments: &Arguments, place: &Place) -> Result<()> {
         let path = Named::find(name, &place.home)?;
         let (decoder, tokenizer) = self.weights(&path, place)?;
         let (model, mut tasks) = (self.models.len(), Vec::new());
@@ -188,14 +188,17 @@ impl<'a> Lanes<'a> {
                 let of_seed = (arguments.count > 1).then(|| format!("seed {seed}"));
                 let title = [Some(name.to_string()), of_prompt, of_seed].into_iter().flatten().collect::<Vec<_>>();
                 let (index, sampling) = (tasks.len(), sampling_of(arguments, seed));
-                tasks.push(Task::of_text(&tokenizer, prompt, sampling, arguments.max_tokens)?);
+                let Beginning { task, text, stop } =
+                    arguments.conversation.begin(prompt, &tokenizer, sampling, arguments.max_tokens)?;
+                let stop = arguments.stop.iter().cloned().chain(stop).collect();
+                tasks.push(task);
                 self.lanes.push(Lane {
                     model,
                     index,
                     title: title.join(", "),
-                    prompt,
+                    prompt: text,
                     seed,
-                    writer: Writer::new(index, tokenizer.clone(), arguments.stop.clone(), None),
+                    writer: Writer::new(index, tokenizer.clone(), stop, None),
                     text: String::new(),
                     token_ids: Vec::new(),
                 });
@@ -247,7 +250,7 @@ impl<'a> Lanes<'a> {
     fn lane_report<'b>(&'b self, lane: &'b Lane) -> LaneReport<'b> {
         LaneReport {
             checkpoint: self.models[lane.model].name,
-            prompt: lane.prompt,
+            prompt: &lane.prompt,
             seed: lane.seed,
             text: &lane.text,
             token_ids: &lane.token_ids,
@@ -262,7 +265,7 @@ impl<'a> Lanes<'a> {
     }
 }
 
-impl Lane<'_> {
+impl Lane {
     /// Whether it goes on after this.
     fn advance(&mut self, generator: &mut Generator) -> Result<bool> {
         let tokens = self.writer.advance(generator)?;
@@ -287,7 +290,7 @@ fn show(lanes: &mut Lanes) -> Result<()> {
     let titles: Vec<String> = lanes.lanes.iter().map(|lane| output::printable(&lane.title)).collect();
     if let [lane] = &lanes.lanes[..] {
         let mut written = 0;
-        output::write(&output::printable(lane.prompt))?;
+        output::write(&output::printable(&lane.prompt))?;
         lanes.write(|lanes| {
             let text = &lanes[0].text;
             let new = &text[written..];

@@ -1,7 +1,7 @@
 //! The table at the end of a run.
 
 use super::output::{self, bytes, count, duration, number};
-use crate::protocol::{Evaluation, Event, Finished};
+use crate::protocol::{Evaluation, Event, Finished, SAMPLED, Transfer};
 use comfy_table::{Cell, CellAlignment};
 use std::collections::HashMap;
 use std::path::Path;
@@ -73,12 +73,9 @@ impl Summary {
         let memory = finished.peak_rss_bytes.map_or(String::new(), |peak| format!(", peak memory {}", bytes(peak)));
         let (tokens, seconds) = (count(finished.tokens), duration(finished.seconds));
         let done = format!("{} steps, {tokens} tokens in {seconds}{memory}", finished.steps);
-        format!(
-            "{}\n{done}\nrun {} in {}\n",
-            output::lay_out(table, if width >= ROOMY { 2 } else { 1 }),
-            finished.run,
-            finished.path
-        )
+        let apart = if width >= ROOMY { 2 } else { 1 };
+        let transfer: String = finished.transfer.iter().map(|transfer| transfer_table(transfer, apart)).collect();
+        format!("{}\n{transfer}{done}\nrun {} in {}\n", output::lay_out(table, apart), finished.run, finished.path)
     }
 
     /// What the table shows of each phase, from left to right.
@@ -117,13 +114,33 @@ impl Summary {
         for phase in &self.phases {
             for suite in &phase.suites {
                 let Some(last) = phase.last.get(suite) else { continue };
-                if last.retention.is_some() && !found.iter().any(|(name, _)| name == suite) {
+                if last.retention.is_some() && !suite.ends_with(SAMPLED) && !found.iter().any(|(name, _)| name == suite)
+                {
                     found.push((suite.clone(), last.metric.is_some()));
                 }
             }
         }
         found
     }
+}
+
+/// What a line of phases made of the earlier ones, with the means.
+pub fn transfer_table(transfer: &Transfer, apart: u16) -> String {
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    let titles = ["then", "best", "worst", "now", "forgotten", "backward\ntransfer"].map(|title| right(title.into()));
+    let first = format!("loss on, after\n{}", transfer.phase);
+    let mut table = output::table(std::iter::once(Cell::new(first)).chain(titles));
+    for of in &transfer.earlier {
+        let losses = [of.then, of.best, of.worst, of.now].map(|loss| right(number(loss)));
+        let changes = [of.now - of.best, of.then - of.now].map(|change| right(format!("{change:+.3}")));
+        table.add_row(std::iter::once(Cell::new(&of.phase)).chain(losses).chain(changes));
+    }
+    if transfer.earlier.len() > 1 {
+        let means = [transfer.forgetting, transfer.backward_transfer].map(|mean| right(format!("{mean:+.3}")));
+        let empty = std::iter::repeat_n(Cell::new(""), 4);
+        table.add_row(std::iter::once(Cell::new("mean")).chain(empty).chain(means));
+    }
+    output::lay_out(table, apart) + "\n"
 }
 
 /// One column of the table. A suite with a metric shows that, one without by how much its loss rose.

@@ -5,7 +5,7 @@ use super::progress::{Bar, style};
 use super::summary::Summary;
 use super::{Place, interruption, output};
 use crate::Result;
-use crate::protocol::{Evaluation, Event, Finished, PhaseStarted, Step};
+use crate::protocol::{Evaluation, Event, Finished, KL_BASE, PhaseStarted, SAMPLED, Step};
 use crate::run::execute::Request;
 use crate::run::plan::{self, Overrides};
 use crate::run::{Observer, execute};
@@ -95,6 +95,8 @@ impl Observer for Screen {
         match event {
             Event::Phase(phase) => self.begin(phase),
             Event::Step(step) => self.step(step),
+            // Between evaluations they would be many: the graphs show them, and the last table their highest.
+            Event::Evaluation(evaluation) if evaluation.suite.ends_with(SAMPLED) => {}
             Event::Evaluation(evaluation) => self.say(&describe(evaluation)),
             Event::Notice(notice) => self.say(&format!("  note: {}", notice.text)),
             Event::Steered(steered) => self.say(&format!("  step {}: {}", steered.step, steered.change.effect)),
@@ -159,10 +161,13 @@ fn describe(evaluation: &Evaluation) -> String {
     let (loss, perplexity) = (number(evaluation.loss), number(evaluation.perplexity));
     let mut line = format!("  step {:<6} {:<12} loss {loss:<6} ppl {perplexity:<6}", evaluation.step, evaluation.suite);
     for metric in &evaluation.metrics {
-        line += &format!(" {} {:.1}%", metric.name.replace('_', " "), 100.0 * metric.value);
+        line += &match metric.name == KL_BASE {
+            true => format!(" kl {}", number(metric.value)),
+            false => format!(" {} {:.1}%", metric.name.replace('_', " "), 100.0 * metric.value),
+        };
     }
     match (&evaluation.metric, evaluation.value, evaluation.bits_per_byte) {
-        _ if !evaluation.metrics.is_empty() => {}
+        _ if evaluation.metrics.iter().any(|metric| metric.name != KL_BASE) => {}
         (Some(metric), Some(value), _) => line += &format!(" {} {:.1}%", metric.replace('_', " "), 100.0 * value),
         (_, _, Some(bits)) => line += &format!(" {} bits/byte", number(bits)),
         _ => {}

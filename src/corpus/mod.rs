@@ -10,6 +10,7 @@ pub mod documents;
 pub mod split;
 pub mod survey;
 pub mod chat;
+pub mod compare;
 pub mod tokenizer;
 pub mod shards;
 pub mod examples;

@@ -9,6 +9,7 @@ use super::trainer::{self, SharedShelf, lock};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
 use crate::protocol::{Answer, Event, Lane, LaneEnd, LaneEnded, Message, SampleAnswer, SampleAsk};
+use crate::run::execute::Preparations;
 use crate::run::{Plan, checkpoint};
 use crate::{Context, Error, Result};
 use std::path::Path;
@@ -95,14 +96,20 @@ impl Weights for FromRun<'_> {
     }
 
     fn checkpoint(&self, name: &str) -> Result<(Arc<Decoder>, Arc<Tokenizer>, String)> {
-        let path = checkpoint::resolve(name, &self.0.work.home)?;
-        let (decoder, tokenizer) = checkpoint::open(&path, &self.0.work.device)?;
-        Ok((Arc::new(decoder), Arc::new(tokenizer), name_of(&path)))
+        let named = checkpoint::Named::find(name, &self.0.work.home)?;
+        let (decoder, tokenizer) = named.open(&self.0.work.device)?;
+        Ok((Arc::new(decoder), Arc::new(tokenizer), words_of(&named)))
     }
 
     fn tokenizer(&self) -> Result<Arc<Tokenizer>> {
         let preparations = lock(&self.0.shelf).preparations.clone();
-        preparations.map(|preparations| preparations.tokenizer).ok_or_else(|| {
+        let phase = self.0.shared.lock().status.phase.as_ref().map(|phase| phase.index);
+        // With the chat template of the phase that trains.
+        let of_phase = |preparations: Preparations| {
+            let data = phase.and_then(|index| preparations.phases.get(index));
+            data.map_or(&preparations.tokenizer, |data| data.chat.tokenizer_or(&preparations.tokenizer)).clone()
+        };
+        preparations.map(of_phase).ok_or_else(|| {
             Error::new("there is no tokenizer yet").because("the run is being prepared").next("ask again in a moment")
         })
     }
@@ -119,8 +126,8 @@ pub fn scorer(orders: SyncSender<Order>, shelf: SharedShelf) -> Result<impl Scor
                 (weights.live, format!("live, step {}", weights.step))
             }
             Lane::Base => (lock(&shelf).base.clone().ok_or_else(no_base)?, "base θ*".to_string()),
-            Lane::Checkpoint(name) => {
-                return Err(Error::new(format!("{name} is not at hand to score text")).next("choose live or base"));
+            Lane::Checkpoint(_) | Lane::Blend(_) | Lane::Graft(_) => {
+                return Err(Error::new(format!("{lane} is not at hand to score text")).next("choose live or base"));
             }
         };
         Ok((name, pool.install(|| surprises(&decoder, tokens))?))
@@ -150,6 +157,18 @@ fn no_base() -> Error {
     Error::new("the base is not at hand")
         .because("no phase has begun yet, or its checkpoint is no longer there")
         .next("wait until training begins, or choose another lane")
+}
+
+/// What a lane's weights are, beside the name it was given.
+fn words_of(named: &checkpoint::Named) -> String {
+    use checkpoint::Named;
+    match named {
+        Named::One(path) => name_of(path),
+        Named::Blend { base, tuned: live, .. } | Named::Graft { base, live, .. } => {
+            format!("{} → {}", name_of(base), name_of(live))
+        }
+        Named::Average(paths) => format!("mean of {}", paths.len()),
+    }
 }
 
 /// `pretrain, step 1500`, or the folder's name where Frostline did not write it.

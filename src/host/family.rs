@@ -2,7 +2,7 @@
 
 use super::server::Service;
 use crate::Result;
-use crate::protocol::{Answer, Ask, Branch, Kin, Status};
+use crate::protocol::{Answer, Ask, Branch, Kin, LabReport, Status};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub trait Family: Send + Sync {
     /// Makes a run that has the first steps in common; its name, and how many they are.
     fn fork(&self, at: Option<u64>, name: Option<&str>) -> Result<(String, u64)>;
     fn kin(&self) -> Result<Vec<Kin>>;
+    /// What the lab found, without single trials.
+    fn studies(&self) -> Vec<LabReport>;
     /// Curves of related runs, from where they part.
     fn branches(&self) -> Result<Vec<Branch>>;
 }
@@ -47,6 +49,7 @@ impl Service {
                 Ask::Fork { at, name } => {
                     family.fork(at, name.as_deref()).map(|(run, step)| Answer::Forked { run, step })
                 }
+                Ask::Lab => Ok(Answer::Lab(family.studies())),
                 _ => family.kin().map(|kin| Answer::Lineage(as_of_now(kin, &status))),
             };
             send(answer.unwrap_or_else(|error| Answer::Refused(error.to_string())));

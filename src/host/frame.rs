@@ -72,7 +72,7 @@ mod tests {
             tokens_per_second: 3.0,
             seconds: 4.0,
             changes: 0,
-            pull: None,
+            pull: Some(0.5),
         };
         records.push(record);
         let messages = [

@@ -3,7 +3,8 @@
 use super::client;
 use super::family::Family;
 use crate::Result;
-use crate::protocol::{Branch, Kin};
+use crate::lab;
+use crate::protocol::{Branch, Kin, LabReport};
 use crate::run::{Home, fork, lineage};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -37,6 +38,11 @@ impl Family for Relatives {
 
     fn kin(&self) -> Result<Vec<Kin>> {
         kin(&self.home, &self.run)
+    }
+
+    fn studies(&self) -> Vec<LabReport> {
+        let without_trials = |report| LabReport { trials: Vec::new(), ..report };
+        lab::all(&self.home).into_iter().map(without_trials).collect()
     }
 
     fn branches(&self) -> Result<Vec<Branch>> {

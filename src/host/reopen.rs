@@ -61,6 +61,7 @@ impl Reopened {
         self.service.corpus.set_tokenizer(tokenizer.clone());
         self.service.training_is_over();
         let phases = self.data(&tokenizer, &config)?;
+        self.service.corpus.set_chats(phases.iter().map(|phase| phase.chat.chat.clone()).collect());
         lock(&self.shelf).preparations = Some(Preparations { tokenizer, phases });
         Ok(())
     }
@@ -101,7 +102,8 @@ impl Reopened {
         let Some(phase) = self.plan.phases.iter().find(|own| own.name == phase) else { return };
         let rows = phase.batch.div_ceil(phase.accumulate.max(1)) as u64;
         let facts = cost::facts(&live.config, &live.parameters, phase.recompute, rows, phase.context as u64);
-        let steering = steering::from_records(live.parameters.groups(), phase, &self.shared.lock().events);
+        let step = self.shared.lock().steps.step.last().copied().unwrap_or(0);
+        let steering = steering::from_records(live.parameters.groups(), phase, &self.shared.lock().events, step);
         self.shared.lock().set_facts(facts);
         let factor = steering.settings().rate_factor;
         self.service.change_status(|status| (status.groups, status.rate_factor) = (steering.states(), factor));

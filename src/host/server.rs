@@ -397,7 +397,7 @@ impl Service {
                 send(Answer::Applied { step, effect: "finishing the step, saving, and ending".into() });
                 self.stop();
             }
-            ask @ (Ask::Fork { .. } | Ask::Lineage) => self.ask_family(ask, send),
+            ask @ (Ask::Fork { .. } | Ask::Lineage | Ask::Lab) => self.ask_family(ask, send),
             _ => send(Answer::Refused("this was not expected here".into())),
         }
     }

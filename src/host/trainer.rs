@@ -241,7 +241,8 @@ impl Observer for Trainer {
                 }
             }
             event => {
-                self.state.is_stale |= matches!(event, Event::Steered(_) | Event::Rewound(_));
+                // An order of unfreezing that goes on is told by a notice.
+                self.state.is_stale |= matches!(event, Event::Steered(_) | Event::Rewound(_) | Event::Notice(_));
                 if let Event::Rewound(rewound) = event {
                     self.state.newest = rewound.to_step;
                 }
@@ -272,6 +273,7 @@ impl Observer for Trainer {
     fn prepared(&mut self, preparations: &Preparations) {
         lock(&self.shelf).preparations = Some(preparations.clone());
         self.corpus.set_tokenizer(preparations.tokenizer.clone());
+        self.corpus.set_chats(preparations.phases.iter().map(|phase| phase.chat.chat.clone()).collect());
     }
 
     fn state(&mut self, state: State) {

@@ -70,6 +70,18 @@ pub fn text(
     Ok(score)
 }
 
+/// KL(live ‖ base) over the learned positions of batches, nats per token: what the live model says, weighed by itself,
+/// against what its base would have said.
+pub fn divergence(live: &Decoder, base: &Decoder, batches: impl Iterator<Item = Result<Batch>>) -> Result<f64> {
+    let (mut total, mut tokens) = (0.0, 0);
+    for batch in batches {
+        let rows = objective::divergences(live, base, &batch?)?;
+        total += rows.iter().map(|row| *row as f64).sum::<f64>();
+        tokens += rows.len();
+    }
+    Ok(total / tokens as f64)
+}
+
 /// Loss and exact matches over held-out examples.
 pub fn examples(decoder: &Decoder, held_out: &[HeldOutBatch], bytes_of: &dyn Fn(u32) -> usize) -> Result<ExampleScore> {
     let mut score = ExampleScore::default();

@@ -32,11 +32,11 @@ pub struct Pass {
     pub tokens: u64,
     /// What the pulls towards the base add to the loss, nats; their gradients are in the norm.
     pub pull: Option<f64>,
+    /// What the gradient audit found, where it was due.
+    missing: Vec<String>,
     gradients: Gradients,
     /// Σ g² of each parameter.
     squares: Vec<f64>,
-    /// Heads that nothing in the batch asks of.
-    idle: Vec<Kind>,
 }
 
 impl Pass {
@@ -45,7 +45,8 @@ impl Pass {
     pub fn measured(loss: f64, gradient_norm: f64) -> Self {
         let nothing = crate::model::Parameters::default();
         let gradients = Gradients::new(&Thaw::of_groups(&nothing, |_| true));
-        Self { loss, gradient_norm, tokens: 0, pull: None, gradients, squares: Vec::new(), idle: Vec::new() }
+        let (missing, squares) = (Vec::new(), Vec::new());
+        Self { loss, gradient_norm, tokens: 0, pull: None, missing, gradients, squares }
     }
 
     /// Whether loss and gradient are numbers.
@@ -205,7 +206,13 @@ impl Learner {
 
     /// Pulls what trains towards other weights from the next pass on; `None`, or strengths of zero, pull nothing.
     pub fn set_pull(&mut self, pull: Option<Pull>) {
-        self.pull = pull.filter(|pull| pull.strengths().is_on());
+        let before = self.pull.take();
+        self.pull = pull.filter(|pull| pull.strengths().is_on()).map(|pull| pull.after(before));
+    }
+
+    /// What pulls.
+    pub fn pulled(&mut self) -> Option<&mut Pull> {
+        self.pull.as_mut()
     }
 
     /// Trains the groups that `trains` says; moments of the others are kept as they are. What is stored in half precision
@@ -225,6 +232,23 @@ impl Learner {
     /// Multiplies the learning rate of each group by what `multiplier` says.
     pub fn set_multipliers(&mut self, multiplier: impl Fn(Group) -> f64) {
         self.multipliers = self.decoder.parameters.iter().map(|(_, parameter)| multiplier(parameter.group)).collect();
+    }
+
+    /// Groups that trained in the last step and got no gradient at all. Heads are left out: a batch that asks nothing of one
+    /// leaves it without.
+    pub fn silent_groups(&self) -> Vec<Group> {
+        let Some(last) = &self.last else { return Vec::new() };
+        let is_silent = |id: ParameterId| last.trained[id.0] && last.squares[id.0] == 0.0;
+        // As a rule there is none, and nothing is gathered.
+        let mut silent: Vec<Group> =
+            self.decoder.parameters.iter().filter(|(id, _)| is_silent(*id)).map(|(_, p)| p.group).collect();
+        silent.sort();
+        silent.dedup();
+        let is_loud = |group: Group| {
+            self.decoder.parameters.iter().any(|(id, p)| p.group == group && last.trained[id.0] && !is_silent(id))
+        };
+        silent.retain(|group| !is_loud(*group) && !matches!(group.kind, Kind::Head | Kind::Score));
+        silent
     }
 
     pub(super) fn last_step(&self) -> Option<&LastStep> {
@@ -249,23 +273,27 @@ impl Learner {
             return Err(Error::new("a batch has nothing to learn from"));
         };
         let mut gradients = Gradients::new(&self.thaw);
-        let mut loss = 0.0;
+        let (mut loss, mut taught) = (0.0, 0.0);
         for batch in batches {
             let (decoder, thaw, prefix) = (&self.decoder, &self.thaw, self.prefix.as_mut());
-            loss += objective::accumulate(decoder, batch, thaw, prefix, scale, &mut gradients)?;
+            let teacher = self.pull.as_mut().and_then(Pull::teacher);
+            let (sum, pull) =
+                objective::accumulate_taught(decoder, batch, thaw, prefix, teacher, scale, &mut gradients)?;
+            (loss, taught) = (loss + sum, taught + pull);
         }
+        // Before pulls by distance add to it: they reach what the loss does not.
+        let missing = if self.audit_due { self.missing(&gradients, &idle_heads(batches))? } else { Vec::new() };
         let pull = self.pull.as_ref().map(|pull| pull.add(&self.decoder.parameters, &mut gradients)).transpose()?;
+        let pull = pull.map(|pull| pull + taught);
         let squares = squares(&gradients, self.decoder.parameters.len())?;
         let gradient_norm = squares.iter().sum::<f64>().sqrt();
         let tokens = batches.iter().map(|batch| batch.inputs.len() as u64).sum();
-        let idle = idle_heads(batches);
-        Ok(Pass { loss, gradient_norm, tokens, pull, gradients, squares, idle })
+        Ok(Pass { loss, gradient_norm, tokens, pull, missing, gradients, squares })
     }
 
     /// Moves what trains along a pass's gradients.
     pub fn update(&mut self, pass: Pass, learning_rate: f64) -> Result<StepReport> {
-        let Pass { loss, gradient_norm, tokens, pull, gradients, squares, idle } = pass;
-        let missing = if self.audit_due { self.missing(&squares, &idle) } else { Vec::new() };
+        let Pass { loss, gradient_norm, tokens, pull, missing, gradients, squares } = pass;
         self.audit_due = false;
         self.unshare()?;
         let multipliers = &self.multipliers;
@@ -284,13 +312,14 @@ impl Learner {
         self.prefix.as_mut().map(PrefixCache::take_notices).unwrap_or_default()
     }
 
-    /// The gradient audit: parameters that train and got nothing, or nothing but zeros. A head that the batch asks nothing
+    /// The gradient audit: parameters that train and got nothing, or nothing but zeros. A head that the batches ask nothing
     /// of should get nothing.
-    fn missing(&self, squares: &[f64], idle: &[Kind]) -> Vec<String> {
+    fn missing(&self, gradients: &Gradients, idle: &[Kind]) -> Result<Vec<String>> {
+        let squares = squares(gradients, self.decoder.parameters.len())?;
         let parameters = self.decoder.parameters.iter().filter(|(id, parameter)| {
             self.thaw.trains(*id) && squares[id.0] == 0.0 && !idle.contains(&parameter.group.kind)
         });
-        parameters.map(|(_, parameter)| parameter.name.clone()).collect()
+        Ok(parameters.map(|(_, parameter)| parameter.name.clone()).collect())
     }
 }
 

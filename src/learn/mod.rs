@@ -13,5 +13,5 @@ pub use evaluation::{ExampleScore, TextScore};
 pub use learner::{Learner, LearnerState, Pass, StepReport};
 pub use optimizer::{AdamW, AdamWSettings};
 pub use prefix::{PrefixCache, PrefixReport, PrefixSettings, PrefixTotals};
-pub use pull::{Fisher, Pull, Strengths};
-pub use schedule::Schedule;
+pub use pull::{Fisher, Pull, Strengths, Teacher, fisher_key};
+pub use schedule::{Course, Schedule};

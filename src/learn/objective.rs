@@ -2,6 +2,7 @@
 //! supervised fine-tuning only those of the completion), and the losses of texts that are scored as a whole.
 
 use super::prefix::PrefixCache;
+use super::pull::Teacher;
 use crate::Result;
 use crate::corpus::batches::{Batch, IGNORE};
 use crate::model::units::Scored;
@@ -65,7 +66,7 @@ pub fn input(batch: &Batch) -> Input<'_> {
 }
 
 /// The positions that have a target, and the targets.
-fn learned(batch: &Batch) -> (Vec<u32>, Vec<u32>) {
+pub(super) fn learned(batch: &Batch) -> (Vec<u32>, Vec<u32>) {
     let with_target = batch.targets.iter().enumerate().filter(|(_, target)| **target != IGNORE);
     with_target.map(|(position, &target)| (position as u32, target)).unzip()
 }
@@ -76,7 +77,7 @@ fn labelled(batch: &Batch) -> (Vec<u32>, Vec<Target>) {
 }
 
 /// Hidden states of the learned positions alone: positions without loss need no logits.
-fn pick(hidden: &Tensor, positions: &[u32]) -> Result<Tensor> {
+pub(super) fn pick(hidden: &Tensor, positions: &[u32]) -> Result<Tensor> {
     match positions.len() == hidden.dim(0)? {
         true => Ok(hidden.clone()),
         false => Ok(ops::embedding::forward(hidden, positions)?),
@@ -99,6 +100,16 @@ pub fn losses(decoder: &Decoder, batch: &Batch) -> Result<Vec<RowLoss>> {
     decoder.losses(&pick(&hidden, &positions)?, &targets)
 }
 
+/// KL(live ‖ base) at each learned position, nats.
+pub fn divergences(live: &Decoder, base: &Decoder, batch: &Batch) -> Result<Vec<f32>> {
+    let (positions, _) = learned(batch);
+    let hidden = |decoder: &Decoder| pick(&decoder.forward(&input(batch), None)?.hidden, &positions);
+    let (own, other) = (hidden(live)?, hidden(base)?);
+    // The divergence is weighed by the first: here the live model is the teacher.
+    let (own, other) = (live.answers(&own), base.answers(&other));
+    Ok(ops::distill::divergences(other, own, 1.0, live.parameters.precision)?)
+}
+
 /// What the texts of a batch are scored as, in order, without gradients.
 pub fn scores(decoder: &Decoder, batch: &Batch) -> Result<Vec<Scored>> {
     let (positions, targets) = labelled(batch);
@@ -119,18 +130,37 @@ pub fn accumulate(
     scale: impl Into<Scale>,
     gradients: &mut Gradients,
 ) -> Result<f64> {
+    accumulate_taught(decoder, batch, thaw, prefix, None, scale, gradients).map(|(loss, _)| loss)
+}
+
+/// The same with a pull towards the answers of a `teacher`: its loss over the learned tokens is added too, and its sum is
+/// returned beside the other, with its strength and the tokens' scale in it, nats.
+pub fn accumulate_taught(
+    decoder: &Decoder,
+    batch: &Batch,
+    thaw: &Thaw,
+    prefix: Option<&mut PrefixCache>,
+    teacher: Option<&mut Teacher>,
+    scale: impl Into<Scale>,
+    gradients: &mut Gradients,
+) -> Result<(f64, f64)> {
     let (scale, input) = (scale.into(), input(batch));
     let hidden = prefix.map(|prefix| prefix.hidden(decoder, thaw, &input)).transpose()?.flatten();
     let pass = match hidden {
         Some((layer, hidden)) => decoder.forward_from(layer, hidden, &input, Some(thaw))?,
         None => decoder.forward(&input, Some(thaw))?,
     };
-    let (mut loss, mut d_hidden) = (0.0, None);
+    let (mut loss, mut taught, mut d_hidden) = (0.0, 0.0, None);
     let (positions, targets) = learned(batch);
     if !positions.is_empty() {
         let picked = pick(&pass.hidden, &positions)?;
-        let (rows, d_picked) = decoder.losses_and_gradients(&picked, &targets, scale.token, gradients)?;
+        let (rows, mut d_picked) = decoder.losses_and_gradients(&picked, &targets, scale.token, gradients)?;
         loss += rows.iter().map(|row| row.loss as f64).sum::<f64>() * scale.token;
+        if let Some(teacher) = teacher {
+            let (pull, d_pull) = teacher.pull(decoder, &input, (&picked, &positions), scale.token, gradients)?;
+            taught = pull * scale.token;
+            ops::add_in_place(&mut d_picked, &d_pull)?;
+        }
         put_back(d_picked, &positions, batch.targets.len(), &mut d_hidden)?;
     }
     let (positions, targets) = labelled(batch);
@@ -143,5 +173,5 @@ pub fn accumulate(
     if let Some(d_hidden) = d_hidden {
         decoder.backward(pass, &d_hidden, &input, thaw, gradients)?;
     }
-    Ok(loss)
+    Ok((loss, taught))
 }

@@ -46,6 +46,50 @@ impl Schedule {
             Schedule::SlantedTriangular { cut, ratio } => slanted(at, total, cut, ratio),
         }
     }
+
+    /// Steps of the warm-up; a slanted triangle counts its rise in fractions and has none.
+    fn warmup(&self) -> u64 {
+        match *self {
+            Schedule::Constant { warmup }
+            | Schedule::Linear { warmup, .. }
+            | Schedule::Cosine { warmup, .. }
+            | Schedule::WarmupStableDecay { warmup, .. } => warmup,
+            Schedule::SlantedTriangular { .. } => 0,
+        }
+    }
+}
+
+/// A schedule that began inside a phase and runs over the steps that it had left: the rate is warmed up again from where
+/// it stood, and decays again (Ibrahim et al. 2024, arXiv 2403.08763).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Course {
+    /// Over the steps that were left.
+    pub schedule: Schedule,
+    /// Steps of the phase that were done when it began.
+    pub from: u64,
+    /// The factor of the peak that the step behind those would have had: what a warm-up rises from.
+    pub start: f64,
+}
+
+impl Course {
+    /// The factor of the peak rate for `step` (from 0) of a phase of `steps`. Within a warm-up of W steps the n-th (from 0)
+    /// has start + (1 − start)·(n + 1)/W, and with the last of them the peak is reached; from there on it is that of the
+    /// schedule over the steps that were left.
+    pub fn factor(&self, step: u64, steps: u64) -> f64 {
+        let (at, left) = (step.saturating_sub(self.from), steps.saturating_sub(self.from));
+        let warmup = self.schedule.warmup();
+        if at >= warmup {
+            return self.schedule.factor(at, left);
+        }
+        let up = self.start + (1.0 - self.start) * rise(at, warmup);
+        match self.schedule {
+            // What decays from a step on does so, warm or not.
+            Schedule::WarmupStableDecay { decay, floor, .. } => {
+                up.min(Schedule::WarmupStableDecay { warmup: 0, decay, floor }.factor(at, left))
+            }
+            _ => up,
+        }
+    }
 }
 
 fn rise(step: u64, warmup: u64) -> f64 {
@@ -99,6 +143,23 @@ mod tests {
         close(schedule.factor(10, 100), 1.0);
         close(schedule.factor(55, 100), (1.0 + 0.5 * 31.0) / 32.0);
         close(schedule.factor(100, 100), 1.0 / 32.0);
+    }
+
+    #[test]
+    fn a_course_warms_up_from_where_the_rate_stood_and_decays_over_what_is_left() {
+        let course = Course { schedule: Schedule::Cosine { warmup: 4, floor: 0.1 }, from: 60, start: 0.2 };
+        let at = |step| course.factor(step, 100);
+        [(60, 0.4), (61, 0.6), (62, 0.8), (63, 1.0), (64, 1.0), (100, 0.1)]
+            .into_iter()
+            .for_each(|(step, want)| close(at(step), want));
+        close(at(82), 0.1 + 0.9 * 0.5);
+        let at_once = Course { schedule: Schedule::Linear { warmup: 0, floor: 0.0 }, from: 60, start: 0.2 };
+        [(60, 1.0), (80, 0.5), (100, 0.0)].into_iter().for_each(|(step, want)| close(at_once.factor(step, 100), want));
+        // The decay of the last fifth wins over a warm-up that reaches into it.
+        let stable = Schedule::WarmupStableDecay { warmup: 36, decay: 0.2, floor: 0.0 };
+        let course = Course { schedule: stable, from: 60, start: 0.0 };
+        close(course.factor(91, 100), 32.0 / 36.0);
+        close(course.factor(94, 100), 0.75);
     }
 
     #[test]

@@ -8,12 +8,14 @@ mod bleu;
 mod chrf;
 mod classes;
 mod numbers;
+mod constraints;
 mod rouge;
 
 pub use answers::{exact_match, normalise, token_f1};
 pub use bleu::bleu;
 pub use chrf::chrf;
 pub use classes::{accuracy, macro_f1};
+pub use constraints::{Constraint, constraints, constraints_met};
 pub use numbers::{mean_squared_error, pearson, spearman};
 pub use rouge::rouge_l;
 

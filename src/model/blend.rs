@@ -4,7 +4,7 @@
 //! all is shared, and takes no more memory. The models that come in are never changed.
 
 use super::Decoder;
-use super::group::{Selector, check_selectors};
+use super::group::{Group, Selector, check_selectors};
 use super::parameters::ParameterId;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
@@ -47,6 +47,19 @@ pub fn graft(base: &Decoder, live: &Decoder, selectors: &[Selector]) -> Result<D
     Ok(grafted)
 }
 
+/// The groups in which the models differ, from the bottom up. Errors: models of other shapes.
+pub fn differing(first: &Decoder, other: &Decoder) -> Result<Vec<Group>> {
+    check(first, other)?;
+    let mut found = Vec::new();
+    for (id, parameter) in first.parameters.iter() {
+        if !found.contains(&parameter.group) && !are_same(&[&parameter.value, &other.parameters[id].value])? {
+            found.push(parameter.group);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
 /// The sum of the models' weights, each times its factor; the factors come to 1.
 fn combine(models: &[&Decoder], factors: &[f64]) -> Result<Decoder> {
     let mut mixed = models[0].clone();
@@ -86,8 +99,8 @@ fn are_same(values: &[&Tensor]) -> Result<bool> {
     Ok(true)
 }
 
-/// Refuses models between which there is no way.
-fn check(first: &Decoder, other: &Decoder) -> Result<()> {
+/// Refuses models between which there is no way: of other shapes or configurations.
+pub fn check(first: &Decoder, other: &Decoder) -> Result<()> {
     let refused = |why: String| {
         Err(Error::new("these models cannot be mixed")
             .because(why)
@@ -185,6 +198,12 @@ mod tests {
             let from = if is_named { &base } else { &live };
             assert_eq!(parameter.value.id(), from.parameters[id].value.id(), "{}", parameter.name);
         }
+        let named = |group: &Group| selectors.iter().any(|selector| selector.matches(*group));
+        let norms = |group: &Group| group.kind == crate::model::Kind::Norm;
+        let expected: Vec<Group> =
+            live.parameters.groups().into_iter().filter(|group| named(group) && !norms(group)).collect();
+        // Norms begin with ones in every model.
+        assert_eq!(differing(&live, &grafted).unwrap(), expected);
         assert!(graft(&base, &live, &["block.3".parse().unwrap()]).is_err());
     }
 

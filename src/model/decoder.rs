@@ -11,6 +11,7 @@ use super::units::{Block, BlockKept, Builder, CachedPlaces, Embedding, Head, Nor
 use crate::ops::Sight;
 use crate::ops::attention::{Layout, Span};
 use crate::ops::cross_entropy::RowLoss;
+use crate::ops::distill::Answers;
 use crate::ops::rotary::Angles;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -225,6 +226,22 @@ impl Decoder {
         gradients: &mut Gradients,
     ) -> Result<(Vec<RowLoss>, Tensor)> {
         self.head.losses_and_gradients(&self.parameters, hidden, targets, scale, gradients)
+    }
+
+    /// See [`Head::answers`].
+    pub fn answers<'a>(&'a self, hidden: &'a Tensor) -> Answers<'a> {
+        self.head.answers(&self.parameters, hidden)
+    }
+
+    /// See [`Head::distilled`].
+    pub fn distilled(
+        &self,
+        hidden: &Tensor,
+        teacher: Answers,
+        softness: (f64, f64),
+        gradients: &mut Gradients,
+    ) -> Result<(Vec<f32>, Tensor)> {
+        self.head.distilled(&self.parameters, hidden, teacher, softness, gradients)
     }
 
     /// Logits (n, vocabulary) of hidden states (n, width).

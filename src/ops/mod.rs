@@ -13,6 +13,7 @@ pub mod adamw;
 pub mod attention;
 pub mod cpu;
 pub mod cross_entropy;
+pub mod distill;
 pub mod embedding;
 pub mod linear;
 pub mod norm;

@@ -1,5 +1,6 @@
 //! What a person may tell a run while it trains, and how it is written: `freeze block.0-3`, `rate x0.5`.
 
+use super::course::{Curve, Unfreeze, read_steps, read_warmup};
 use super::group::{Layer, Selector};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,13 @@ pub enum Command {
     },
     /// Every layer's learning rate is that of the layer above by this (ULMFiT, arXiv 1801.06146); 1 for the same of all.
     Decay(f64),
+    /// Layers begin to train one after another, from now on; `None` ends it, and all trains that was not frozen by hand.
+    Unfreeze(Option<Unfreeze>),
+    /// The rate follows this over the steps that the phase still has; without a number of steps the curve's own warm-up.
+    Schedule {
+        curve: Curve,
+        warmup: Option<u64>,
+    },
     /// One source's share of the rows of a mixture; the others keep their proportions.
     Mix {
         source: String,
@@ -37,6 +45,15 @@ pub enum Command {
     L2Sp(f64),
     /// The strength of elastic weight consolidation; 0 for none.
     Ewc(f64),
+    /// The strength of the pull of the base's answers; 0 for none.
+    Kl(f64),
+    /// How much may be forgotten, nats per token, of a suite or of the one that is forgotten most; `None` for no bound.
+    Bound {
+        bound: Option<f64>,
+        suite: Option<String>,
+    },
+    /// What holds the bound.
+    Hold(Hold),
     /// The next batch changes nothing.
     Skip,
     Pause,
@@ -47,6 +64,50 @@ pub enum Command {
     Checkpoint,
     /// Go back to the state just before the last change.
     Undo,
+}
+
+/// What holds a bound on forgetting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// Crossing it is said, and nothing else is done.
+    #[default]
+    None,
+    /// The share of replayed rows is raised while the bound is crossed, and lowered again far below it.
+    Replay,
+    /// The same with the strength of L2-SP.
+    #[serde(rename = "l2-sp")]
+    L2Sp,
+}
+
+impl Hold {
+    pub const ALL: [Hold; 3] = [Hold::None, Hold::Replay, Hold::L2Sp];
+
+    /// As plans and commands write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hold::None => "none",
+            Hold::Replay => "replay",
+            Hold::L2Sp => "l2-sp",
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Hold {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Hold::ALL.into_iter().find(|hold| hold.name() == text).ok_or_else(|| {
+            let names = Hold::ALL.map(Hold::name).join(", ");
+            Error::usage(format!("nothing called \"{text}\" holds a bound")).next(format!("write one of {names}"))
+        })
+    }
 }
 
 /// A learning rate as a person gives it.
@@ -78,10 +139,24 @@ pub const GRAMMAR: &[(&str, &str)] = &[
         "multiply the learning rate (rate x0.5), set it (rate 1e-4), or that of groups (rate head x2)",
     ),
     ("decay F", "divide the learning rate by this from each layer to the one below: decay 2.6; decay 1 ends it"),
+    (
+        "unfreeze ORDER STEPS",
+        "train the last layer first, and others every so many steps: gradual 50, chain-thaw 50, head-first 50; unfreeze off",
+    ),
+    (
+        "schedule KIND [WARMUP]",
+        "from here to the phase's end the rate follows this: schedule cosine 20 warms up again, then decays",
+    ),
     ("mix SOURCE SHARE", "give a source this share of a mixture's rows: mix stories 0.3"),
     ("replay [PHASE] SHARE", "mix rows of earlier phases in, against forgetting: replay 0.05; replay 0 ends it"),
     ("l2-sp A", "pull what trains towards the weights that the phase started from: l2-sp 0.01; 0 for none"),
     ("ewc A", "the same, each weight as strongly as it mattered for the phase before: ewc 100; 0 for none"),
+    ("kl A", "pull the answers towards those that the base would give to the same text: kl 0.5; 0 for none"),
+    (
+        "bound N | off [SUITE]",
+        "say when more than this is forgotten, nats per token: bound 0.05, bound 0.05 pretrain; bound off ends it",
+    ),
+    ("hold replay | l2-sp | none", "what is raised while the bound is crossed, and lowered far below it"),
     ("skip", "let the next batch change nothing"),
     ("pause", "hold training after this step; continue goes on"),
     ("continue", "go on training"),
@@ -104,11 +179,26 @@ impl FromStr for Command {
             ("rate", [rate]) => Ok(Command::Rate { of: None, rate: rate.parse()? }),
             ("rate", [of, rate]) => Ok(Command::Rate { of: Some(of.parse()?), rate: rate.parse()? }),
             ("decay", [decay]) => Ok(Command::Decay(read_decay(decay)?)),
+            ("unfreeze", ["off"]) => Ok(Command::Unfreeze(None)),
+            ("unfreeze", [order, every]) => {
+                Ok(Command::Unfreeze(Some(Unfreeze { order: order.parse()?, every: read_steps(every)? })))
+            }
+            ("schedule", [curve]) => Ok(Command::Schedule { curve: curve.parse()?, warmup: None }),
+            ("schedule", [curve, warmup]) => {
+                Ok(Command::Schedule { curve: curve.parse()?, warmup: Some(read_warmup(warmup)?) })
+            }
             ("mix", [source, share]) => Ok(Command::Mix { source: source.to_string(), share: read_share(share)? }),
             ("replay", [share]) => Ok(Command::Replay { of: None, share: read_replay(share)? }),
             ("replay", [of, share]) => Ok(Command::Replay { of: Some(of.to_string()), share: read_replay(share)? }),
             ("l2-sp", [strength]) => Ok(Command::L2Sp(read_strength(strength)?)),
             ("ewc", [strength]) => Ok(Command::Ewc(read_strength(strength)?)),
+            ("kl", [strength]) => Ok(Command::Kl(read_strength(strength)?)),
+            ("bound", ["off"]) => Ok(Command::Bound { bound: None, suite: None }),
+            ("bound", [bound]) => Ok(Command::Bound { bound: Some(read_bound(bound)?), suite: None }),
+            ("bound", [bound, suite]) if *bound != "off" => {
+                Ok(Command::Bound { bound: Some(read_bound(bound)?), suite: Some(suite.to_string()) })
+            }
+            ("hold", [hold]) => Ok(Command::Hold(hold.parse()?)),
             ("skip", []) => Ok(Command::Skip),
             ("pause", []) => Ok(Command::Pause),
             ("continue", []) => Ok(Command::Continue),
@@ -142,6 +232,14 @@ fn read_strength(text: &str) -> Result<f64> {
     strength.ok_or_else(|| {
         Error::usage(format!("\"{text}\" is no strength of a pull"))
             .next("write 0 for none, or a number above it: 0.01")
+    })
+}
+
+fn read_bound(text: &str) -> Result<f64> {
+    let bound = text.parse().ok().filter(|bound| (0.0..=100.0).contains(bound));
+    bound.ok_or_else(|| {
+        Error::usage(format!("\"{text}\" is no bound on forgetting"))
+            .next("write nats per token from 0 to 100, such as 0.05; or off")
     })
 }
 
@@ -199,11 +297,20 @@ impl fmt::Display for Command {
             Command::Rate { of: None, rate } => write!(f, "rate {rate}"),
             Command::Rate { of: Some(of), rate } => write!(f, "rate {of} {rate}"),
             Command::Decay(decay) => write!(f, "decay {decay}"),
+            Command::Unfreeze(None) => f.write_str("unfreeze off"),
+            Command::Unfreeze(Some(unfreeze)) => write!(f, "unfreeze {unfreeze}"),
+            Command::Schedule { curve, warmup: None } => write!(f, "schedule {curve}"),
+            Command::Schedule { curve, warmup: Some(warmup) } => write!(f, "schedule {curve} {warmup}"),
             Command::Mix { source, share } => write!(f, "mix {source} {share}"),
             Command::Replay { of: None, share } => write!(f, "replay {share}"),
             Command::Replay { of: Some(of), share } => write!(f, "replay {of} {share}"),
             Command::L2Sp(strength) => write!(f, "l2-sp {strength}"),
             Command::Ewc(strength) => write!(f, "ewc {strength}"),
+            Command::Kl(strength) => write!(f, "kl {strength}"),
+            Command::Bound { bound: None, .. } => f.write_str("bound off"),
+            Command::Bound { bound: Some(bound), suite: None } => write!(f, "bound {bound}"),
+            Command::Bound { bound: Some(bound), suite: Some(suite) } => write!(f, "bound {bound} {suite}"),
+            Command::Hold(hold) => write!(f, "hold {hold}"),
             Command::Skip => f.write_str("skip"),
             Command::Pause => f.write_str("pause"),
             Command::Continue => f.write_str("continue"),
@@ -232,11 +339,25 @@ mod tests {
             "rate block.0-1/mlp 0.25",
             "decay 2.6",
             "decay 1",
+            "unfreeze gradual 50",
+            "unfreeze chain-thaw 1",
+            "unfreeze head-first 20",
+            "unfreeze off",
+            "schedule constant",
+            "schedule cosine 20",
+            "schedule slanted-triangular",
+            "schedule warmup-stable-decay 0",
             "mix stories 0.3",
             "replay 0.05",
             "replay pretrain 0",
             "l2-sp 0.01",
             "ewc 100",
+            "kl 0.5",
+            "bound 0.05",
+            "bound 0 pretrain",
+            "bound off",
+            "hold l2-sp",
+            "hold none",
             "skip",
             "pause",
             "continue",
@@ -264,6 +385,15 @@ mod tests {
             "decay",
             "decay 0.5",
             "decay NaN",
+            "unfreeze",
+            "unfreeze gradual",
+            "unfreeze gradual 0",
+            "unfreeze upwards 5",
+            "unfreeze off 5",
+            "schedule",
+            "schedule sine",
+            "schedule cosine -1",
+            "schedule cosine 1.5",
             "mix stories",
             "mix stories 0",
             "replay",
@@ -275,6 +405,12 @@ mod tests {
             "l2-sp",
             "l2-sp -1",
             "ewc inf",
+            "kl much",
+            "bound",
+            "bound -1",
+            "bound off pretrain",
+            "hold",
+            "hold kl",
             "frost-line block.0-2",
         ] {
             assert!(text.parse::<Command>().is_err(), "{text}");

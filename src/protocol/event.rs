@@ -75,6 +75,9 @@ pub struct PhaseStarted {
     pub precision: String,
     /// What it learns from, for people.
     pub data: String,
+    /// The plan's order of unfreezing with the steps of its stages, as a command says it: `gradual 50`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfreeze: Option<String>,
 }
 
 /// One optimizer step.
@@ -129,7 +132,13 @@ pub struct Evaluation {
     pub retention: Option<f64>,
 }
 
-/// A metric by name, from 0 to 1, the best being 1.
+/// The metric that is no share of 1: KL(live ‖ base) on a text suite, nats per token, 0 being the base.
+pub const KL_BASE: &str = "kl_base";
+
+/// What the name of a suite ends with that is a small part of another, measured between evaluations.
+pub const SAMPLED: &str = ":sampled";
+
+/// A metric by name, from 0 to 1, the best being 1; apart from [`KL_BASE`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricValue {
     pub name: String,
@@ -239,6 +248,37 @@ pub struct Finished {
     pub tokens: u64,
     /// The most memory the process ever held.
     pub peak_rss_bytes: Option<u64>,
+    /// What later phases made of earlier ones, for each phase that no other went on from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfer: Vec<Transfer>,
+}
+
+/// What a line of phases made of those at its beginning, by the losses on their own held-out data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The last of the line.
+    pub phase: String,
+    /// The mean of now − best, nats per token.
+    #[serde(deserialize_with = "number")]
+    pub forgetting: f64,
+    /// The mean of then − now (Lopez-Paz and Ranzato 2017, arXiv 1706.08840); above zero what came later helped.
+    #[serde(deserialize_with = "number")]
+    pub backward_transfer: f64,
+    pub earlier: Vec<Retained>,
+}
+
+/// The loss on an earlier phase's own held-out data, nats per token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retained {
+    pub phase: String,
+    /// At the end of that phase.
+    pub then: f64,
+    /// The lowest from there on, before the last.
+    pub best: f64,
+    /// The highest from there on, with what was measured between evaluations.
+    pub worst: f64,
+    /// At the last evaluation.
+    pub now: f64,
 }
 
 /// The precision of runs that were recorded before there was a choice.

@@ -78,7 +78,7 @@ impl fmt::Display for Group {
 }
 
 /// Layers that a selector names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Layers {
     All,
     One(Layer),
@@ -113,7 +113,7 @@ impl From<Layer> for Selector {
 }
 
 /// Names groups: `all`, `embedding`, `block.3`, `block.0-3`, `norm`, `head`, each optionally with `/kind`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Selector {
     text: String,

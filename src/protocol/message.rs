@@ -1,6 +1,7 @@
 //! What goes over the socket: requests one way, messages the other.
 
 use super::corpus::{CorpusAnswer, CorpusAsk};
+use super::lab::LabReport;
 use super::layers::{GroupFacts, GroupReports};
 use super::lineage::{Branch, Kin};
 use super::prompt::{SampleAnswer, SampleAsk};
@@ -8,7 +9,7 @@ use super::{Command, Event, Status, StepRecords};
 use serde::{Deserialize, Serialize};
 
 /// Both sides compare this first; a client of another version is told so, and nothing else.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// From a client to the host. Ids are the client's own; answers carry them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub enum Ask {
     },
     /// The runs that this one is related to. Answered with [`Answer::Lineage`].
     Lineage,
+    /// What the lab of this run's home found. Answered with [`Answer::Lab`].
+    Lab,
     /// Finish the step, save, and end the host.
     Stop,
 }
@@ -121,6 +124,8 @@ pub enum Answer {
         step: u64,
     },
     Lineage(Vec<Kin>),
+    /// Every study, without its single trials.
+    Lab(Vec<LabReport>),
     Sample(SampleAnswer),
     Corpus(CorpusAnswer),
 }

@@ -3,25 +3,31 @@
 
 mod command;
 mod corpus;
+mod course;
 mod event;
 mod group;
+mod lab;
 mod layers;
 mod lineage;
 mod message;
+mod mixture;
 mod prompt;
 mod status;
 mod step;
 
-pub use command::{Change, Command, GRAMMAR, Rate};
+pub use command::{Change, Command, GRAMMAR, Hold, Rate};
 pub use corpus::*;
+pub use course::{Curve, Order, Unfreeze};
 pub use event::{
-    Begun, By, CheckpointSaved, Evaluation, Event, Failed, Finished, Guarded, MetricValue, Notice, Origin, OriginKind,
-    PhaseStarted, Resumed, Rewound, Steered, Step,
+    Begun, By, CheckpointSaved, Evaluation, Event, Failed, Finished, Guarded, KL_BASE, MetricValue, Notice, Origin,
+    OriginKind, PhaseStarted, Resumed, Retained, Rewound, SAMPLED, Steered, Step, Transfer,
 };
 pub use group::{Group, Kind, Layer, Selector};
+pub use lab::{LabAxis, LabBetter, LabFinding, LabPoint, LabProgress, LabReport, LabSpread, LabTrial};
 pub use layers::{GroupFacts, GroupReport, GroupReports};
 pub use lineage::{Branch, BranchKind, Kin, KinPhase};
 pub use message::{Absence, Answer, Ask, Message, Request, VERSION, Welcome};
+pub use mixture::{Graft, MIXTURES, Share, Side, mixture};
 pub use prompt::*;
 pub use status::{GroupState, Phase, PrefixState, Preparation, Progress, State, Status, Undoable};
 pub use step::{StepRecord, StepRecords};

@@ -1,5 +1,6 @@
 //! Sampling: one prompt, answered by several checkpoints side by side.
 
+use super::{Graft, Share};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,17 +11,24 @@ pub enum Lane {
     Base,
     /// What is being trained, as it is when the answer begins.
     Live,
-    /// A folder, `RUN`, `RUN@STEP`, `RUN@PHASE` or `RUN@best`.
+    /// A folder, `RUN`, `RUN@STEP`, `RUN@PHASE` or `RUN@best`; or `blend:A:B:SHARE`, `average:A:B…`,
+    /// `graft:BASE:LIVE:LAYERS` of such.
     Checkpoint(String),
+    /// (1 − share) · base + share · live.
+    Blend(Share),
+    /// Layers of the base in the live weights, or the other way round.
+    Graft(Graft),
 }
 
 impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Lane::Base => "base θ*",
-            Lane::Live => "live",
-            Lane::Checkpoint(name) => name,
-        })
+        match self {
+            Lane::Base => f.write_str("base θ*"),
+            Lane::Live => f.write_str("live"),
+            Lane::Checkpoint(name) => f.write_str(name),
+            Lane::Blend(share) => write!(f, "blend {share}"),
+            Lane::Graft(graft) => graft.fmt(f),
+        }
     }
 }
 
@@ -41,6 +49,9 @@ pub struct SampleSettings {
     pub max_tokens: u64,
     /// The answer ends before any of these texts.
     pub stop: Vec<String>,
+    /// The prompt is what a user says, and is spelled as the lane's chat template does.
+    #[serde(default)]
+    pub chat: bool,
 }
 
 impl Default for SampleSettings {
@@ -54,6 +65,7 @@ impl Default for SampleSettings {
             seed: 7,
             max_tokens: 120,
             stop: Vec::new(),
+            chat: false,
         }
     }
 }

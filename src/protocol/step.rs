@@ -50,6 +50,9 @@ pub struct StepRecords {
     pub gradient_norm: Vec<f32>,
     pub tokens_per_second: Vec<f32>,
     pub seconds: Vec<f64>,
+    /// NaN where nothing pulled.
+    #[serde(default)]
+    pub pull: Vec<f32>,
 }
 
 impl StepRecords {
@@ -68,6 +71,7 @@ impl StepRecords {
         self.gradient_norm.push(record.gradient_norm);
         self.tokens_per_second.push(record.tokens_per_second);
         self.seconds.push(record.seconds);
+        self.pull.push(record.pull.unwrap_or(f32::NAN));
     }
 
     /// Record number `index`, counted within these; `None` past the shortest column.
@@ -80,7 +84,7 @@ impl StepRecords {
             tokens_per_second: *self.tokens_per_second.get(index)?,
             seconds: *self.seconds.get(index)?,
             changes: 0,
-            pull: None,
+            pull: self.pull.get(index).copied().filter(|pull| !pull.is_nan()),
         })
     }
 
@@ -89,6 +93,7 @@ impl StepRecords {
         let kept = self.step.partition_point(|own| *own <= step);
         self.step.truncate(kept);
         let columns = [&mut self.loss, &mut self.learning_rate, &mut self.gradient_norm, &mut self.tokens_per_second];
+        self.pull.truncate(kept);
         columns.into_iter().for_each(|column| column.truncate(kept));
         self.seconds.truncate(kept);
     }

@@ -1,11 +1,15 @@
 //! The data of a phase: what it trains on and what it is measured on.
 
+use super::chat::{self, PhaseChat};
 use super::home::Home;
 use super::labelled;
 use super::material::{self, Material, Own, Part};
+use super::mismatch;
+use super::overlap;
 use super::plan::{CorpusPlan, Objective, PhasePlan, Plan};
 use super::suite::{Generated, Suite, SuiteKind};
 use crate::corpus::batches::{Batches, HeldOutWindows, held_out_examples};
+use crate::corpus::chat::Chat;
 use crate::corpus::examples::{self, Example, LabelKind, Options, Template};
 use crate::corpus::progress::Progress;
 use crate::corpus::shards::{Preparation, Prepared, prepare};
@@ -40,6 +44,8 @@ pub struct PhaseData {
     pub probes: Vec<Suite>,
     /// What the model scores texts by when it is through with the phase; `None` where the run gives it no score.
     pub score: Option<Score>,
+    /// How its conversations are spelled.
+    pub chat: PhaseChat,
     /// What a person should know about it.
     pub notices: Vec<String>,
 }
@@ -95,12 +101,13 @@ fn load_phase(
     context: &Context,
 ) -> Result<PhaseData> {
     let phase = &plan.phases[index];
+    let chat = chat::of_phase(plan, index, Some(tokenizer))?;
     let mut score = plan.parent(index).and_then(|parent| earlier[parent].score.clone());
     let (material, held_out, mut notices) = match phase.objective {
         Objective::Clm => running_text(phase, tokenizer, context)?,
-        Objective::Sft => supervised(phase, tokenizer, context)?,
+        Objective::Sft => supervised(phase, &chat.chat, tokenizer, context)?,
         Objective::Classify | Objective::Regress => {
-            let (material, suites, notices, own) = labelled::read(phase, tokenizer, context)?;
+            let (material, suites, notices, own) = labelled::read(phase, &chat.chat, tokenizer, context)?;
             score = Some(own);
             (material, suites, notices)
         }
@@ -108,9 +115,19 @@ fn load_phase(
     let own = Own { material: &material, score: score.as_ref() };
     let (batches, about_replay) = material::batches(plan, index, own, earlier, context.seed)?;
     notices.extend(about_replay);
-    let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, tokenizer, context));
+    let base = text_of_base(plan, index).map(|base| (plan.phases[base].name.as_str(), &earlier[base].material));
+    notices.extend(mismatch::notices(&material, base, tokenizer)?);
+    notices.extend(overlap::notices(plan, index, context)?);
+    let probes = phase.probes.iter().map(|probe| load_probe(probe, phase, &chat.chat, tokenizer, context));
     let probes = probes.collect::<Result<_>>()?;
-    Ok(PhaseData { batches, material, held_out, probes, score, notices })
+    Ok(PhaseData { batches, material, held_out, probes, score, chat, notices })
+}
+
+/// The phase whose text the base knows best: the nearest of running text that it stands on, or else the one before.
+fn text_of_base(plan: &Plan, index: usize) -> Option<usize> {
+    let ancestors = plan.ancestors(index);
+    let of_text = ancestors.iter().find(|&&ancestor| plan.phases[ancestor].objective == Objective::Clm);
+    of_text.or(ancestors.first()).copied()
 }
 
 fn running_text(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
@@ -171,12 +188,13 @@ pub(super) struct PhaseExamples {
 }
 
 /// Examples to train on, and held out.
-pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<PhaseExamples> {
+pub(super) fn read_examples(phase: &PhasePlan, chat: &Arc<Chat>, context: &Context) -> Result<PhaseExamples> {
     let template = match (&phase.prompt, &phase.completion) {
         (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
         _ => None,
     };
-    let options = Options { template, on_broken: policy(phase.skip_broken), limit: None, seed: context.seed };
+    let (chat, on_broken) = (Some(chat.clone()), policy(phase.skip_broken));
+    let options = Options { template, chat, on_broken, limit: None, seed: context.seed };
     let labelled = phase.labelled()?;
     let kind = if phase.objective == Objective::Regress { LabelKind::Number } else { LabelKind::Class };
     let (mut training, mut held_out, mut notices) = (Vec::new(), Vec::new(), Vec::new());
@@ -210,15 +228,17 @@ pub(super) fn read_examples(phase: &PhasePlan, context: &Context) -> Result<Phas
     Ok(PhaseExamples { training, held_out, labels, notices })
 }
 
-fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
-    let PhaseExamples { training, held_out, mut notices, .. } = read_examples(phase, context)?;
+fn supervised(phase: &PhasePlan, chat: &Arc<Chat>, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
+    let PhaseExamples { training, held_out, mut notices, .. } = read_examples(phase, chat, context)?;
+    notices.extend(chat::notices(chat, tokenizer));
     let padding = tokenizer.end_of_text().unwrap_or(0);
     let encoded = examples::encode(&training, tokenizer, phase.context)?;
-    for (count, what) in
-        [(encoded.cut_prompts, "prompts lost their beginning"), (encoded.cut_completions, "completions lost their end")]
-    {
+    for (count, what) in [
+        (encoded.cut_prompts, "prompts lost their beginning"),
+        (encoded.cut_completions, "completions lost their end, and with it the mark that ends an answer"),
+    ] {
         if count > 0 {
-            notices.push(format!("{count} {what}: they are longer than the context of {}", phase.context));
+            notices.push(format!("{count} {what}: with them, examples are longer than the context of {}; give the phase a larger one, or shorter examples", phase.context));
         }
     }
     let examples = Part::Examples { examples: Arc::new(encoded.examples), padding };
@@ -228,7 +248,7 @@ fn supervised(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Re
         suites.push(example_suite(phase.name.clone(), &held_out, phase.context, tokenizer)?);
     }
     if let Some(task) = &phase.task {
-        let kind = SuiteKind::Generated(Generated::new(task, &held_out, phase.context, tokenizer)?);
+        let kind = SuiteKind::Generated(Generated::new(task, &held_out, phase.context, tokenizer, chat.clone())?);
         suites.push(Suite { name: format!("{}:task", phase.name), kind });
     }
     Ok((material, suites, notices))
@@ -241,14 +261,31 @@ fn example_suite(name: String, examples: &[Example], context: usize, tokenizer: 
     Ok(Suite { name, kind: SuiteKind::Examples(batches) })
 }
 
-/// A probe is measured on its held-out side where it has one, and on all of it otherwise. Running text goes on after
-/// the answer, so no end of text is expected.
-fn load_probe(name: &str, phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Suite> {
+/// The examples of a probe that are measured.
+pub(super) fn probe_examples(
+    name: &str,
+    phase: &PhasePlan,
+    chat: &Arc<Chat>,
+    context: &Context,
+) -> Result<Vec<Example>> {
     let source = open_source(name, phase.skip_broken, context.home)?;
     let files = source.held_out().unwrap_or(source.files());
     let limit = Some(phase.evaluation.examples);
-    let options = Options { seed: context.seed, limit, on_broken: policy(phase.skip_broken), ..Options::default() };
-    let mut read = examples::read(files, &options, context.cancel)?.examples;
+    let (chat, on_broken) = (Some(chat.clone()), policy(phase.skip_broken));
+    let options = Options { seed: context.seed, chat, limit, on_broken, template: None };
+    Ok(examples::read(files, &options, context.cancel)?.examples)
+}
+
+/// A probe is measured on its held-out side where it has one, and on all of it otherwise. Running text goes on after
+/// the answer, so no end of text is expected.
+fn load_probe(
+    name: &str,
+    phase: &PhasePlan,
+    chat: &Arc<Chat>,
+    tokenizer: &Tokenizer,
+    context: &Context,
+) -> Result<Suite> {
+    let mut read = probe_examples(name, phase, chat, context)?;
     read.iter_mut().for_each(|example| example.ends = false);
     example_suite(short_name(name), &read, phase.context, tokenizer)
 }

@@ -4,6 +4,7 @@ use super::data::{Context, EVALUATION_ROWS, PhaseExamples, read_examples};
 use super::material::{Material, Part};
 use super::plan::{Objective, PhasePlan};
 use super::suite::{ScoredTexts, Suite, SuiteKind};
+use crate::corpus::chat::Chat;
 use crate::corpus::examples::{EncodedExample, Example, Label, encode_labelled, number};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::{Answers, Score, Target};
@@ -28,8 +29,8 @@ const NAMED: usize = 8;
 pub(super) type Read = (Material, Vec<Suite>, Vec<String>, Score);
 
 /// Reads a phase that classifies, or gives numbers.
-pub(super) fn read(phase: &PhasePlan, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
-    let PhaseExamples { training, held_out, labels, mut notices } = read_examples(phase, context)?;
+pub(super) fn read(phase: &PhasePlan, chat: &Arc<Chat>, tokenizer: &Tokenizer, context: &Context) -> Result<Read> {
+    let PhaseExamples { training, held_out, labels, mut notices } = read_examples(phase, chat, context)?;
     let answers = match phase.objective {
         Objective::Regress => Answers::Number,
         _ => Answers::Classes(classes(&phase.labels, labels)?),

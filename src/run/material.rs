@@ -61,6 +61,22 @@ impl Material {
         self.sources.iter().map(source).collect()
     }
 
+    /// What a person should know of its examples in rows of `context` positions, where some are longer: they are cut when
+    /// they are replayed.
+    fn cut(&self, name: &str, context: usize) -> Option<String> {
+        let examples = self.sources.iter().filter_map(|(_, part, _)| match part {
+            Part::Examples { examples, .. } => Some(examples),
+            Part::Text(_) => None,
+        });
+        let count = examples.flat_map(|examples| examples.iter()).filter(|e| e.tokens.len() > context + 1).count();
+        (count > 0).then(|| {
+            format!(
+                "{count} examples of the phase {name} are longer than the context of {context}: where they are replayed, they \
+                 lose the beginning of their prompt first, and the end of their completion last"
+            )
+        })
+    }
+
     /// All sources together, as one.
     fn as_one(&self, context: usize, seed: u64) -> Result<Arc<dyn Rows>> {
         let mut sources = self.rows(context, seed)?;
@@ -91,6 +107,7 @@ pub fn batches(
             true => Err(Error::new("its head had other labels")),
             false => earlier[ancestor].material.as_one(phase.context, mix(seed, 1 + ancestor as u64)),
         };
+        notices.extend(earlier[ancestor].material.cut(name, phase.context));
         match rows {
             Ok(rows) => replayed.push((name.clone(), rows)),
             Err(error) if phase.replay.as_ref().is_some_and(|replay| replay.takes(name)) => {

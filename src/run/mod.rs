@@ -1,9 +1,12 @@
 //! Runs: plans, the run folder, checkpoints, the data of a phase, and carrying a plan out.
 
+pub mod chat;
+pub mod bounded;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
 pub mod disk;
+pub mod eval_set;
 pub mod execute;
 pub mod folder;
 pub mod fork;
@@ -14,14 +17,18 @@ pub mod lineage;
 mod lock;
 mod material;
 pub mod memory;
+mod mismatch;
+mod overlap;
 pub mod overview;
 mod place;
 pub mod plan;
 pub mod suite;
+pub mod range_test;
 pub mod recipe;
 pub mod records;
 pub mod steering;
 mod tokenizer;
+pub mod transfer;
 
 pub use execute::{Observer, execute};
 pub use home::Home;

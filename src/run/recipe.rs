@@ -4,7 +4,7 @@ use super::checkpoint;
 use super::journal::{self, Entries, Entry};
 use super::plan::{self, ChangePlan, Overrides, Plan};
 use crate::Result;
-use crate::protocol::{By, Command, Event, Steered};
+use crate::protocol::{By, Command, Event, Hold, Steered};
 use std::path::Path;
 
 /// A run's recipe, and how much of it the run has carried out.
@@ -20,7 +20,15 @@ pub fn of(run: &Path) -> Result<Recipe> {
     let entries = journal::read(&run.join(journal::FILE))?;
     super::folder::check_plan(run, &entries)?;
     let plan = plan::load(&run.join(super::folder::PLAN).to_string_lossy(), &Overrides::default())?;
-    let changes = merged(&plan, steered(&entries).map(|(_, steered)| steered));
+    let mut plan = plan;
+    let changes =
+        merged(&plan, steered(&entries).map(|(_, steered)| steered).filter(|of| !is_looked_at_often(&plan, of)));
+    // What holding made of measurements that depended on the clock is among the changes: it is not done once more.
+    plan.phases.iter_mut().filter_map(|phase| phase.retention.as_mut()).for_each(|retention| {
+        if retention.every > 0 {
+            retention.hold = Hold::None;
+        }
+    });
     let effective = entries.effective();
     // What is replayed is held against it.
     let last = checkpoint::list(run)?.last().map(|(_, state)| state.step);
@@ -59,6 +67,14 @@ pub(super) fn merged(plan: &Plan, steered: impl Iterator<Item = Steered>) -> Vec
     // What the run passed without doing it was taken back.
     changes.extend(left.into_iter().filter(|change| change.step > last));
     changes
+}
+
+/// Whether a command lets something be held by measurements that depend on the clock.
+fn is_looked_at_often(plan: &Plan, steered: &Steered) -> bool {
+    let phase = plan.phases.iter().find(|phase| phase.name == steered.phase);
+    let often = phase.and_then(|phase| phase.retention.as_ref()).is_some_and(|retention| retention.every > 0);
+    let holds = matches!(steered.change.command.parse(), Ok(Command::Hold(hold)) if hold != Hold::None);
+    often && holds
 }
 
 fn is_same(one: &ChangePlan, other: &ChangePlan) -> bool {

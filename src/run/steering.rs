@@ -1,26 +1,43 @@
 //! What a person changed in a running phase: what trains, and how fast.
 
+mod course;
+mod records;
+mod unfreeze;
+
+pub use records::{Courses, follow, from_records};
+pub use unfreeze::Unfreezing;
+
+use super::bounded::Bounded;
 use super::plan::PhasePlan;
-use crate::learn::Strengths;
+use crate::learn::{Course, Schedule, Strengths};
 use crate::model::group::check_selectors;
 use crate::model::{Group, Selector};
-use crate::protocol::{By, Command, Event, GroupState, Layer, Rate, Steered};
+use crate::protocol::{By, Command, GroupState, Layer, Rate, Unfreeze};
 use crate::{Error, Result};
 
 /// Everything that can be changed by hand, as it is at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Of each group, in the order of the model's groups.
+    /// Of each group, in the order of the model's groups: whether it is not frozen by hand or by the plan. While an order
+    /// of unfreezing holds some back, this is what will train in its end.
     pub trains: Vec<bool>,
+    /// What was thawed by hand while an order held it back.
+    pub opened: Vec<bool>,
+    /// The order in which layers begin to train.
+    pub unfreezing: Option<Unfreezing>,
     pub multipliers: Vec<f64>,
     /// What the rate is divided by from each layer to the one below; 1 for none.
     pub decay: f64,
     /// What the schedule is multiplied by.
     pub rate_factor: f64,
+    /// What took the place of the plan's schedule.
+    pub course: Option<Course>,
     /// Of a mixture's sources, in their order; empty where there is no mixture.
     pub shares: Vec<f64>,
     /// Towards the weights that the phase started from.
     pub pull: Strengths,
+    /// On what may be forgotten.
+    pub bounded: Bounded,
 }
 
 /// How a phase is steered, and what changed it.
@@ -28,6 +45,13 @@ pub struct Settings {
 pub struct Steering {
     groups: Vec<Group>,
     now: Settings,
+    /// Steps of the phase that are done, and all of them.
+    at: u64,
+    steps: u64,
+    /// The plan's.
+    schedule: Schedule,
+    /// Of each group: whether it trains now.
+    effective: Vec<bool>,
     /// The newest last.
     changes: Vec<(Made, String)>,
     /// The plan's learning rate at the peak of the schedule.
@@ -63,22 +87,52 @@ impl Steering {
     /// As the plan has it: `frozen` does not train, everything else at the plan's rate; `sources` are those of a mixture,
     /// with their shares.
     pub fn new(groups: Vec<Group>, frozen: &[Selector], peak: f64, sources: Vec<(String, f64)>) -> Self {
-        let trains = groups.iter().map(|group| !frozen.iter().any(|selector| selector.matches(*group))).collect();
+        let trains: Vec<bool> =
+            groups.iter().map(|group| !frozen.iter().any(|selector| selector.matches(*group))).collect();
         let (sources, shares) = sources.into_iter().unzip();
         let now = Settings {
-            trains,
+            trains: trains.clone(),
+            opened: vec![false; groups.len()],
+            unfreezing: None,
             multipliers: vec![1.0; groups.len()],
             decay: 1.0,
             rate_factor: 1.0,
+            course: None,
             shares,
             pull: Strengths::default(),
+            bounded: Bounded::default(),
         };
-        Self { groups, now, changes: Vec::new(), peak, sources }
+        let schedule = Schedule::Constant { warmup: 0 };
+        Self { groups, now, at: 0, steps: 0, schedule, effective: trains, changes: Vec::new(), peak, sources }
+    }
+
+    /// As a phase begins by its plan; `sources` are those of its mixture, `unfreeze` the plan's order in steps.
+    pub fn of_phase(
+        groups: Vec<Group>,
+        phase: &PhasePlan,
+        sources: Vec<(String, f64)>,
+        steps: u64,
+        unfreeze: Option<Unfreeze>,
+    ) -> Self {
+        // What is no selector was refused when the plan was read.
+        let frozen: Vec<Selector> = phase.frozen.iter().filter_map(|text| text.parse().ok()).collect();
+        Self::new(groups, &frozen, phase.optimizer.learning_rate, sources)
+            .with_decay(phase.decay())
+            .pulled(phase.pull.strengths())
+            .bounded(Bounded::planned(phase.retention.as_ref()))
+            .scheduled(phase.schedule, steps)
+            .with_unfreezing(unfreeze)
     }
 
     /// The same with the plan's pulls.
     pub fn pulled(mut self, pull: Strengths) -> Self {
         self.now.pull = pull;
+        self
+    }
+
+    /// With the plan's bound on forgetting.
+    pub fn bounded(mut self, bounded: Bounded) -> Self {
+        self.now.bounded = bounded;
         self
     }
 
@@ -93,7 +147,7 @@ impl Steering {
     }
 
     pub fn trains(&self, group: Group) -> bool {
-        self.place(group).is_some_and(|place| self.now.trains[place])
+        self.place(group).is_some_and(|place| self.effective[place])
     }
 
     /// What the group's rate is multiplied by: by hand, and by the layer-wise decay.
@@ -123,7 +177,7 @@ impl Steering {
 
     /// The groups as they are trained now.
     pub fn states(&self) -> Vec<GroupState> {
-        let states = self.groups.iter().zip(&self.now.trains);
+        let states = self.groups.iter().zip(&self.effective);
         let state = |(&group, &trainable)| GroupState { group, trainable, multiplier: self.multiplier(group) };
         states.map(state).collect()
     }
@@ -142,10 +196,19 @@ impl Steering {
             Command::Rate { of: None, rate } => self.rate(*rate)?,
             Command::Rate { of: Some(of), rate } => self.rate_of(of, *rate)?,
             Command::Decay(decay) => (Settings { decay: *decay, ..self.now.clone() }, decay_effect(*decay)),
+            Command::Unfreeze(unfreeze) => self.unfreeze(*unfreeze),
+            Command::Schedule { curve, warmup } => self.reschedule(*curve, *warmup)?,
             Command::Mix { source, share } => self.mix(source, *share)?,
             Command::Replay { of, share } => self.replay(of.as_deref(), *share)?,
             Command::L2Sp(strength) => self.pull(Strengths { l2_sp: *strength, ..self.now.pull }, "L2-SP", *strength),
+            Command::Kl(strength) => {
+                self.pull(Strengths { kl: *strength, ..self.now.pull }, "KL to the base", *strength)
+            }
             Command::Ewc(strength) => self.pull(Strengths { ewc: *strength, ..self.now.pull }, "EWC", *strength),
+            Command::Bound { .. } | Command::Hold(_) => match self.now.bounded.changed(command)? {
+                Some((bounded, effect)) => (Settings { bounded, ..self.now.clone() }, effect),
+                None => return Ok(None),
+            },
             Command::Skip | Command::Undo => return Ok(None),
             Command::Pause | Command::Continue | Command::Evaluate | Command::Checkpoint => return Ok(None),
         };
@@ -162,6 +225,7 @@ impl Steering {
             self.changes.push((made, proposal.effect));
         }
         self.now = proposal.settings;
+        self.settle();
     }
 
     /// One source has `share` of the rows; the others keep their proportions in what is left.
@@ -230,9 +294,10 @@ impl Steering {
     fn switched(&self, selectors: &[Selector], trains: bool) -> Result<Settings> {
         check_selectors(&self.groups, selectors)?;
         let mut settings = self.now.clone();
-        for (group, flag) in self.groups.iter().zip(&mut settings.trains) {
+        for (place, group) in self.groups.iter().enumerate() {
             if selectors.iter().any(|selector| selector.matches(*group)) {
-                *flag = trains;
+                settings.trains[place] = trains;
+                settings.opened[place] = trains && settings.unfreezing.is_some();
             }
         }
         Ok(settings)
@@ -240,8 +305,9 @@ impl Steering {
 
     fn frost_line(&self, layer: Layer) -> Result<Settings> {
         check_selectors(&self.groups, &[layer.into()])?;
-        let trains = self.groups.iter().map(|group| group.layer >= layer).collect();
-        Ok(Settings { trains, ..self.now.clone() })
+        let trains: Vec<bool> = self.groups.iter().map(|group| group.layer >= layer).collect();
+        let opened = trains.iter().map(|trains| *trains && self.now.unfreezing.is_some()).collect();
+        Ok(Settings { trains, opened, ..self.now.clone() })
     }
 
     fn rate(&self, rate: Rate) -> Result<(Settings, String)> {
@@ -291,40 +357,6 @@ fn checked(rate: f64) -> Result<f64> {
 
 fn list(selectors: &[Selector]) -> String {
     selectors.iter().map(Selector::to_string).collect::<Vec<_>>().join(" ")
-}
-
-/// A mixture's shares, and the step of the phase from which each holds.
-pub type Courses = Vec<(u64, Vec<f64>)>;
-
-/// How a phase stands after changes that were recorded, each with its line; `before` is the run's step before the phase.
-pub fn follow(mut steering: Steering, changes: &[&(u64, Steered)], before: u64) -> (Steering, Courses) {
-    let mut courses = Courses::new();
-    for (line, steered) in changes {
-        let shares = steering.settings().shares.clone();
-        if let Ok(command) = steered.change.command.parse()
-            && let Ok(Some(proposal)) = steering.propose(&command)
-        {
-            steering.take(proposal, Made { step: steered.step, line: *line, by: steered.by });
-        }
-        if steering.settings().shares != shares {
-            courses.push((steered.step.saturating_sub(before), steering.settings().shares.clone()));
-        }
-    }
-    (steering, courses)
-}
-
-/// How a phase was steered in the end, from the events that still count.
-pub fn from_records(groups: Vec<Group>, phase: &PhasePlan, events: &[Event]) -> Steering {
-    let frozen: Vec<Selector> = phase.frozen.iter().filter_map(|text| text.parse().ok()).collect();
-    let begun = events.iter().rposition(|event| matches!(event, Event::Phase(begun) if begun.phase == phase.name));
-    let steered = events[begun.unwrap_or(0)..].iter().filter_map(|event| match event {
-        Event::Steered(steered) if steered.phase == phase.name => Some((0, steered.clone())),
-        _ => None,
-    });
-    let steered: Vec<(u64, Steered)> = steered.collect();
-    let steering = Steering::new(groups, &frozen, phase.optimizer.learning_rate, Vec::new());
-    let steering = steering.with_decay(phase.decay()).pulled(phase.pull.strengths());
-    follow(steering, &steered.iter().collect::<Vec<_>>(), 0).0
 }
 
 #[cfg(test)]

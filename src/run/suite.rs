@@ -1,6 +1,7 @@
 //! What is measured at an evaluation: held-out text or examples, kept from phase to phase.
 
 pub mod generated;
+mod sample;
 mod scored;
 
 pub use generated::Generated;

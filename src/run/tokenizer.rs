@@ -1,5 +1,6 @@
 //! The tokenizer of a run: loaded, or trained once and kept.
 
+use super::chat;
 use super::data::{self, Context};
 use super::plan::{Objective, Plan};
 use crate::Result;
@@ -27,7 +28,7 @@ pub(super) fn of_plan(plan: &Plan, model: Option<&Path>, context: &Context) -> R
 fn trained(plan: &Plan, vocabulary: usize, context: &Context) -> Result<Tokenizer> {
     let first = &plan.phases[0];
     if first.objective == Objective::Sft {
-        let training = data::read_examples(first, context)?.training;
+        let training = data::read_examples(first, &chat::of_phase(plan, 0, None)?.chat, context)?.training;
         let texts = training.into_iter().flat_map(|example| example.segments).map(|segment| segment.text);
         return Tokenizer::train(texts, vocabulary);
     }

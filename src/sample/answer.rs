@@ -2,6 +2,7 @@
 
 use super::choose::{Sampling, choose, penalise};
 use super::report::Report;
+use crate::corpus::chat::{Chat, Segment};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::{Error, Result};
 use std::borrow::Cow;
@@ -40,6 +41,25 @@ impl Task {
         }
         let stop = tokenizer.end_of_text().into_iter().chain(tokenizer.id("<|end|>")).collect();
         Ok(Self { prompt, sampling, limit, stop })
+    }
+
+    /// Goes on from a conversation, as its format spells it. The answer ends where a document or a turn of the assistant
+    /// does; where no token ends those, it does at the text that is returned.
+    pub fn of_conversation(
+        tokenizer: &Tokenizer,
+        chat: &Chat,
+        prompt: &Segment,
+        sampling: Sampling,
+        limit: usize,
+    ) -> Result<(Self, Option<String>)> {
+        let mut tokens = Vec::new();
+        prompt.pieces().try_for_each(|piece| tokenizer.encode_into(piece, &mut tokens))?;
+        if tokens.is_empty() {
+            tokens.extend(tokenizer.end_of_text());
+        }
+        let (token, text) = chat.stop(tokenizer);
+        let stop = tokenizer.end_of_text().into_iter().chain(token).collect();
+        Ok((Self { prompt: tokens, sampling, limit, stop }, text))
     }
 }
 

@@ -90,3 +90,15 @@ fn what_is_asked_held_and_gone_on_with() {
     press(&mut welcome, "down down down");
     assert!(text(&welcome, 120, 36).contains("C go on"));
 }
+
+#[test]
+fn the_lab_at_three_sizes() {
+    let mut app = testing::sample_app();
+    app.message(Message::Answer { id: 1, answer: Answer::Lab(vec![testing::study("mitigations")]) });
+    press(&mut app, "down down");
+    for (width, height) in [SIZES[0], SIZES[1], (200, 60)] {
+        insta::assert_snapshot!(format!("lab_{width}x{height}"), text(&app, width, height));
+    }
+    press(&mut app, "f");
+    insta::assert_snapshot!("lab_findings", text(&app, 80, 24));
+}

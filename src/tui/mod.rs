@@ -7,6 +7,7 @@ mod family;
 mod family_tests;
 mod frame;
 mod input;
+mod lab;
 mod layout;
 mod overlays;
 pub mod panes;

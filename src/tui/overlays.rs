@@ -1,8 +1,8 @@
 //! What lies over the screen: palette, help, explanations, questions.
 
-use super::family;
 use super::panes::Canvas;
 use super::widgets::{columns, fit, popup, put, put_right, row, skip, wrap};
+use super::{family, lab};
 use crate::app::help::{Help, HelpLine};
 use crate::app::line::Line;
 use crate::app::overlay::Overlay;
@@ -22,6 +22,7 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
         }
         Some(Overlay::Away(away)) => family::away(away, area, canvas),
         Some(Overlay::Lineage(lineage)) => family::lineage(lineage, area, canvas),
+        Some(Overlay::Lab(study)) => lab::draw(app, study, area, canvas),
     }
 }
 
@@ -81,6 +82,7 @@ fn palette_entry(entry: &Entry, is_selected: bool, area: Rect, canvas: &mut Canv
     let (name, help, keys, style) = match entry {
         Entry::Recent(text) => (text.clone(), "again", "", theme.text),
         Entry::Command(command) => (command.to_string(), "tell the run", "enter", theme.training),
+        Entry::Lane(lane) => (lane.to_string(), "a lane of base and live", "enter", theme.live),
         Entry::Action { name, keys, help, refusal } => {
             let style = if refusal.is_some() { theme.dim } else { theme.text };
             ((*name).to_string(), refusal.as_deref().unwrap_or(help), keys.as_str(), style)

@@ -29,6 +29,7 @@ pub struct BranchCurves {
     starts: Vec<usize>,
     loss: StepCurve,
     gradient_norm: StepCurve,
+    pull: StepCurve,
     learning_rate: StepCurve,
     suites: Vec<Suite>,
 }
@@ -72,6 +73,7 @@ impl BranchCurves {
             kind: branch.kind,
             loss: curve(&all.loss, &steps.loss, beta),
             gradient_norm: curve(&all.gradient_norm, &steps.gradient_norm, beta),
+            pull: curve(&all.pull, &steps.pull, beta),
             learning_rate: curve(&all.learning_rate, &steps.learning_rate, 0.0),
             starts: [0].into_iter().chain(borders.iter().filter_map(|at| at.checked_sub(shown_from))).collect(),
             steps,
@@ -156,6 +158,7 @@ impl Graphs {
             Metric::GradientNorm => {
                 vec![branch.of_steps(&branch.gradient_norm, &steps.gradient_norm, Shown::Plain)]
             }
+            Metric::Pull => vec![branch.of_steps(&branch.pull, &steps.pull, Shown::Plain)],
             Metric::LearningRate => {
                 vec![branch.of_steps(&branch.learning_rate, &steps.learning_rate, Shown::Plain)]
             }

@@ -117,6 +117,7 @@ pub struct Mark {
 pub struct History {
     pub loss: StepCurve,
     pub gradient_norm: StepCurve,
+    pub pull: StepCurve,
     pub tokens_per_second: StepCurve,
     pub learning_rate: StepCurve,
     /// Indices of step records at which phases begin.
@@ -165,6 +166,7 @@ impl History {
         let columns = [
             (&mut self.loss, &records.loss, beta),
             (&mut self.gradient_norm, &records.gradient_norm, beta),
+            (&mut self.pull, &records.pull, beta),
             (&mut self.tokens_per_second, &records.tokens_per_second, beta),
             // A schedule is exact; there is nothing to smooth.
             (&mut self.learning_rate, &records.learning_rate, 0.0),
@@ -211,7 +213,7 @@ impl History {
         if let Err(place) = self.starts.binary_search(&start) {
             self.starts.insert(place, start);
         }
-        for curve in [&mut self.loss, &mut self.gradient_norm, &mut self.tokens_per_second] {
+        for curve in [&mut self.loss, &mut self.gradient_norm, &mut self.pull, &mut self.tokens_per_second] {
             curve.smoothed.restart_at(start);
         }
     }

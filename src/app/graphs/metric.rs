@@ -12,6 +12,8 @@ pub enum Metric {
     Loss,
     Retention,
     GradientNorm,
+    /// What pulls towards the base would add to the loss.
+    Pull,
     LearningRate,
     /// A task's own metric, by its place in the history's list of them.
     Task(usize),
@@ -37,7 +39,7 @@ impl Graphs {
     pub fn metrics(&self) -> Vec<Metric> {
         let tasks = (0..self.history.tasks.len()).map(Metric::Task);
         let first = [Metric::Loss, Metric::Retention, Metric::GradientNorm, Metric::LearningRate];
-        let last = [Metric::TokensPerSecond, Metric::Perplexity, Metric::BitsPerByte];
+        let last = [Metric::Pull, Metric::TokensPerSecond, Metric::Perplexity, Metric::BitsPerByte];
         first.into_iter().chain(tasks).chain(last).collect()
     }
 
@@ -47,6 +49,7 @@ impl Graphs {
             Metric::Loss => "loss".into(),
             Metric::Retention => "retention".into(),
             Metric::GradientNorm => "gradient norm".into(),
+            Metric::Pull => "pull to the base".into(),
             Metric::LearningRate => "learning rate".into(),
             Metric::Task(task) => {
                 self.history.tasks.get(task).map_or_else(|| "task".into(), |name| name.replace('_', " "))
@@ -79,6 +82,7 @@ impl Graphs {
             Metric::GradientNorm => {
                 vec![train("norm", &history.gradient_norm, &steps.gradient_norm, Shown::Plain)]
             }
+            Metric::Pull => vec![train("pull", &history.pull, &steps.pull, Shown::Plain)],
             Metric::LearningRate => {
                 vec![train("rate", &history.learning_rate, &steps.learning_rate, Shown::Plain)]
             }

@@ -113,11 +113,13 @@ pub fn explained(app: &App) -> Option<&'static str> {
         (_, Metric::Loss) => "loss",
         (_, Metric::Retention) => "retention",
         (_, Metric::GradientNorm) => "gradient-norm",
+        (_, Metric::Pull) => "pull",
         (_, Metric::LearningRate) => "learning-rate",
         (_, Metric::TokensPerSecond) => "tokens-per-second",
         (_, Metric::Perplexity) => "perplexity",
         (_, Metric::BitsPerByte) => "bits-per-byte",
         (_, Metric::Task(task)) => match graphs.history.tasks.get(task).map(String::as_str) {
+            Some(crate::protocol::KL_BASE) => "kl-base",
             Some("exact_match") => "exact-match",
             Some("accuracy") => "accuracy",
             Some("macro_f1") => "macro-f1",
@@ -125,6 +127,7 @@ pub fn explained(app: &App) -> Option<&'static str> {
             Some("rouge_l") => "rouge-l",
             Some("chrf") => "chrf",
             Some("bleu") => "bleu",
+            Some("constraints") => "constraints",
             _ => "task-metric",
         },
     })

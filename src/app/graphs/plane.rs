@@ -3,6 +3,7 @@
 use super::Graphs;
 use super::history::{MarkKind, Points};
 use super::metric::Metric;
+use crate::protocol::KL_BASE;
 
 /// One evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,11 +34,10 @@ impl Graphs {
     /// The plane of the chosen task metric, of the first one, or without any of the loss on the phase's own text;
     /// `None` before retention was measured beside it.
     pub fn plane(&self) -> Option<Plane> {
-        let task = match self.metric {
-            Metric::Task(task) => Some(task),
-            _ if self.history.tasks.is_empty() => None,
-            _ => Some(0),
-        };
+        let chosen = if let Metric::Task(task) = self.metric { Some(task) } else { None };
+        // How far the answers went from the base's is no task.
+        let is_task = |task: &usize| self.history.tasks.get(*task).is_some_and(|name| name != KL_BASE);
+        let task = chosen.filter(is_task).or_else(|| (0..self.history.tasks.len()).find(is_task));
         let mut points: Vec<Point> =
             self.history.evaluated.iter().filter_map(|&(step, phase)| self.point(step, phase, task)).collect();
         mark_front(&mut points, task.is_some());

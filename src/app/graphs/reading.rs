@@ -5,6 +5,7 @@ use super::history::{MarkKind, Points, Suite};
 use super::metric::{Metric, Series};
 use super::trace::Curve;
 use crate::app::Mirror;
+use crate::protocol::SAMPLED;
 use std::cmp::Ordering;
 
 /// Steps whose mean is compared with that of as many before them, for the arrow.
@@ -144,8 +145,10 @@ impl Graphs {
 
     /// The mean over what is retained, as of a step.
     fn retained(&self, step: u64) -> Figure {
+        // A part that is measured between evaluations counts by its whole.
+        let whole = self.history.suites.iter().filter(|suite| !suite.name.ends_with(SAMPLED));
         let found: Vec<(f64, Trend)> =
-            self.history.suites.iter().filter_map(|suite| newest(&Curve::plain(&suite.retention), step)).collect();
+            whole.filter_map(|suite| newest(&Curve::plain(&suite.retention), step)).collect();
         let (_, trend) = *found.first()?;
         let mean = found.iter().map(|(value, _)| value).sum::<f64>() / found.len() as f64;
         let all_agree = found.iter().all(|(_, other)| *other == trend);

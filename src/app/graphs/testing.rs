@@ -58,6 +58,7 @@ pub fn phase(name: &str, first_step: u64, steps: u64) -> Event {
         trainable: 2_100_000,
         precision: "f32".into(),
         data: "stories".into(),
+        unfreeze: None,
     })
 }
 

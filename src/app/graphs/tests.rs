@@ -4,7 +4,7 @@ use super::testing::{evaluation, of_losses, phase, record, records, steered, two
 use super::window::View;
 use super::*;
 use crate::app::{Effect, Gesture, Key, Pane, Pointer, Spot};
-use crate::protocol::{Event, Message, StepRecord, Welcome};
+use crate::protocol::{Evaluation, Event, Message, MetricValue, StepRecord, Welcome};
 
 /// Presses keys as the shell does: the action that has the key, unless it refuses.
 fn press(app: &mut App, keys: &str) {
@@ -52,6 +52,29 @@ fn whatever_is_chosen_is_explained() {
     assert_eq!(app.graphs.metric, Metric::Loss, "once around");
     press(&mut app, "r");
     assert_eq!(explained(&app), Some("plane"));
+}
+
+#[test]
+fn a_suite_of_several_metrics_has_a_line_in_the_chart_of_each() {
+    let mut app = two_phases();
+    let metrics = |value: f64| {
+        let named = |(name, value): (&str, f64)| MetricValue { name: name.into(), value };
+        [("exact_match", value), ("token_f1", value + 0.1)].map(named).to_vec()
+    };
+    let events = [(1_600, 0.2), (2_000, 0.5)].map(|(step, value)| {
+        let of = evaluation("sentiment", step, "sentiment:task", 1.0);
+        let (metric, value, metrics) = (Some("exact_match".into()), Some(value), metrics(value));
+        Event::Evaluation(Evaluation { metric, value, metrics, ..of })
+    });
+    let start = app.mirror.events.len() as u64;
+    app.message(Message::Events { start, events: events.to_vec() });
+    let lines = |task: usize| {
+        let series = app.graphs.series(&app.mirror, Metric::Task(task));
+        series.iter().map(|series| (series.name.to_string(), series.curve.at(2_000).unwrap().1)).collect::<Vec<_>>()
+    };
+    assert_eq!(app.graphs.metric_name(Metric::Task(1)), "token f1");
+    assert_eq!(lines(0).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["reviews", "sentiment:task"]);
+    assert!(matches!(&lines(1)[..], [(name, value)] if name == "sentiment:task" && (value - 0.6).abs() < 1e-6));
 }
 
 #[test]
@@ -316,4 +339,46 @@ fn the_plane_walks_from_evaluation_to_evaluation() {
     assert_eq!((plane.task.as_str(), plane.points.len(), plane.higher_is_better), ("exact match", 11, true));
     let saved: Vec<u64> = plane.points.iter().filter(|point| point.is_saved).map(|point| point.step).collect();
     assert_eq!(saved, [1200, 1600]);
+}
+
+#[test]
+fn what_pulls_has_a_line_of_its_own_from_where_it_began() {
+    let mut app = of_losses(&[2.0; 30]);
+    let has_chart = |app: &App| app.graphs.charts(&app.mirror, 9).contains(&Metric::Pull);
+    assert!(!has_chart(&app), "nothing pulls");
+    let pulled = |step| StepRecord { pull: Some((step - 30) as f32), ..record(step, u64::MAX) };
+    app.message(Message::Steps(records(31..=40, pulled)));
+    assert!(has_chart(&app));
+    let series = app.graphs.series(&app.mirror, Metric::Pull);
+    let [line] = &series[..] else { panic!("{} lines", series.len()) };
+    let raw = line.raw.unwrap_or(line.curve);
+    assert_eq!((raw.values.len(), raw.values[39]), (40, 10.0));
+    assert!(raw.values[..30].iter().all(|value| value.is_nan()));
+    app.graphs.metric = Metric::Pull;
+    app.graphs.last_slots.set(1);
+    let csv = app.graphs.csv(&app.mirror);
+    assert!(csv.starts_with("step,phase,seconds,pull_to_the_base"), "{csv}");
+    // The run goes back: so does the line.
+    let mut steps = app.mirror.steps.clone();
+    steps.cut_after(35);
+    assert_eq!((steps.pull.len(), steps.get(34).unwrap().pull, steps.get(3).unwrap().pull), (35, Some(5.0), None));
+}
+
+#[test]
+fn the_divergence_from_the_base_is_a_chart_and_no_task() {
+    let mut app = of_losses(&[2.0; 30]);
+    let metric = |value| vec![crate::protocol::MetricValue { name: crate::protocol::KL_BASE.into(), value }];
+    let of = |suite, retention, value| {
+        let of = evaluation("tune", 20, suite, 2.0);
+        Event::Evaluation(crate::protocol::Evaluation { retention, metrics: metric(value), ..of })
+    };
+    let events = vec![phase("tune", 1, 40), of("tune", None, 0.5), of("stories", Some(0.1), 0.25)];
+    app.message(Message::Events { start: 0, events });
+    let names: Vec<String> = app.graphs.metrics().into_iter().map(|metric| app.graphs.metric_name(metric)).collect();
+    assert!(names.contains(&"kl base".to_string()), "{names:?}");
+    app.graphs.metric = Metric::Task(0);
+    assert_eq!(app.graphs.series(&app.mirror, Metric::Task(0)).len(), 2);
+    assert_eq!(explained(&app), Some("kl-base"));
+    let plane = app.graphs.plane().unwrap();
+    assert_eq!((plane.task.as_str(), plane.higher_is_better), ("loss on its own text", false));
 }

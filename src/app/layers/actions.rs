@@ -102,6 +102,14 @@ pub const ACTIONS: &[Action] = &[
         steer::cannot_show,
         steer::copy_state,
     ),
+    action(
+        "layers.graft",
+        &["b"],
+        "graft",
+        "a lane in the prompt pane: what the cursor is on is put back to the base's, all else is live; f there turns it round",
+        steer::cannot_graft,
+        steer::graft,
+    ),
     action("layers.up", &["up", "k"], "up", "the layer above; from the top, the heads of the columns", always, |app| {
         go(app, Move::Up(1))
     }),

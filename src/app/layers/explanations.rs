@@ -32,7 +32,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "gradient norm of a group",
         what: "How strongly the loss pulls on a group in this step, before clipping. Beside the cells runs its recent history for the whole layer, each layer from zero to its own largest.",
         formula: "‖∂loss/∂θ_group‖₂; a row: the root of the sum of its groups' squares",
-        normal: "All layers within about two orders of magnitude of each other, falling slowly. A layer that is far above the others is unstable; one at 0 gets no gradient and learns nothing.",
+        normal: "All layers within about two orders of magnitude of each other, falling slowly. A layer that is far above the others is unstable; one at 0 gets no gradient and learns nothing: after twenty steps of that it is said.",
         source: "Glorot and Bengio 2010; Pascanu et al. 2013, arXiv 1211.5063",
     },
     Explanation {
@@ -40,7 +40,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "update-to-weight ratio",
         what: "How large the last change of a group's weights was, beside the weights themselves. It says whether the learning rate fits a group better than the gradient does, since AdamW divides by the gradient's size.",
         formula: "‖Δθ_group‖₂ / ‖θ_group‖₂ of one step, learning rate and weight decay included",
-        normal: "About 0.001. Above 0.01 the group is being overwritten: lower its rate. Below 0.0001 it hardly learns: raise it. During warm-up it rises from 0.",
+        normal: "About 0.001. Above 0.01 the group is being overwritten: lower its rate. Below 0.0001 it hardly learns: raise it. During warm-up it rises from 0. Where a phase that stands on a base has a group above 0.01 for thirty steps, it is said, with a rate to try; new weights are small, and pass it as a rule.",
         source: "Karpathy, CS231n notes on neural networks 3",
     },
     Explanation {
@@ -58,6 +58,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         formula: "rate of a group = schedule(step) · changes by hand · multiplier · decay^−(layers below the top)",
         normal: "×1. For fine-tuning, lower layers may learn more slowly: 1/2.6 from layer to layer was proposed for 3 to 4 layers, less from layer to layer in deep models.",
         source: "Howard and Ruder 2018, arXiv 1801.06146: discriminative learning rates",
+    },
+    Explanation {
+        key: "unfreezing",
+        title: "unfreezing layer by layer",
+        what: "Layers begin to train one after another, so that what is new adapts to the layers below before those move. `gradual`: the last layer first, then one more from the top every so many steps. `chain-thaw`: the last layer alone, then each other layer alone from the bottom, then all. `head-first`: the last layer alone (a linear probe), then all. The last layer is the last norm with the head, that for scores of texts too; where the only head is tied to the embedding it is the last norm with the top block, as the head's weights are the embedding's. The stage follows from the step alone. Freezing and thawing by hand wins: what is frozen by hand, or by the plan, stays frozen; what is thawed by hand trains from then on, until another order is given; `unfreeze off` lets everything train that is not frozen by hand. A stage whose layers are all frozen by hand gives way to the next.",
+        formula: "stage = ⌊(step − step of the command) / steps of a stage⌋",
+        normal: "One epoch, or some hundred steps, for each layer. Early stages are quick, as nothing below the frost line is computed backwards; with the prefix cache their forward passes are skipped too.",
+        source: "Gradual: Howard and Ruder 2018, arXiv 1801.06146 (ULMFiT); chain-thaw: Felbo et al. 2017, arXiv 1708.00524; head first: Kumar et al. 2022, arXiv 2202.10054",
     },
     Explanation {
         key: "group memory",
@@ -86,9 +94,17 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         key: "ewc",
         title: "elastic weight consolidation",
-        what: "As L2-SP, but each weight is held as strongly as it mattered for the phase before: weights that made no difference there are free to move. How much one mattered is the diagonal of the empirical Fisher information, measured at the weights that the phase began with, on the first rows that the phase before trained on: the gradient of each row's mean loss towards the targets in the data, squared, and the mean of that over the rows. It takes as much memory as the model, and a pass over those rows when it is first asked for. It is not stored: it follows from the checkpoint, the data and the seed.",
+        what: "As L2-SP, but each weight is held as strongly as it mattered for the phase before: weights that made no difference there are free to move. How much one mattered is the diagonal of the empirical Fisher information, measured at the weights that the phase began with, on the first rows that the phase before trained on: the gradient of each row's mean loss towards the targets in the data, squared, and the mean of that over the rows. It takes as much memory as the model, and a pass over those rows when it is first asked for. It is kept beside the checkpoints of the phase, so that going on does not measure it again; where it fits no longer, it is measured anew, with the same bits.",
         formula: "λ/2 · Σ F (w − w*)², F = mean over rows of (∂ loss of the row / ∂w)²",
         normal: "F is far below 1 for most weights, so λ is large: 100 to 100,000. As with L2-SP, the penalty should stay a small part of the loss.",
         source: "Kirkpatrick et al. 2017, arXiv 1612.00796; on the empirical Fisher: Kunstner, Balles and Hennig 2019, arXiv 1905.12558",
+    },
+    Explanation {
+        key: "kl to the base",
+        title: "KL to the base, learning without forgetting",
+        what: "The live model's answers to the phase's own inputs are pulled to those that the base gives to them: not the weights are held, but what they say. No old data is needed; what the new text never asks for is not held. `pull = { kl = 0.5, temperature = 1.0 }` in the plan, or `kl 0.5` while it runs. The base is read beside the live model, so a step costs a forward pass more; where rows come again, what the base made of them is kept, within the budget of prefix_cache. The pull's gradient is added before clipping; the loss that is shown is without it.",
+        formula: "A · T² · KL(p_base ‖ p_live), p = softmax(logits / T), mean over the learned positions; its gradient at the logits is A · T · (p_live − p_base), that of the cross-entropy with the base's soft targets",
+        normal: "0 as the phase begins. A from 0.1 to 2; with 1 the base's answers weigh as much as the data. A temperature above 1 lets unlikely answers count for more.",
+        source: "Li and Hoiem 2016, arXiv 1606.09282; Hinton, Vinyals and Dean 2015, arXiv 1503.02531",
     },
 ];

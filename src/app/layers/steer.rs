@@ -4,7 +4,7 @@ use super::pending::Wish;
 use super::select::chosen;
 use super::selectors::in_words;
 use super::view::View;
-use crate::app::{App, Effect};
+use crate::app::{App, Effect, prompt};
 use crate::protocol::{Ask, Command, Group, Layer, Rate, Selector};
 
 /// What a change of the chosen groups would do.
@@ -62,6 +62,19 @@ pub fn cannot_steer(app: &App) -> Option<String> {
     chosen_groups(app, &view)
         .is_empty()
         .then(|| "the head is tied to the embedding and trains with it: go to the embedding's row".into())
+}
+
+/// Weights need nobody who trains them: a run that is over has base and live too.
+pub fn cannot_graft(app: &App) -> Option<String> {
+    let view = View::of(app)?;
+    chosen_groups(app, &view).is_empty().then(|| "the head is tied to the embedding: go to the embedding's row".into())
+}
+
+/// A lane with the chosen layers put back.
+pub fn graft(app: &mut App) {
+    let Some(view) = View::of(app) else { return app.refuse("the model is not there yet") };
+    let layers = view.selectors(&chosen_groups(app, &view));
+    prompt::mixture::put_graft(app, layers);
 }
 
 pub fn cannot_draw_line(app: &App) -> Option<String> {

@@ -65,6 +65,21 @@ fn space_toggles_cells_rows_columns_and_selections() {
 }
 
 #[test]
+fn what_the_cursor_is_on_becomes_a_graft_in_the_prompt_pane() {
+    let mut app = app(4, true, |_| true);
+    presses(&mut app, "home down down right v down right b");
+    let lanes: Vec<String> = app.prompt.lanes.iter().map(|view| view.lane.to_string()).collect();
+    assert_eq!(lanes, ["base θ*", "live", "graft block.2-3/mlp, block.2-3/norm from base"]);
+    assert!(commands(&mut app).is_empty() && app.toast.as_ref().unwrap().text.contains("when the prompt is run"));
+    // The lane that is there becomes another.
+    presses(&mut app, "esc end left b");
+    assert_eq!(app.prompt.lanes[2].lane.to_string(), "graft embedding from base");
+    let mut none = App::new();
+    presses(&mut none, "b");
+    assert!(none.toast.as_ref().unwrap().is_refusal && none.prompt.lanes.len() == 2);
+}
+
+#[test]
 fn what_is_half_frozen_is_frozen_and_then_thawed() {
     let mut app = app(2, true, |group| group.kind != Kind::Mlp);
     presses(&mut app, "down down left space space");

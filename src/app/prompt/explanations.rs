@@ -90,6 +90,16 @@ pub const EXPLANATIONS: &[Explanation] = &[
         source: "",
     },
     Explanation {
+        key: "chat",
+        title: "chat",
+        what: "The prompt is what a user says, and the lane answers as the assistant: both are spelled as the chat template \
+               beside the lane's weights does, and the answer ends where a turn of the assistant does. What looks like a \
+               special token in the prompt is text.",
+        formula: "",
+        normal: "On for models that were tuned on conversations, off for all others: those have not seen the marks of turns.",
+        source: "chat_template in the model's folder, as Hugging Face's transformers renders it",
+    },
+    Explanation {
         key: "prompt perplexity",
         title: "perplexity of the prompt",
         what: "How surprised the lane's weights are by the prompt itself: the perplexity of its tokens after the first. \

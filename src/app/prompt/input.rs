@@ -2,7 +2,7 @@
 
 use super::actions::edit;
 use super::settings::Setting;
-use super::{LaneView, List, Picker, SettingsList};
+use super::{LaneView, List, Picker, SettingsList, mixture};
 use crate::app::line::Line;
 use crate::app::{App, Code, Gesture, Key, Pointer, Spot};
 
@@ -99,7 +99,7 @@ fn in_picker(app: &mut App, mut picker: Picker, key: Key) -> bool {
 /// Adds the selected lane on the right; false where there is none.
 fn add(app: &mut App, picker: &Picker) -> bool {
     let Some(choice) = picker.choices(&app.mirror).into_iter().nth(picker.selected) else {
-        app.refuse("type the name of a checkpoint");
+        app.refuse(picker.problem().unwrap_or_else(|| "type the name of a checkpoint".into()));
         return false;
     };
     let prompt = &mut app.prompt;
@@ -119,6 +119,11 @@ pub fn pointed(app: &mut App, pointer: Pointer) {
     match (pointer.spot, pointer.gesture) {
         (Spot::Editor, Gesture::Press) => edit(app),
         (Spot::Choice(index), gesture) => on_choice(app, index, gesture),
+        (Spot::Slider(lane), gesture) if lane < app.prompt.lanes.len() => match gesture {
+            Gesture::WheelUp | Gesture::WheelDown => mixture::nudge(app, lane, gesture == Gesture::WheelUp),
+            Gesture::Press | Gesture::Drag => mixture::slide(app, lane, pointer),
+            Gesture::Release => {}
+        },
         (Spot::Lane(lane) | Spot::Token(lane, _), gesture) if lane < app.prompt.lanes.len() => match gesture {
             Gesture::WheelUp => app.prompt.lanes[lane].scroll_by(-WHEEL),
             Gesture::WheelDown => app.prompt.lanes[lane].scroll_by(WHEEL),

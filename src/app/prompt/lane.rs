@@ -22,6 +22,8 @@ pub struct LaneView {
     pub progress: Progress,
     /// Its place in the request that it answers.
     pub slot: Option<u32>,
+    /// The weights that it was asked for then: a lane's may have been changed since.
+    pub asked_as: Option<Lane>,
     /// Once it has read the prompt.
     pub started: Option<LaneStarted>,
     pub tokens: Vec<SampledToken>,
@@ -39,6 +41,7 @@ impl LaneView {
             lane,
             progress: Progress::Idle,
             slot: None,
+            asked_as: None,
             started: None,
             tokens: Vec::new(),
             tokens_per_second: None,
@@ -51,6 +54,11 @@ impl LaneView {
         matches!(self.progress, Progress::Reading | Progress::Writing)
     }
 
+    /// The weights that what stands here was written by, where the lane's are others by now.
+    pub fn written_by(&self) -> Option<&Lane> {
+        self.asked_as.as_ref().filter(|lane| **lane != self.lane)
+    }
+
     /// Everything written so far.
     pub fn text(&self) -> String {
         self.tokens.iter().map(|token| token.text.as_str()).collect()
@@ -58,7 +66,8 @@ impl LaneView {
 
     /// Forgets the last answer and waits for one at this place of a request.
     pub fn wait(&mut self, slot: u32) {
-        *self = Self { slot: Some(slot), progress: Progress::Reading, ..Self::new(self.lane.clone()) };
+        let (lane, progress) = (self.lane.clone(), Progress::Reading);
+        *self = Self { slot: Some(slot), asked_as: Some(lane.clone()), progress, ..Self::new(lane) };
     }
 
     /// Takes in its part of an answer.

@@ -5,12 +5,15 @@ mod explanations;
 mod history;
 mod input;
 mod lane;
+pub mod mixture;
 mod picker;
 mod settings;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod mixture_tests;
 
 pub use actions::ACTIONS;
 pub use explanations::EXPLANATIONS;
@@ -22,6 +25,7 @@ pub use settings::{Setting, SettingsList};
 use super::App;
 use crate::protocol::{Ask, Event, Lane, LaneEnd, SampleAnswer, SampleAsk, SampleSettings, State};
 use history::History;
+use std::time::Duration;
 
 /// The longest prompt that can be typed or pasted, bytes.
 pub const LONGEST_PROMPT: usize = 1 << 16;
@@ -70,6 +74,8 @@ pub struct Prompt {
     again_from: u64,
     /// The request that the lanes answer.
     asked: Option<u64>,
+    /// When the prompt is asked again because a lane's weights were changed, on the app's clock.
+    pub rests_until: Option<Duration>,
 }
 
 impl Default for Prompt {
@@ -88,6 +94,7 @@ impl Default for Prompt {
             again: Again::Never,
             again_from: 0,
             asked: None,
+            rests_until: None,
         }
     }
 }
@@ -166,6 +173,7 @@ fn cannot_ask(app: &App) -> Option<String> {
 /// Asks every lane to go on from the prompt; what they were writing ends.
 fn ask(app: &mut App) {
     cancel(app);
+    app.prompt.rests_until = None;
     let prompt = &app.prompt;
     let lanes = prompt.lanes.iter().map(|view| view.lane.clone()).collect();
     let sample = SampleAsk { prompt: prompt.text.clone(), lanes, settings: prompt.settings.clone() };
@@ -199,6 +207,11 @@ pub fn explained(app: &App) -> Option<&'static str> {
         Some(List::Lanes(_)) => return Some("lane"),
         None => {}
     }
+    match (prompt.token_in(prompt.selected), prompt.lane().map(|view| &view.lane)) {
+        (None, Some(Lane::Blend(_))) => return Some("blend"),
+        (None, Some(Lane::Graft(_))) => return Some("graft"),
+        _ => {}
+    }
     match prompt.token_in(prompt.selected) {
         Some(token) if prompt.parting(prompt.selected) == Some(token) => Some("where lanes part"),
         Some(_) => Some("token probability"),
@@ -224,7 +237,7 @@ pub fn answered(app: &mut App, id: u64, answer: SampleAnswer) {
 
 /// Another host is on the line: lanes that were written do not go on.
 pub fn left(app: &mut App) {
-    app.prompt.asked = None;
+    (app.prompt.asked, app.prompt.rests_until) = (None, None);
     end_lanes(app, LaneEnd::Cancelled);
 }
 
@@ -232,6 +245,7 @@ pub fn left(app: &mut App) {
 pub fn forget_answers(app: &mut App) {
     app.prompt.lanes = vec![LaneView::new(Lane::Base), LaneView::new(Lane::Live)];
     (app.prompt.selected, app.prompt.token, app.prompt.again_from) = (0, None, 0);
+    app.prompt.rests_until = None;
 }
 
 /// The run went on: lanes of a lost host end, and the prompt is asked again where that is wanted.

@@ -14,6 +14,7 @@ pub enum Setting {
     Seed,
     MaxTokens,
     Stop,
+    Chat,
 }
 
 /// Values that left and right go through. Others can be typed.
@@ -27,7 +28,7 @@ const MAX_TOKENS: [f64; 10] = [1.0, 5.0, 20.0, 40.0, 80.0, 120.0, 200.0, 400.0, 
 const MOST_TOKENS: u64 = 1 << 16;
 
 impl Setting {
-    pub const ALL: [Setting; 8] = [
+    pub const ALL: [Setting; 9] = [
         Setting::Temperature,
         Setting::TopK,
         Setting::TopP,
@@ -36,6 +37,7 @@ impl Setting {
         Setting::Seed,
         Setting::MaxTokens,
         Setting::Stop,
+        Setting::Chat,
     ];
 
     /// As it is shown; the key of its explanation has the same words.
@@ -49,6 +51,7 @@ impl Setting {
             Setting::Seed => "seed",
             Setting::MaxTokens => "max tokens",
             Setting::Stop => "stop",
+            Setting::Chat => "chat",
         }
     }
 
@@ -63,6 +66,7 @@ impl Setting {
             Setting::Seed => "lanes under one seed draw the same random numbers",
             Setting::MaxTokens => "the most that a lane writes",
             Setting::Stop => "lanes end before any of these texts; | between them, \\n for a new line",
+            Setting::Chat => "on: the prompt is what a user says, in the lane's chat template",
         }
     }
 
@@ -76,6 +80,7 @@ impl Setting {
             Setting::Seed => settings.seed.to_string(),
             Setting::MaxTokens => settings.max_tokens.to_string(),
             Setting::Stop => settings.stop.iter().map(|text| escape(text)).collect::<Vec<_>>().join("|"),
+            Setting::Chat => if settings.chat { "on" } else { "off" }.into(),
         }
     }
 
@@ -87,6 +92,7 @@ impl Setting {
             Setting::MinP => settings.min_p > 0.0,
             Setting::RepetitionPenalty => settings.repetition_penalty != 1.0,
             Setting::Stop => !settings.stop.is_empty(),
+            Setting::Chat => settings.chat,
             Setting::Temperature | Setting::Seed | Setting::MaxTokens => true,
         }
     }
@@ -98,6 +104,14 @@ impl Setting {
             return Ok(());
         }
         let text = text.trim();
+        if self == Setting::Chat {
+            settings.chat = match text {
+                "on" => true,
+                "off" => false,
+                _ => return Err(format!("chat is on or off, not \"{text}\"")),
+            };
+            return Ok(());
+        }
         let refuse = |form: &str| Err(format!("{} is {form}, not \"{text}\"", self.name()));
         match self {
             Setting::Seed | Setting::TopK | Setting::MaxTokens => {
@@ -142,6 +156,7 @@ impl Setting {
             Setting::Seed if up => settings.seed = settings.seed.wrapping_add(1),
             Setting::Seed => settings.seed = settings.seed.saturating_sub(1),
             Setting::MaxTokens => settings.max_tokens = next(&MAX_TOKENS, settings.max_tokens as f64, up) as u64,
+            Setting::Chat => settings.chat = up,
             Setting::Stop => {}
         }
     }
@@ -217,6 +232,7 @@ mod tests {
             (Setting::RepetitionPenalty, "1.5"),
             (Setting::Seed, "99"),
             (Setting::MaxTokens, "5"),
+            (Setting::Chat, "on"),
         ] {
             setting.set(&mut settings, text).unwrap();
             assert_eq!(setting.shown(&settings), text.replace(',', "."));
@@ -230,6 +246,7 @@ mod tests {
             (Setting::RepetitionPenalty, "0"),
             (Setting::Seed, ""),
             (Setting::MaxTokens, "0"),
+            (Setting::Chat, "yes"),
         ] {
             let before = settings.clone();
             assert!(setting.set(&mut settings, text).unwrap_err().contains(setting.name()));

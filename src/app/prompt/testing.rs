@@ -1,7 +1,7 @@
 //! A made-up run with two lanes that have answered, for tests of the pane.
 
-use crate::app::prompt::{ACTIONS, typed};
-use crate::app::{App, Key, Pane, Scope};
+use crate::app::prompt::typed;
+use crate::app::{App, Key, Pane, Scope, action};
 use crate::protocol::*;
 
 /// What base and live write; they part in the middle.
@@ -78,7 +78,7 @@ pub fn press(app: &mut App, keys: &str) {
             continue;
         }
         let scope = if is_editing { Scope::Editing } else { Scope::In(Pane::Prompt) };
-        if let Some(action) = ACTIONS.iter().find(|action| action.scope == scope && action.keys.contains(&key)) {
+        if let Some(action) = action::all().find(|action| action.scope == scope && action.keys.contains(&key)) {
             match (action.refusal)(app) {
                 Some(why) => app.refuse(why),
                 None => (action.run)(app),

@@ -112,7 +112,7 @@ fn lanes_are_added_by_choice_and_by_name_and_removed() {
     press(&mut app, "a");
     let Some(List::Lanes(picker)) = &app.prompt.list else { panic!() };
     let names: Vec<String> = picker.choices(&app.mirror).iter().map(|choice| choice.lane.to_string()).collect();
-    assert_eq!(names, ["base θ*", "live", "owl@1200", "owl@800"]);
+    assert_eq!(names, ["base θ*", "live", "owl@1200", "owl@800", "blend 0.5"]);
     press(&mut app, "down down enter");
     assert_eq!(app.prompt.lanes[2].lane, Lane::Checkpoint("owl@1200".into()));
     press(&mut app, "a f o x @ b e s t enter");

@@ -8,6 +8,7 @@ use crate::corpus::tokenizer::Tokenizer;
 use crate::error::Kind;
 use crate::model::Decoder;
 use crate::protocol::MetricValue;
+use crate::run::chat::of_checkpoint;
 use crate::run::data::open_source;
 use crate::run::plan::{ITEMS, TOKENS, TaskKind, TaskPlan};
 use crate::run::suite::Generated;
@@ -73,10 +74,11 @@ fn measure(
     let items = arguments.items.map_or(ITEMS, |items| items as usize);
     let tokens = arguments.tokens.map_or(TOKENS, |tokens| tokens as usize);
     let cancel = interruption()?;
-    let options = Options { template, limit: Some(items), seed: SEED, ..Options::default() };
+    let chat = Arc::new(of_checkpoint(tokenizer)?);
+    let options = Options { template, chat: Some(chat.clone()), limit: Some(items), seed: SEED, ..Options::default() };
     let read = examples::read(files, &options, &cancel)?.examples;
     let context = super::context_of(arguments, &decoder)?;
-    let task = Generated::new(&TaskPlan { kind, every: 0, items, tokens }, &read, context, tokenizer)?;
+    let task = Generated::new(&TaskPlan { kind, every: 0, items, tokens }, &read, context, tokenizer, chat)?;
     let measured = task.measure(&Arc::new(decoder), tokenizer, &cancel)?;
     let measure = measured.ok_or_else(|| Error { kind: Kind::Interrupted, ..Error::new("interrupted") })?;
     Ok(Report { task: kind.name(), items: read.len(), loss: measure.score.loss(), metrics: measure.metrics })

@@ -36,6 +36,12 @@ impl HeldOutWindows {
         Ok(HeldOutWindows { shard, context, rows, covering, used })
     }
 
+    /// Fewer windows of the same text: about `most_tokens` positions, at least one window.
+    pub fn sampled(&self, most_tokens: u64) -> HeldOutWindows {
+        let used = self.used.min((most_tokens / self.context as u64).max(1));
+        HeldOutWindows { shard: self.shard.clone(), used, ..*self }
+    }
+
     /// How many batches there are.
     pub fn batches(&self) -> u64 {
         self.used.div_ceil(self.rows as u64)

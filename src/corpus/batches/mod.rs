@@ -64,7 +64,7 @@ impl Batch {
     }
 
     /// Rows `start` to `end`.
-    fn slice(&self, start: usize, end: usize) -> Batch {
+    pub(crate) fn slice(&self, start: usize, end: usize) -> Batch {
         let places = start * self.context..end * self.context;
         let cut = |values: &[u32]| values[places.clone()].to_vec();
         let inside = self.labelled.iter().filter(|labelled| places.contains(&(labelled.position as usize)));

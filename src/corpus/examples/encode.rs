@@ -117,7 +117,9 @@ fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Result<EncodedExample>
             encoded.tokens.extend(tokenizer.end_of_text());
             encoded.learned.resize(encoded.tokens.len(), false);
         }
-        tokenizer.encode_into(&segment.text, &mut encoded.tokens)?;
+        for piece in segment.pieces() {
+            tokenizer.encode_into(piece, &mut encoded.tokens)?;
+        }
         encoded.learned.resize(encoded.tokens.len(), segment.learned);
     }
     if example.ends {
@@ -140,7 +142,9 @@ pub fn prompt_tokens(example: &Example, tokenizer: &Tokenizer) -> Result<Vec<u32
         if tokens.is_empty() && segment.learned {
             tokens.extend(tokenizer.end_of_text());
         }
-        tokenizer.encode_into(&segment.text, &mut tokens)?;
+        for piece in segment.pieces() {
+            tokenizer.encode_into(piece, &mut tokens)?;
+        }
     }
     if tokens.is_empty() {
         tokens.extend(tokenizer.end_of_text());

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::corpus::chat::{Message, Role, segments};
+use crate::corpus::chat::{Chat, Message, Role};
 use crate::corpus::documents::field_names;
 use crate::corpus::examples::Example;
 
@@ -13,15 +13,12 @@ pub(super) const ADVICE: &str = "rows may hold prompt and completion, messages, 
 type Fields = Map<String, Value>;
 
 /// The example in a row, by the fields it has.
-pub(super) fn recognise(fields: Fields) -> Result<Example, String> {
+pub(super) fn recognise(fields: Fields, chat: &Chat) -> Result<Example, String> {
     if let Some(messages) = fields.get("messages") {
-        return conversation(messages, "role", "content");
+        return conversation(None, messages, "role", "content", chat);
     }
     if let Some(turns) = fields.get("conversations") {
-        return match system(&fields)? {
-            Some(system) => conversation_with(Some(system), turns, "from", "value"),
-            None => conversation(turns, "from", "value"),
-        };
+        return conversation(system(&fields)?, turns, "from", "value", chat);
     }
     if fields.contains_key("prompt") && fields.contains_key("completion") {
         let (prompt, completion) = (text(&fields, "prompt")?, text(&fields, "completion")?);
@@ -31,7 +28,7 @@ pub(super) fn recognise(fields: Fields) -> Result<Example, String> {
         };
     }
     if fields.contains_key("instruction") && fields.contains_key("output") {
-        return alpaca(&fields);
+        return alpaca(&fields, chat);
     }
     Err(format!("its fields are {}", field_names(&fields)))
 }
@@ -54,7 +51,7 @@ fn system(fields: &Fields) -> Result<Option<Message>, String> {
 }
 
 /// `instruction`, perhaps with `input`, answered by `output`; earlier turns in `history`.
-fn alpaca(fields: &Fields) -> Result<Example, String> {
+fn alpaca(fields: &Fields, chat: &Chat) -> Result<Example, String> {
     let mut messages: Vec<Message> = system(fields)?.into_iter().collect();
     if let Some(Value::Array(turns)) = fields.get("history") {
         for turn in turns {
@@ -73,15 +70,17 @@ fn alpaca(fields: &Fields) -> Result<Example, String> {
     };
     messages.push(Message { role: Role::User, content: asked });
     messages.push(Message { role: Role::Assistant, content: text(fields, "output")?.into() });
-    spoken(messages)
-}
-
-fn conversation(turns: &Value, role: &str, content: &str) -> Result<Example, String> {
-    conversation_with(None, turns, role, content)
+    spoken(messages, chat)
 }
 
 /// A list of turns whose fields are called `role` and `content`.
-fn conversation_with(first: Option<Message>, turns: &Value, role: &str, content: &str) -> Result<Example, String> {
+fn conversation(
+    first: Option<Message>,
+    turns: &Value,
+    role: &str,
+    content: &str,
+    chat: &Chat,
+) -> Result<Example, String> {
     let turns = turns.as_array().ok_or("its conversation is not a list")?;
     let mut messages: Vec<Message> = first.into_iter().collect();
     for (order, turn) in turns.iter().enumerate() {
@@ -96,11 +95,11 @@ fn conversation_with(first: Option<Message>, turns: &Value, role: &str, content:
         };
         messages.push(Message { role, content: field(content)?.into() });
     }
-    spoken(messages)
+    spoken(messages, chat)
 }
 
 /// A conversation as an example; the assistant has to say something in it.
-fn spoken(messages: Vec<Message>) -> Result<Example, String> {
+fn spoken(messages: Vec<Message>, chat: &Chat) -> Result<Example, String> {
     let mut said = messages.iter().filter(|message| message.role == Role::Assistant).peekable();
     if said.peek().is_none() {
         return Err("the assistant says nothing in it".into());
@@ -108,5 +107,14 @@ fn spoken(messages: Vec<Message>) -> Result<Example, String> {
     if said.any(|message| message.content.is_empty()) {
         return Err("an answer of the assistant is empty".into());
     }
-    Ok(Example { segments: segments(&messages), ends: false })
+    let asked = asked(&messages);
+    Ok(Example { segments: chat.conversation(&messages)?, ends: false, asked: Some(asked) })
+}
+
+/// What the system and then the user said last before the last answer.
+fn asked(messages: &[Message]) -> String {
+    let answer = messages.iter().rposition(|message| message.role == Role::Assistant).unwrap_or(messages.len());
+    let last = |role| messages[..answer].iter().rfind(|message| message.role == role);
+    let said = [Role::System, Role::User].into_iter().filter_map(last).map(|message| message.content.as_str());
+    said.collect::<Vec<_>>().join("\n")
 }

@@ -6,12 +6,13 @@ mod labelled;
 mod template;
 
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::corpus::batches::Permutation;
-use crate::corpus::chat::Segment;
+use crate::corpus::chat::{Chat, Segment};
 use crate::corpus::documents::{Raw, Reader, SKIP_ADVICE, for_each};
 use crate::corpus::progress::Silent;
 use crate::corpus::source::{OnBroken, SourceFile};
@@ -30,19 +31,25 @@ pub struct Example {
     pub segments: Vec<Segment>,
     /// Whether the model also learns to end the text after the last segment.
     pub ends: bool,
+    /// Of a conversation, what is asked of its last answer: what the system and then the user said last before it.
+    pub asked: Option<String>,
 }
 
 impl Example {
     /// A prompt and the completion to learn.
     pub fn pair(prompt: impl Into<String>, completion: impl Into<String>) -> Example {
-        let segment = |text, learned| Segment { text, learned };
-        Example { segments: vec![segment(prompt.into(), false), segment(completion.into(), true)], ends: true }
+        Example { segments: vec![Segment::new(prompt, false), Segment::new(completion, true)], ends: true, asked: None }
     }
 
     /// The text before what is learned last: what a model is asked to go on from.
     pub fn prompt(&self) -> String {
         let last = self.segments.iter().rposition(|segment| segment.learned).unwrap_or(self.segments.len());
         self.segments[..last].iter().map(|segment| segment.text.as_str()).collect()
+    }
+
+    /// What is asked for, in words without marks.
+    pub fn request(&self) -> String {
+        self.asked.clone().unwrap_or_else(|| self.prompt())
     }
 
     /// The text that is learned last.
@@ -66,6 +73,8 @@ impl Example {
 pub struct Options {
     /// Makes prompt and completion from the row's fields; without it, the row's own format is recognised.
     pub template: Option<Template>,
+    /// How conversations are spelled; the built-in format without it.
+    pub chat: Option<Arc<Chat>>,
     pub on_broken: OnBroken,
     /// Only this many, chosen by `seed`; a larger limit keeps those of a smaller one.
     pub limit: Option<usize>,
@@ -148,8 +157,9 @@ fn example(raw: Raw, files: &[SourceFile], options: &Options) -> Result<Found> {
     let file = &files[raw.file];
     let Some(row) = raw.into_row() else { return Ok(Found::Nothing) };
     let line = row.line;
-    let example =
-        row.parse().and_then(|(row, replaced_bytes)| Ok((of_record(row, options.template.as_ref())?, replaced_bytes)));
+    let example = row.parse().and_then(|(row, replaced)| {
+        Ok((of_record(row, options.template.as_ref(), options.chat.as_deref())?, replaced))
+    });
     match example {
         Ok((example, replaced_bytes)) => Ok(Found::Example(example, replaced_bytes)),
         Err(_) if options.on_broken == OnBroken::Skip => Ok(Found::Broken),
@@ -159,11 +169,17 @@ fn example(raw: Raw, files: &[SourceFile], options: &Options) -> Result<Found> {
     }
 }
 
+/// How conversations are spelled where nobody says how.
+static BUILT_IN: LazyLock<Chat> = LazyLock::new(Chat::default);
+
 /// The example that one record makes; why it makes none.
-pub(crate) fn of_record(record: Value, template: Option<&Template>) -> Result<Example, String> {
+pub(crate) fn of_record(record: Value, template: Option<&Template>, chat: Option<&Chat>) -> Result<Example, String> {
     match (template, record) {
         (Some(template), Value::Object(fields)) => template.fill(&fields),
-        (None, Value::Object(fields)) => formats::recognise(fields),
+        (None, Value::Object(fields)) => match chat {
+            Some(chat) => formats::recognise(fields, chat),
+            None => formats::recognise(fields, &BUILT_IN),
+        },
         _ => Err("it is not a JSON object".into()),
     }
 }

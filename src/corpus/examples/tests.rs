@@ -31,10 +31,13 @@ fn known_formats_are_recognised() {
     let shared = r#"{"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]}"#;
     assert_eq!(one(shared).unwrap(), chat);
     assert_eq!(one(r#"{"instruction": "Hi", "input": "", "output": "Hello"}"#).unwrap(), chat);
+    assert_eq!(chat.request(), "Hi");
     let alpaca =
         one(r#"{"instruction": "Add", "input": "1, 2", "output": "3", "history": [["a", "b"]], "system": "s"}"#);
     let prompt = "<|system|>\ns<|end|>\n<|user|>\na<|end|>\n<|assistant|>\nb<|end|>\n<|user|>\nAdd\n\n1, 2<|end|>\n";
-    assert_eq!(alpaca.unwrap().prompt(), format!("{prompt}<|assistant|>\n"));
+    let alpaca = alpaca.unwrap();
+    assert_eq!(alpaca.prompt(), format!("{prompt}<|assistant|>\n"));
+    assert_eq!(alpaca.request(), "s\nAdd\n\n1, 2");
 }
 
 #[test]

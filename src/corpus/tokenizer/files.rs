@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::corpus::chat::TEMPLATE;
+use crate::corpus::chat::{Source, TEMPLATE};
 use crate::corpus::tokenizer::{END_OF_TEXT, SPECIAL_TOKENS, Tokenizer};
 use crate::error::{Context, Error, Result};
 
@@ -16,6 +16,10 @@ const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
 const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
+/// The chat template for all purposes, among several.
+const DEFAULT: &str = "default";
+/// Roles that special tokens may have.
+const ROLES: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// What known tokenizers call the token that ends a text, for those whose files do not say.
 const END_OF_TEXT_NAMES: [&str; 7] =
@@ -58,6 +62,61 @@ impl Companions {
         Ok(Companions(companions))
     }
 
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str())
+    }
+
+    /// The chat templates by their names, the one for all purposes first: of a file of its own, or of the configuration,
+    /// which holds one or a list of them. The former counts alone, as in `transformers`.
+    fn chat_templates(&self) -> Result<Vec<(String, Source)>> {
+        let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+        if let Some(text) = self.text(CHAT_TEMPLATE) {
+            return Ok(vec![(DEFAULT.into(), source(CHAT_TEMPLATE, text))]);
+        }
+        let config = self.text(CONFIG).and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+        let entry = |entry: &Value| {
+            let field = |name: &str| entry.get(name).and_then(Value::as_str);
+            let (name, text) = (field("name")?, field("template")?);
+            Some((name.to_string(), source(&format!("\"{name}\" of {CONFIG}"), text)))
+        };
+        let named: Option<Vec<(String, Source)>> = match config.as_ref().and_then(|config| config.get("chat_template"))
+        {
+            None | Some(Value::Null) => Some(Vec::new()),
+            Some(Value::String(text)) => Some(vec![(DEFAULT.into(), source(CONFIG, text))]),
+            Some(Value::Array(entries)) => entries.iter().map(entry).collect(),
+            Some(Value::Object(entries)) => {
+                let entries = entries.iter();
+                let of_map = |(name, text): (&String, &Value)| {
+                    Some((name.clone(), source(&format!("\"{name}\" of {CONFIG}"), text.as_str()?)))
+                };
+                entries.map(of_map).collect()
+            }
+            Some(_) => None,
+        };
+        let mut named = named.ok_or_else(|| {
+            Error::new(format!("cannot read chat_template in {CONFIG}"))
+                .because("it is neither a text nor a list of names and templates")
+        })?;
+        named.sort_by_key(|(name, _)| name != DEFAULT);
+        Ok(named)
+    }
+
+    /// The same with another chat template, in a file of its own.
+    fn with_chat_template(&self, template: &str) -> Companions {
+        let mut files: Vec<(&'static str, String)> = Vec::new();
+        for (name, text) in self.0.iter().filter(|(name, _)| *name != CHAT_TEMPLATE) {
+            let mut text = text.clone();
+            if let (CONFIG, Ok(mut config)) = (*name, serde_json::from_str::<Map<String, Value>>(&text))
+                && config.shift_remove("chat_template").is_some()
+            {
+                text = format!("{:#}\n", Value::Object(config));
+            }
+            files.push((name, text));
+        }
+        files.push((CHAT_TEMPLATE, template.to_string()));
+        Companions(files)
+    }
+
     /// What the files call the token of a role such as `eos_token`.
     fn token(&self, role: &str) -> Option<String> {
         let mentions = self.0.iter().filter_map(|(_, text)| serde_json::from_str::<Map<String, Value>>(text).ok());
@@ -85,6 +144,37 @@ impl Tokenizer {
         let named = companions.token("eos_token").and_then(|token| inner.token_to_id(&token));
         let end_of_text = named.or_else(|| END_OF_TEXT_NAMES.iter().find_map(|name| inner.token_to_id(name)));
         Tokenizer::from_parts(inner, end_of_text, companions)
+    }
+
+    /// The chat template that its files bring: the one called `default`, or the first. Errors: one that is no text.
+    pub fn chat_template(&self) -> Result<Option<Source>> {
+        Ok(self.companions.chat_templates()?.into_iter().next().map(|(_, source)| source))
+    }
+
+    /// The chat template of this name that its files bring.
+    pub fn named_chat_template(&self, name: &str) -> Result<Option<Source>> {
+        let named = self.companions.chat_templates()?.into_iter().find(|(known, _)| known == name);
+        Ok(named.map(|(_, source)| source))
+    }
+
+    /// The same tokenizer, whose files bring this chat template alone.
+    pub fn with_chat_template(&self, template: &str) -> Result<Tokenizer> {
+        Tokenizer::from_parts(self.inner.clone(), self.end_of_text, self.companions.with_chat_template(template))
+    }
+
+    /// Special tokens by their roles: `bos_token` and the like.
+    pub fn special_roles(&self) -> Vec<(String, String)> {
+        let token = |role: &&str| Some((role.to_string(), self.companions.token(role)?));
+        ROLES.iter().filter_map(token).collect()
+    }
+
+    /// How all special tokens are spelled.
+    pub fn special_spellings(&self) -> Vec<String> {
+        let added = self.inner.get_added_tokens_decoder();
+        let mut special: Vec<(u32, String)> =
+            added.into_iter().filter(|(_, token)| token.special).map(|(id, token)| (id, token.content)).collect();
+        special.sort_unstable();
+        special.into_iter().map(|(_, spelling)| spelling).collect()
     }
 
     /// Writes `tokenizer.json` and its companions into an existing folder.

@@ -171,3 +171,32 @@ proptest! {
         prop_assert!(ids);
     }
 }
+
+#[test]
+fn chat_templates_are_found_where_transformers_looks_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let tokenizer = Tokenizer::train(["a"], 300).unwrap();
+    tokenizer.save(folder.path()).unwrap();
+    let loaded = || Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(loaded().chat_template().unwrap().unwrap().text, crate::corpus::chat::TEMPLATE);
+    write(
+        "tokenizer_config.json",
+        r#"{"chat_template": [{"name": "tools", "template": "t"}, {"name": "default", "template": "d"}]}"#,
+    );
+    assert_eq!(loaded().chat_template().unwrap().unwrap().text, "d");
+    assert_eq!(loaded().named_chat_template("tools").unwrap().unwrap().text, "t");
+    assert_eq!(loaded().named_chat_template("none").unwrap(), None);
+    write("chat_template.jinja", "own");
+    let own = loaded().chat_template().unwrap().unwrap();
+    assert_eq!((own.name.as_str(), own.text.as_str()), ("chat_template.jinja", "own"));
+    let other = loaded().with_chat_template("other").unwrap();
+    assert_eq!(other.fingerprint(), tokenizer.fingerprint());
+    other.save(folder.path()).unwrap();
+    assert_eq!(loaded().chat_template().unwrap().unwrap().text, "other");
+    assert!(!fs::read_to_string(folder.path().join("tokenizer_config.json")).unwrap().contains("chat_template"));
+    fs::remove_file(folder.path().join("chat_template.jinja")).unwrap();
+    assert_eq!(loaded().chat_template().unwrap(), None);
+    write("tokenizer_config.json", r#"{"chat_template": 3}"#);
+    assert!(loaded().chat_template().unwrap_err().to_string().contains("chat_template"));
+}

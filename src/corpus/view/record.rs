@@ -1,6 +1,7 @@
 //! A row as a person reads it: its bytes as text, a record as what a model reads and learns of it.
 
 use super::rows::Shape;
+use crate::corpus::chat::{Chat, Segment};
 use crate::corpus::documents::lossy;
 use crate::corpus::examples::{self, Template};
 use crate::corpus::kind::Kind;
@@ -8,6 +9,7 @@ use crate::protocol::RowSegment;
 use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Longer text of a record is cut, bytes.
 const LONGEST_TEXT: usize = 16 << 10;
@@ -17,6 +19,8 @@ const LONGEST_TEXT: usize = 16 << 10;
 pub struct Reading {
     /// Makes prompt and completion of a record's fields.
     pub template: Option<Template>,
+    /// How conversations are spelled; the built-in format without it.
+    pub chat: Option<Arc<Chat>>,
     /// Whether records are examples, even where they have a field `text`.
     pub is_supervised: bool,
 }
@@ -132,12 +136,13 @@ fn segments(value: Value, reading: &Reading) -> Result<Vec<RowSegment>, String> 
         }
         other => other,
     };
-    let example = examples::of_record(value, reading.template.as_ref())?;
-    Ok(example
-        .segments
-        .into_iter()
-        .map(|segment| RowSegment { text: segment.text, learned: segment.learned })
-        .collect())
+    let example = examples::of_record(value, reading.template.as_ref(), reading.chat.as_deref())?;
+    // Cut where training cuts it, so that the view shows the same tokens.
+    let pieces = |segment: &Segment| {
+        let learned = segment.learned;
+        segment.pieces().map(|piece| RowSegment { text: piece.into(), learned }).collect::<Vec<_>>()
+    };
+    Ok(example.segments.iter().flat_map(pieces).collect())
 }
 
 /// No more text than can be shown.
@@ -174,7 +179,7 @@ mod tests {
         assert!(broken.broken.unwrap().contains("not JSON") && !broken.segments[0].learned);
         assert!(of("{\"title\": \"a\"}", &plain).broken.unwrap().contains("its fields are title"));
         let template = Template::new("{text}?", " {label}").unwrap();
-        let reading = Reading { template: Some(template), is_supervised: true };
+        let reading = Reading { template: Some(template), is_supervised: true, ..Reading::default() };
         assert_eq!(joined(&of("{\"text\": \"a\", \"label\": 1}", &reading).segments), "a? 1");
     }
 

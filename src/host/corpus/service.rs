@@ -1,6 +1,7 @@
 //! Keeps sources open, and answers.
 
 use super::{BatchSource, Scorer};
+use crate::corpus::chat::Chat;
 use crate::corpus::examples::Template;
 use crate::corpus::tokenizer::Tokenizer;
 use crate::corpus::view::{Pattern, Reading, View, row_tokens, token_views};
@@ -29,6 +30,8 @@ const CONTEXT_ROWS: u32 = 32;
 struct PlanSource {
     reading: Reading,
     skip_broken: bool,
+    /// The first phase that reads it.
+    phase: usize,
 }
 
 /// The service; it may be asked by several threads at once.
@@ -38,6 +41,8 @@ pub struct CorpusService {
     /// The one used last at the end.
     views: Mutex<Vec<(String, Arc<View>)>>,
     tokenizer: Mutex<Option<Arc<Tokenizer>>>,
+    /// How each phase of the plan spells conversations, once that is known.
+    chats: Mutex<Vec<Arc<Chat>>>,
     batches: Mutex<Option<Arc<dyn BatchSource>>>,
     scorer: Mutex<Option<Box<dyn Scorer>>>,
 }
@@ -46,17 +51,16 @@ impl CorpusService {
     /// Errors: a template in the plan that cannot be read.
     pub fn new(home: Home, plan: &Plan) -> Result<CorpusService> {
         let mut plan_sources = HashMap::new();
-        for phase in &plan.phases {
+        for (place, phase) in plan.phases.iter().enumerate() {
             let template = match (&phase.prompt, &phase.completion) {
                 (Some(prompt), Some(completion)) => Some(Template::new(prompt, completion)?),
                 _ => phase.labelled()?,
             };
             let is_supervised = phase.objective != Objective::Clm;
             for corpus in &phase.corpus {
-                let reading = Reading { template: template.clone(), is_supervised };
-                plan_sources
-                    .entry(corpus.path.clone())
-                    .or_insert(PlanSource { reading, skip_broken: phase.skip_broken });
+                let reading = Reading { template: template.clone(), is_supervised, chat: None };
+                let source = PlanSource { reading, skip_broken: phase.skip_broken, phase: place };
+                plan_sources.entry(corpus.path.clone()).or_insert(source);
             }
         }
         Ok(CorpusService {
@@ -64,6 +68,7 @@ impl CorpusService {
             plan_sources,
             views: Mutex::default(),
             tokenizer: Mutex::default(),
+            chats: Mutex::default(),
             batches: Mutex::default(),
             scorer: Mutex::default(),
         })
@@ -72,6 +77,12 @@ impl CorpusService {
     /// From now on tokens can be asked for.
     pub fn set_tokenizer(&self, tokenizer: Arc<Tokenizer>) {
         *locked(&self.tokenizer) = Some(tokenizer);
+    }
+
+    /// From now on conversations are shown as the phases of the plan spell them; in the plan's order.
+    pub fn set_chats(&self, chats: Vec<Arc<Chat>>) {
+        *locked(&self.chats) = chats;
+        locked(&self.views).clear();
     }
 
     /// From now on batches are those of `batches`; a phase sets its own.
@@ -130,7 +141,8 @@ impl CorpusService {
     }
 
     fn open(&self, source: &str) -> Result<View> {
-        let planned = self.plan_sources.get(source).cloned().unwrap_or_default();
+        let mut planned = self.plan_sources.get(source).cloned().unwrap_or_default();
+        planned.reading.chat = locked(&self.chats).get(planned.phase).cloned();
         let opened = open_source(source, planned.skip_broken, &self.home)?;
         Ok(View::open(source, &opened, planned.reading))
     }

@@ -1,9 +1,12 @@
 //! One lane of an answer.
 
-use super::{Reply, Weights};
+use super::Reply;
+use super::mix::Ends;
+use crate::corpus::chat::{Message, Role};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
 use crate::protocol::{Lane, LaneEnd, LaneStarted, SampleAnswer, SampleAsk, SampleSettings, SampledToken};
+use crate::run::chat::of_checkpoint;
 use crate::sample::{Ended, Generator, Sampling, Task, Writer, Written};
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -24,18 +27,31 @@ pub struct Voice {
 }
 
 impl Voice {
-    pub fn of(lane: &Lane, weights: &dyn Weights) -> Result<Self> {
+    pub fn of(lane: &Lane, ends: &Ends) -> Result<Self> {
         // The tokenizer first: before the run has one it has no weights either, and to ask for those may take long.
-        let own = |get: Getter| {
-            let tokenizer = weights.tokenizer()?;
-            get(weights).map(|(decoder, text)| (decoder, tokenizer, text))
+        let own = |get: &dyn Fn() -> Result<(Arc<Decoder>, String)>| {
+            let tokenizer = ends.weights.tokenizer()?;
+            get().map(|(decoder, text)| (decoder, tokenizer, text))
         };
         let (decoder, tokenizer, description) = match lane {
-            Lane::Base => own(|weights| weights.base())?,
-            Lane::Live => own(|weights| weights.live())?,
-            Lane::Checkpoint(name) => weights.checkpoint(name)?,
+            Lane::Base => own(&|| ends.base())?,
+            Lane::Live => own(&|| ends.live())?,
+            Lane::Blend(share) => own(&|| ends.blend(*share))?,
+            Lane::Graft(graft) => own(&|| ends.graft(graft))?,
+            Lane::Checkpoint(name) => ends.weights.checkpoint(name)?,
         };
         Ok(Self { decoder, tokenizer, description })
+    }
+
+    /// What is answered, and the text that ends the answer besides those that were asked for.
+    fn task(&self, prompt: &str, settings: &SampleSettings, sampling: Sampling) -> Result<(Task, Option<String>)> {
+        let limit = settings.max_tokens as usize;
+        if !settings.chat {
+            return Ok((Task::of_text(&self.tokenizer, prompt, sampling, limit)?, None));
+        }
+        let chat = of_checkpoint(&self.tokenizer)?;
+        let prompt = chat.prompt(&[Message { role: Role::User, content: prompt.into() }])?;
+        Task::of_conversation(&self.tokenizer, &chat, &prompt, sampling, limit)
     }
 }
 
@@ -52,8 +68,8 @@ impl OneModel {
         let (mut tasks, mut lanes, mut decoder) = (Vec::new(), Vec::new(), None);
         for (lane, voice) in voices {
             let sampling = sampling(settings);
-            let task = Task::of_text(&voice.tokenizer, &ask.prompt, sampling, settings.max_tokens as usize)?;
-            let stop = settings.stop.clone();
+            let (task, ending) = voice.task(&ask.prompt, settings, sampling)?;
+            let stop = settings.stop.iter().cloned().chain(ending).collect();
             lanes.push(Writing {
                 lane: lane as u32,
                 index: tasks.len(),
@@ -90,9 +106,6 @@ pub struct Writing {
     waiting: Vec<SampledToken>,
     sent: Option<Instant>,
 }
-
-/// Gets weights, with words for what they are.
-type Getter = fn(&dyn Weights) -> Result<(Arc<Decoder>, String)>;
 
 impl Writing {
     /// Its place in the request.

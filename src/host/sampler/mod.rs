@@ -3,12 +3,14 @@
 
 mod lane;
 mod limits;
+mod mix;
 
 use crate::corpus::tokenizer::Tokenizer;
 use crate::model::Decoder;
-use crate::protocol::{Lane, LaneEnd, LaneEnded, SampleAnswer, SampleAsk};
+use crate::protocol::{LaneEnd, LaneEnded, SampleAnswer, SampleAsk};
 use crate::{Context, Result};
 use lane::{OneModel, Voice};
+use mix::{Ends, LastBlend};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,22 +37,27 @@ pub type Reply<'a> = dyn FnMut(SampleAnswer) + Send + 'a;
 /// an answer therefore takes one core from training, and never more.
 pub struct Sampler {
     pool: ThreadPool,
+    /// Asked again with the same share, a blend is there already.
+    last: LastBlend,
 }
 
 impl Sampler {
     pub fn new() -> Result<Self> {
         let pool = ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "sampler".into()).build();
-        Ok(Self { pool: pool.map_err(|error| error.to_string()).what(|| "cannot start the sampler".into())? })
+        Ok(Self {
+            pool: pool.map_err(|error| error.to_string()).what(|| "cannot start the sampler".into())?,
+            last: LastBlend::default(),
+        })
     }
 
     /// Answers with every lane in turn, a token each, until all have ended or `cancel` is set. A lane that fails ends
     /// alone. Returns when all is said; every lane has then ended exactly once.
     pub fn answer(&self, ask: &SampleAsk, weights: &dyn Weights, cancel: &AtomicBool, reply: &mut Reply) {
-        self.pool.install(|| answer(ask, weights, cancel, reply));
+        self.pool.install(|| answer(ask, &Ends::new(weights, &self.last), cancel, reply));
     }
 }
 
-fn answer(ask: &SampleAsk, weights: &dyn Weights, cancel: &AtomicBool, reply: &mut Reply) {
+fn answer(ask: &SampleAsk, ends: &Ends, cancel: &AtomicBool, reply: &mut Reply) {
     if let Err(refusal) = limits::check(ask) {
         // However many lanes were asked for.
         for lane in 0..ask.lanes.len().clamp(1, limits::LANES) {
@@ -58,7 +65,7 @@ fn answer(ask: &SampleAsk, weights: &dyn Weights, cancel: &AtomicBool, reply: &m
         }
         return;
     }
-    let mut models = open(ask, weights, cancel, reply);
+    let mut models = open(ask, ends, cancel, reply);
     while !models.is_empty() {
         models.retain_mut(|OneModel { generator, lanes }| {
             lanes.retain_mut(|lane| {
@@ -80,10 +87,10 @@ fn answer(ask: &SampleAsk, weights: &dyn Weights, cancel: &AtomicBool, reply: &m
 }
 
 /// Gets the weights of all lanes; those that get none end here.
-fn open(ask: &SampleAsk, weights: &dyn Weights, cancel: &AtomicBool, reply: &mut Reply) -> Vec<OneModel> {
+fn open(ask: &SampleAsk, ends: &Ends, cancel: &AtomicBool, reply: &mut Reply) -> Vec<OneModel> {
     // Checkpoints, which take time to read, come last: what is live is asked for when the answer begins.
     let mut order: Vec<usize> = (0..ask.lanes.len()).collect();
-    order.sort_by_key(|&index| matches!(ask.lanes[index], Lane::Checkpoint(_)));
+    order.sort_by_key(|&index| !mix::is_at_hand(&ask.lanes[index]));
     let mut voices: Vec<(usize, Voice)> = Vec::new();
     for index in order {
         let lane = &ask.lanes[index];
@@ -91,7 +98,7 @@ fn open(ask: &SampleAsk, weights: &dyn Weights, cancel: &AtomicBool, reply: &mut
         let voice = match (cancel.load(Ordering::Relaxed), same) {
             (true, _) => Err(LaneEnd::Cancelled),
             (false, Some(voice)) => Ok(voice),
-            (false, None) => Voice::of(lane, weights).map_err(|error| LaneEnd::Failed(error.to_string())),
+            (false, None) => Voice::of(lane, ends).map_err(|error| LaneEnd::Failed(error.to_string())),
         };
         match voice {
             Ok(voice) => voices.push((index, voice)),

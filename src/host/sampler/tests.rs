@@ -1,7 +1,7 @@
 use super::*;
 use crate::Error;
-use crate::model::{Config, preset};
-use crate::protocol::{SampleSettings, SampledToken};
+use crate::model::{Config, ParameterId, preset};
+use crate::protocol::{Graft, Lane, SampleSettings, SampledToken, Selector, Share, Side};
 use crate::sample::{Generator, Sampling, Task};
 use candle_core::{DType, Device};
 use std::sync::LazyLock;
@@ -99,7 +99,8 @@ fn lanes_of_one_decoder_go_through_it_together() {
     let lanes = vec![Lane::Live, Lane::Base, Lane::Checkpoint("copy".into()), Lane::Live];
     let ask = ask(lanes, 10);
     let mut replies = Vec::new();
-    let models = open(&ask, shelf(), &AtomicBool::new(false), &mut |reply| replies.push(reply));
+    let last = LastBlend::default();
+    let models = open(&ask, &Ends::new(shelf(), &last), &AtomicBool::new(false), &mut |reply| replies.push(reply));
     let places = |model: &OneModel| model.lanes.iter().map(|lane| lane.lane()).collect::<Vec<_>>();
     assert_eq!(models.iter().map(places).collect::<Vec<_>>(), [vec![0, 3, 2], vec![1]]);
     assert!(replies.is_empty());
@@ -174,4 +175,78 @@ fn what_is_too_much_or_makes_no_sense_is_refused() {
 fn models_compute_in_the_sampler_s_one_thread() {
     let sampler = Sampler::new().unwrap();
     assert_eq!(sampler.pool.install(rayon::current_num_threads), 1);
+}
+
+#[test]
+fn a_prompt_in_a_conversation_is_spelled_in_the_lanes_format() {
+    let plain = ask(vec![Lane::Live], 2);
+    let settings = SampleSettings { chat: true, ..plain.settings.clone() };
+    let chat = SampleAsk { settings, ..plain.clone() };
+    let read = |ask: &SampleAsk| {
+        answers(ask).iter().find_map(|reply| match reply {
+            SampleAnswer::Started(started) => Some(started.prompt_tokens),
+            _ => None,
+        })
+    };
+    let spelled = shelf().tokenizer.encode("<|user|>\nby the river<|end|>\n<|assistant|>\n").unwrap();
+    assert_eq!(read(&chat), Some(spelled.len() as u64));
+    assert_ne!(read(&plain), read(&chat));
+}
+
+fn opened(lanes: &[Lane], weights: &dyn Weights, last: &LastBlend) -> Vec<Arc<Decoder>> {
+    let ends = Ends::new(weights, last);
+    lanes.iter().map(|lane| Voice::of(lane, &ends).unwrap().decoder).collect()
+}
+
+fn first(decoder: &Decoder, id: usize) -> f32 {
+    decoder.parameters[ParameterId(id)].value.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]
+}
+
+#[test]
+fn a_blend_lies_between_its_ends_which_it_is_at_0_and_1_and_is_kept_for_the_next_time() {
+    let last = LastBlend::default();
+    let blends: Vec<Lane> = [0.0, 0.25, 1.0].map(|share| Lane::Blend(Share::new(share).unwrap())).into();
+    let found = opened(&blends, shelf(), &last);
+    let (base, live) = (&shelf().base, &shelf().live);
+    assert!(Arc::ptr_eq(&found[0], base) && Arc::ptr_eq(&found[2], live));
+    for id in 0..base.parameters.len() {
+        let expected = 0.75 * first(base, id) + 0.25 * first(live, id);
+        assert!((first(&found[1], id) - expected).abs() < 1e-6, "{id}");
+    }
+    assert!(Arc::ptr_eq(&opened(&blends, shelf(), &last)[1], &found[1]), "the same share is not blended again");
+    let other = Shelf { live: Arc::new((**live).clone()), base: base.clone(), tokenizer: shelf().tokenizer.clone() };
+    let again = opened(&blends[1..2], &other, &last);
+    assert!(!Arc::ptr_eq(&again[0], &found[1]), "of other weights it is another blend");
+}
+
+#[test]
+fn a_graft_shares_what_it_is_made_of_either_way_round() {
+    let layers: Vec<Selector> = ["block.0/mlp".parse().unwrap(), "norm".parse().unwrap()].into();
+    let graft = |from| Lane::Graft(Graft { layers: layers.clone(), from });
+    let found = opened(&[graft(Side::Base), graft(Side::Live)], shelf(), &LastBlend::default());
+    for (id, parameter) in shelf().base.parameters.iter() {
+        let is_named = layers.iter().any(|layer| layer.matches(parameter.group));
+        let (base, live) = (parameter.value.id(), shelf().live.parameters[id].value.id());
+        let expected = if is_named { [base, live] } else { [live, base] };
+        assert_eq!(found.iter().map(|decoder| decoder.parameters[id].value.id()).collect::<Vec<_>>(), expected);
+    }
+    let wrong = Lane::Graft(Graft { layers: vec!["block.7".parse().unwrap()], from: Side::Base });
+    let replies = answers(&ask(vec![wrong, Lane::Live], 2));
+    assert!(matches!(&ends(&replies)[0], (0, LaneEnd::Failed(why)) if why.contains("block.7")), "{replies:?}");
+    assert_eq!(ends(&replies)[1], (1, LaneEnd::Complete));
+}
+
+#[test]
+fn base_and_live_of_other_shapes_are_refused_in_words() {
+    let config = Config { layers: 2, ..shelf().base.config.clone() };
+    let base = Arc::new(Decoder::random(config, 3, DType::F32, &Device::Cpu).unwrap());
+    let shelf = Shelf { base, live: shelf().live.clone(), tokenizer: shelf().tokenizer.clone() };
+    for lane in
+        [Lane::Blend(Share::HALF), Lane::Graft(Graft { layers: vec!["norm".parse().unwrap()], from: Side::Base })]
+    {
+        let last = LastBlend::default();
+        let Err(error) = Voice::of(&lane, &Ends::new(&shelf, &last)) else { panic!("{lane} is no model") };
+        let said = error.to_string();
+        assert!(said.contains("base and live cannot be mixed") && said.contains("parameters"), "{said}");
+    }
 }

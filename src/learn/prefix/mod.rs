@@ -99,10 +99,13 @@ struct Origin {
 impl Origin {
     /// `None` where no block lies below the frost line: an embedding is looked up as quickly as a cache.
     fn of(decoder: &Decoder, thaw: &Thaw) -> Option<Self> {
-        let layer = thaw.frost_line().filter(|layer| decoder.blocks_below(*layer) > 0)?;
+        thaw.frost_line().filter(|layer| decoder.blocks_below(*layer) > 0).map(|layer| Self::at(decoder, layer))
+    }
+
+    fn at(decoder: &Decoder, layer: Layer) -> Self {
         let below = decoder.parameters.iter().filter(|(_, parameter)| parameter.group.layer < layer);
         let weights = below.map(|(_, parameter)| parameter.value.id()).collect();
-        Some(Self { layer, weights, precision: decoder.parameters.precision })
+        Self { layer, weights, precision: decoder.parameters.precision }
     }
 }
 
@@ -140,9 +143,25 @@ impl PrefixCache {
     /// thrown out, where no block lies below the frost line, or the model does not work in f32 on the CPU: other devices
     /// choose their products by the number of rows.
     pub fn hidden(&mut self, decoder: &Decoder, thaw: &Thaw, input: &Input) -> Result<Option<(Layer, Tensor)>> {
+        self.entering(decoder, Origin::of(decoder, thaw), input)
+    }
+
+    /// The last hidden states of a model that does not train, (rows·columns, width), those for its head; `None` where the
+    /// batch passes the cache by. One cache serves one model.
+    pub fn last_hidden(&mut self, decoder: &Decoder, input: &Input) -> Result<Option<Tensor>> {
+        let found = self.entering(decoder, Some(Origin::at(decoder, Layer::Head)), input)?;
+        Ok(found.map(|(_, hidden)| hidden))
+    }
+
+    fn entering(
+        &mut self,
+        decoder: &Decoder,
+        origin: Option<Origin>,
+        input: &Input,
+    ) -> Result<Option<(Layer, Tensor)>> {
         self.totals.rows += input.rows as u64;
         let can_keep = decoder.dtype() == DType::F32 && decoder.device().is_cpu();
-        let Some(origin) = Origin::of(decoder, thaw).filter(|_| can_keep) else {
+        let Some(origin) = origin.filter(|_| can_keep) else {
             self.kept = None;
             return Ok(None);
         };

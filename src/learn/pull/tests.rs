@@ -76,9 +76,9 @@ fn penalties_and_gradients_are_those_of_pytorch() {
     let expected = candle_core::safetensors::load(fixture("pulls.safetensors"), &Device::Cpu).unwrap();
     let expected: HashMap<String, Vec<f32>> = expected.iter().map(|(name, of)| (name.clone(), numbers(of))).collect();
     let cases = [
-        ("l2-sp", Strengths { l2_sp: 0.3, ewc: 0.0 }),
-        ("ewc", Strengths { l2_sp: 0.0, ewc: 20.0 }),
-        ("both", Strengths { l2_sp: 0.3, ewc: 20.0 }),
+        ("l2-sp", Strengths { l2_sp: 0.3, ewc: 0.0, kl: 0.0 }),
+        ("ewc", Strengths { l2_sp: 0.0, ewc: 20.0, kl: 0.0 }),
+        ("both", Strengths { l2_sp: 0.3, ewc: 20.0, kl: 0.0 }),
     ];
     for (case, strengths) in cases {
         let (penalty, gradients) = pulled(strengths);
@@ -109,23 +109,21 @@ fn the_fisher_information_is_the_mean_of_squared_gradients_of_rows() {
         }
     }
     // More rows are asked for than there are; the one without targets does not count.
-    let fisher = Fisher::measure(&decoder, [Ok(batch.clone())], 10).unwrap();
+    let fisher = Fisher::measure(&decoder, [Ok(batch.clone())], 10, 0).unwrap();
     assert_eq!(fisher.rows(), 3);
     for (index, want) in want.iter().enumerate() {
         let is = numbers(fisher.diagonal(ParameterId(index)));
         let near = |(is, want): (&f32, &f64)| (*is as f64 - want).abs() <= 1e-5 * want + 1e-12;
         assert!(is.iter().zip(want).all(near), "parameter {index}");
     }
-    let one = Fisher::measure(&decoder, [Ok(batch.clone())], 1).unwrap();
+    let one = Fisher::measure(&decoder, [Ok(batch.clone())], 1, 0).unwrap();
     assert_eq!(one.rows(), 1);
-    assert!(Fisher::measure(&decoder, [Ok(rows[3].clone())], 5).is_err(), "nothing to learn from");
+    assert!(Fisher::measure(&decoder, [Ok(rows[3].clone())], 5, 0).is_err(), "nothing to learn from");
 }
 
 fn weights_after(pull: Option<Strengths>) -> (Vec<Vec<f32>>, Option<f64>) {
     let base = Arc::new(base());
-    let moments = Settings { beta1: 0.9, beta2: 0.95, epsilon: 1e-8 };
-    let settings = AdamWSettings { moments, weight_decay: 0.1, largest_norm: Some(1.0) };
-    let mut learner = Learner::new((*base).clone(), &["embedding".parse().unwrap()], settings).unwrap();
+    let mut learner = Learner::new((*base).clone(), &["embedding".parse().unwrap()], settings()).unwrap();
     // The learner steps on weights of its own, not on the base's.
     let held = learner.share();
     learner.set_pull(pull.map(|strengths| Pull::new(strengths, held.clone(), None)));
@@ -143,7 +141,7 @@ fn a_pull_of_zero_changes_no_bit_and_a_pull_keeps_near() {
     let (alone, none) = weights_after(None);
     let (zero, nothing) = weights_after(Some(Strengths::default()));
     assert!(alone == zero && none.is_none() && nothing.is_none());
-    let (pulled, penalty) = weights_after(Some(Strengths { l2_sp: 50.0, ewc: 0.0 }));
+    let (pulled, penalty) = weights_after(Some(Strengths { l2_sp: 50.0, ewc: 0.0, kl: 0.0 }));
     assert!(penalty.unwrap() > 0.0);
     let base: Vec<Vec<f32>> = base().parameters.iter().map(|(_, parameter)| numbers(&parameter.value)).collect();
     let away = |weights: &[Vec<f32>]| {
@@ -151,4 +149,153 @@ fn a_pull_of_zero_changes_no_bit_and_a_pull_keeps_near() {
         pairs.map(|(own, base)| ((own - base) as f64).powi(2)).sum::<f64>()
     };
     assert!(away(&pulled) < away(&alone), "{} and {}", away(&pulled), away(&alone));
+}
+
+/// The weights after some steps on rows that come again, pulled by the base's answers; the last penalty, and what the
+/// cache served.
+type Taught = (Vec<Vec<f32>>, f64, Option<(u64, u64)>);
+
+fn taught(kl: f64, cache: Option<PrefixSettings>) -> Taught {
+    let mut learner = Learner::new(base(), &["embedding".parse().unwrap()], settings()).unwrap();
+    let held = learner.share();
+    let strengths = Strengths { kl, ..Strengths::default() };
+    let mut penalty = f64::NAN;
+    for step in 0..4 {
+        if step % 2 == 0 {
+            // As a command does: what was kept is kept on.
+            let pull = Pull::new(strengths, held.clone(), None).teaching(2.0, cache.clone());
+            learner.set_pull(Some(pull));
+        }
+        penalty = learner.step(&[large_batch()], 1e-2).unwrap().pull.unwrap_or(f64::NAN);
+    }
+    let served = learner.pulled().and_then(Pull::teacher).and_then(|teacher| teacher.served());
+    (learner.decoder.parameters.iter().map(|(_, parameter)| numbers(&parameter.value)).collect(), penalty, served)
+}
+
+/// Enough positions for the way through the products that a cache is for.
+fn large_batch() -> Batch {
+    let mut batch = batch();
+    for values in [&mut batch.inputs, &mut batch.targets, &mut batch.positions, &mut batch.first_visible] {
+        *values = values.repeat(8);
+    }
+    batch.rows *= 8;
+    // No two rows are the same.
+    batch.inputs.iter_mut().enumerate().for_each(|(at, token)| *token = (*token + at as u32 / 8) % 96);
+    batch
+}
+
+fn settings() -> AdamWSettings {
+    let moments = Settings { beta1: 0.9, beta2: 0.95, epsilon: 1e-8 };
+    AdamWSettings { moments, weight_decay: 0.1, largest_norm: Some(1.0) }
+}
+
+#[test]
+fn answers_are_held_and_the_cache_of_the_base_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let budget = crate::learn::prefix::Budget { memory: 1 << 20, disk: 0 };
+    let precision = crate::ops::Precision::F32;
+    let cache = PrefixSettings { budget, precision, folder: folder.path().into() };
+    let (alone, none, _) = taught(0.0, None);
+    assert!(none.is_nan());
+    let (pulled, penalty, none) = taught(5.0, None);
+    assert!(pulled != alone && none.is_none());
+    let (kept, same, served) = taught(5.0, Some(cache));
+    assert!(kept == pulled && same == penalty);
+    assert_eq!(served, Some((3 * 32, 4 * 32)), "the base reads each row once");
+    let (near, less, _) = taught(500.0, None);
+    assert!(near != pulled && less / 500.0 < penalty / 5.0, "{less} and {penalty}");
+}
+
+#[test]
+fn the_pull_of_answers_is_the_divergence_at_the_learned_positions() {
+    let base = Arc::new(base());
+    let (moved, _, _) = moved(&base);
+    let (batch, thaw) = (batch(), Thaw::of_groups(&moved.parameters, |_| true));
+    let gradients = |teacher: Option<&mut Teacher>| {
+        let mut gradients = Gradients::new(&thaw);
+        let sums = objective::accumulate_taught(&moved, &batch, &thaw, None, teacher, 0.1, &mut gradients).unwrap();
+        (sums, gradients.iter().map(|(_, gradient)| numbers(gradient)).collect::<Vec<_>>())
+    };
+    let mut teacher = Teacher::new(base.clone(), 3.0, 2.0, None);
+    let ((loss, taught), with) = gradients(Some(&mut teacher));
+    let ((same, nothing), without) = gradients(None);
+    assert_eq!((loss, nothing), (same, 0.0));
+    // By hand, from all logits.
+    let input = objective::input(&batch);
+    let logits = |decoder: &Decoder| {
+        let hidden = decoder.forward(&input, None).unwrap().hidden;
+        let logits = decoder.logits(&hidden).unwrap().to_dtype(DType::F64).unwrap();
+        candle_core::Tensor::to_vec2::<f64>(&logits).unwrap()
+    };
+    let log_p = |row: &[f64]| {
+        let total = row.iter().map(|logit| (logit / 2.0).exp()).sum::<f64>().ln();
+        row.iter().map(|logit| logit / 2.0 - total).collect::<Vec<f64>>()
+    };
+    let rows = logits(&base).into_iter().zip(logits(&moved)).zip(&batch.targets);
+    let learned = rows.filter(|(_, target)| **target != crate::corpus::batches::IGNORE);
+    let divergence = |((base, live), _): ((Vec<f64>, Vec<f64>), &u32)| {
+        let (base, live) = (log_p(&base), log_p(&live));
+        base.iter().zip(live).map(|(q, p)| q.exp() * (q - p)).sum::<f64>()
+    };
+    let want = 0.1 * 3.0 * 4.0 * learned.map(divergence).sum::<f64>();
+    assert!((taught / want - 1.0).abs() < 1e-4, "{taught} and {want}");
+    // A small step against the gradient that it adds makes the divergence smaller, by as much as the gradient says.
+    let mut stepped = moved.clone();
+    let (mut squares, step) = (0.0, 1e-5);
+    for (index, (with, without)) in with.iter().zip(&without).enumerate() {
+        let id = ParameterId(index);
+        let pull: Vec<f32> = with.iter().zip(without).map(|(with, without)| with - without).collect();
+        squares += pull.iter().map(|pull| (*pull as f64).powi(2)).sum::<f64>();
+        let pull = Tensor::from_vec(pull, stepped.parameters[id].value.shape(), &Device::Cpu).unwrap();
+        stepped.parameters[id].value = (&stepped.parameters[id].value - (pull * step).unwrap()).unwrap();
+    }
+    let mut gradients = Gradients::new(&thaw);
+    let mut after = |decoder: &Decoder| {
+        let mut teacher = Teacher::new(base.clone(), 3.0, 2.0, None);
+        objective::accumulate_taught(decoder, &batch, &thaw, None, Some(&mut teacher), 0.1, &mut gradients).unwrap().1
+    };
+    let (fell, foreseen) = (taught - after(&stepped), step * squares);
+    assert!((fell / foreseen - 1.0).abs() < 0.05, "{fell} and {foreseen}");
+}
+
+#[test]
+fn a_parameter_that_the_loss_does_not_reach_is_named_although_it_is_pulled() {
+    let base = base();
+    let mut moved = base.clone();
+    // Attention that is multiplied by nothing on its way out gives what lies before it no gradient.
+    let out = moved.parameters.iter().find(|(_, parameter)| parameter.name == "block.1.attention.output.weight");
+    let out = out.map(|(id, _)| id).unwrap_or_else(|| panic!("{:?}", names(&moved)));
+    let zero = moved.parameters[out].value.zeros_like().unwrap();
+    moved.parameters[out].value = zero;
+    let mut learner = Learner::new(moved, &[], settings()).unwrap();
+    let strengths = Strengths { l2_sp: 0.5, ..Strengths::default() };
+    let before = numbers(&learner.decoder.parameters[out].value);
+    let away = Decoder::random(base.config.clone(), 3, DType::F32, &Device::Cpu).unwrap();
+    learner.set_pull(Some(Pull::new(strengths, Arc::new(away), None)));
+    let missing = learner.step(&[batch()], 1e-3).unwrap().missing;
+    assert!(missing.iter().any(|name| name.starts_with("block.1.attention.")), "{missing:?}");
+    assert!(numbers(&learner.decoder.parameters[out].value) != before, "the pull moves it");
+    assert!(learner.step(&[batch()], 1e-3).unwrap().missing.is_empty(), "it is looked for once");
+}
+
+fn names(decoder: &Decoder) -> Vec<String> {
+    decoder.parameters.iter().map(|(_, parameter)| parameter.name.clone()).collect()
+}
+
+#[test]
+fn the_key_of_the_fisher_information_is_that_of_weights_and_rows() {
+    let (decoder, batch) = (base(), batch());
+    let key = |decoder: &Decoder, batch: &Batch, rows: usize| fisher_key(decoder, [Ok(batch.clone())], rows).unwrap();
+    let own = key(&decoder, &batch, 3);
+    // The last row has nothing to learn: asking for it as well asks for the same.
+    assert_eq!(own, key(&decoder, &batch, 10));
+    assert_ne!(own, key(&decoder, &batch, 2));
+    let mut other = batch.clone();
+    other.inputs[5] ^= 1;
+    assert_ne!(own, key(&decoder, &other, 3));
+    let (moved, _, _) = moved(&decoder);
+    assert_ne!(own, key(&moved, &batch, 3));
+    let mut rounded = decoder.clone();
+    rounded.store(crate::model::Storage::Bf16, |_| true).unwrap();
+    assert_ne!(own, key(&rounded, &batch, 3));
 }

@@ -4,6 +4,7 @@ use super::super::initialize::Start;
 use super::super::parameters::{Gradients, ParameterId, Parameters};
 use super::{Builder, Embedding};
 use crate::ops::cross_entropy::{self, RowLoss};
+use crate::ops::distill::{self, Answers};
 use crate::{Result, ops};
 use candle_core::Tensor;
 
@@ -31,6 +32,25 @@ impl Head {
     /// Loss of each row against its target, without the logits of all rows in memory.
     pub fn losses(&self, p: &Parameters, hidden: &Tensor, targets: &[u32]) -> Result<Vec<RowLoss>> {
         Ok(cross_entropy::losses(hidden, &p[self.weight].value, targets, p.precision)?)
+    }
+
+    /// What makes logits of `hidden` (n, width), for comparing with another model's.
+    pub fn answers<'a>(&self, p: &'a Parameters, hidden: &'a Tensor) -> Answers<'a> {
+        Answers { hidden, weight: &p[self.weight].value }
+    }
+
+    /// How far a teacher's answers are, and the pull towards them: see [`distill::losses_and_gradients`]. The head's own
+    /// gradient is filled where it trains.
+    pub fn distilled(
+        &self,
+        p: &Parameters,
+        hidden: &Tensor,
+        teacher: Answers,
+        (temperature, scale): (f64, f64),
+        gradients: &mut Gradients,
+    ) -> Result<(Vec<f32>, Tensor)> {
+        let (own, slot) = (self.answers(p, hidden), gradients.slot(self.weight));
+        Ok(distill::losses_and_gradients(own, teacher, (temperature, scale), p.precision, slot)?)
     }
 
     /// The losses, and the gradient of `scale` · (their sum) for `hidden`; the head's own is filled where it trains.

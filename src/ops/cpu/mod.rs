@@ -10,6 +10,7 @@ pub mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod cross_entropy;
+pub mod distill;
 pub mod few_rows;
 pub mod fresh;
 pub mod linear;

@@ -69,6 +69,14 @@ fn best(all: &[(PathBuf, State)], count: usize) -> HashSet<u64> {
     lowest.collect()
 }
 
+/// Removes every checkpoint that `is_kept` denies, for good.
+pub fn remove_all_but(run: &Path, is_kept: impl Fn(&State) -> bool) -> Result<()> {
+    for (path, _) in list(run)?.into_iter().filter(|(_, state)| !is_kept(state)) {
+        remove(run, &path).what(|| format!("cannot remove the checkpoint {}", path.display()))?;
+    }
+    Ok(())
+}
+
 fn remove(run: &Path, path: &Path) -> std::io::Result<()> {
     let folder = run.join(CHECKPOINTS);
     let name = path.file_name().unwrap_or_default().to_string_lossy();

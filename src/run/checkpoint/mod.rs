@@ -2,10 +2,12 @@
 //! that people give them.
 //!
 //! A checkpoint is written under another name, synced and renamed (`save`), by a thread of its own where training goes on
-//! meanwhile (`writer`). Beside the Hugging Face files stand the state, the optimizer's moments (`moments`), and a list of
+//! meanwhile (`writer`). Beside the Hugging Face files stand the state, the optimizer's moments (`moments`), the Fisher
+//! information where a pull needed it (`fisher`), and a list of
 //! all files with their sizes and checksums (`checksums`): whatever reads a checkpoint holds it against that list first.
 
 mod checksums;
+mod fisher;
 mod keep;
 mod link;
 mod mix;
@@ -24,7 +26,8 @@ pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use keep::{Keep, remove_old, set_aside, tidy};
+pub use fisher::fisher;
+pub use keep::{Keep, remove_all_but, remove_old, set_aside, tidy};
 pub use link::link;
 pub use mix::Named;
 pub use names::{list, resolve, run_folder};
@@ -112,7 +115,7 @@ pub fn verify(path: &Path) -> Result<()> {
 fn verify_model(path: &Path) -> Result<()> {
     read_state(path)?;
     match Checksums::read(path)? {
-        Some(checksums) => checksums.verify(path, |name| name != moments::FILE),
+        Some(checksums) => checksums.verify(path, |name| name != moments::FILE && name != fisher::FILE),
         None => Ok(()),
     }
 }

@@ -3,8 +3,9 @@
 use super::super::disk;
 use super::checksums::Folder;
 use super::keep::{REPLACED, WRITING};
-use super::{CHECKPOINTS, STATE, State, WHOLE, moments};
+use super::{CHECKPOINTS, STATE, State, WHOLE, fisher, moments};
 use crate::corpus::tokenizer::Tokenizer;
+use crate::learn::Fisher;
 use crate::model::{Decoder, folder};
 use crate::ops::adamw::Moments;
 use crate::{Context, Result};
@@ -18,6 +19,8 @@ pub struct Snapshot {
     /// Of each parameter in the fixed order. They are written where the state has its progress.
     pub moments: Arc<Vec<Option<Moments>>>,
     pub state: State,
+    /// Of what the phase started from, where it was asked for.
+    pub fisher: Option<Arc<Fisher>>,
 }
 
 /// Writes `checkpoints/step-N` in a run's folder: under another name first, synced, then renamed. One that was there
@@ -56,6 +59,9 @@ fn write_files(target: &Path, snapshot: &Snapshot, tokenizer: &Tokenizer) -> Res
     }
     if snapshot.state.progress.is_some() {
         moments::write(&snapshot.decoder, &snapshot.moments, &mut files)?;
+    }
+    if let Some(of_base) = &snapshot.fisher {
+        fisher::write(&snapshot.decoder.parameters, of_base, &mut files)?;
     }
     let text = serde_json::to_string_pretty(&snapshot.state).what(|| "cannot write its state".into())?;
     files.write_text(STATE, &text)?;

@@ -66,7 +66,7 @@ pub fn snapshot(family: &str, is_tied: bool, layers: usize, state: State) -> Sna
             steps: (1 << 40) + index as u64,
         }));
     }
-    Snapshot { decoder: Arc::new(decoder), moments: Arc::new(moments), state }
+    Snapshot { decoder: Arc::new(decoder), moments: Arc::new(moments), state, fisher: None }
 }
 
 /// The smallest there is.

@@ -44,6 +44,11 @@ impl Writer {
         Self { run, tokenizer, job: None, done: Vec::new() }
     }
 
+    /// From now on this one belongs beside the weights.
+    pub fn set_tokenizer(&mut self, tokenizer: Arc<Tokenizer>) {
+        self.tokenizer = tokenizer;
+    }
+
     /// Has a checkpoint written; one that is being written is waited for first. Where `ready` is given, it tells when the
     /// metrics up to here are on the disk, and how long their file is then; an error, or nobody to tell, is taken as not
     /// known, and the checkpoint is written all the same. The snapshot is let go of as soon as it is written.

@@ -13,20 +13,25 @@ const SMALL: u64 = 256 << 20;
 impl PhaseRun<'_, '_> {
     /// Refuses a phase, or says of it, that it needs more memory than there is.
     pub(super) fn foresee_start(&mut self) -> Result<()> {
-        let steering = self.steering.clone();
-        let training = self.training_bytes(|group| steering.trains(group), |_| false);
+        let most = self.most(self.steering.settings());
+        let training = self.training_bytes(&most, |_| false);
         let prefix = if self.prefix_share > 0.0 { self.plan.prefix_cache.budget().memory } else { 0 };
-        let states = self.learner.state_bytes().min(self.run.request.plan.snapshots.bytes());
+        // A state is a copy of weights and two moments: as much as gradient and moments.
+        let state: u64 = self.facts().iter().filter(|fact| most(fact.group)).map(|fact| fact.training_bytes).sum();
+        let states = state.min(self.run.request.plan.snapshots.bytes());
         self.check(training + prefix + states, &format!("the phase {}", self.plan.name))
     }
 
     /// Refuses a change, or says of it, that it needs more memory than there is.
     pub(super) fn foresee_memory(&mut self, settings: &Settings) -> Result<()> {
-        let (steering, groups) = (self.steering.clone(), self.groups.clone());
-        let place = |group: Group| groups.iter().position(|own| *own == group);
-        let will = |group: Group| place(group).is_some_and(|place| settings.trains[place]);
-        let more = self.training_bytes(will, |group| steering.trains(group));
+        let more = self.training_bytes(self.most(settings), self.most(self.steering.settings()));
         self.check(more, "this change")
+    }
+
+    /// The most that will train with these settings: what an order of unfreezing holds back now is counted.
+    fn most(&self, settings: &Settings) -> impl Fn(Group) -> bool + use<> {
+        let groups: Vec<(Group, bool)> = self.groups.iter().copied().zip(settings.trains.iter().copied()).collect();
+        move |group| groups.iter().any(|(own, trains)| *own == group && *trains)
     }
 
     /// Bytes that training takes for groups that will train, beyond those that do: gradients, moments, what is kept for

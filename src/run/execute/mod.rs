@@ -1,10 +1,15 @@
 //! Carrying a plan out: phase after phase, to the checkpoint at the end of each, watched and steered on the way.
 
 mod bound;
+mod divergence;
+mod ending;
+mod fisher;
 mod foresee;
 mod guard;
 #[cfg(test)]
 mod label_tests;
+mod health;
+mod often;
 mod phase;
 mod prefix;
 mod prepare;
@@ -16,13 +21,17 @@ mod standing;
 mod start;
 mod steer;
 #[cfg(test)]
-mod testing;
+pub(in crate::run) mod testing;
+mod unfreeze;
 mod warnings;
 mod watch;
 
 pub use phase::PhaseRun;
+pub(super) use phase::settings as phase_settings;
 pub use prepare::{Preparations, check_names, check_plan};
+pub(super) use prepare::{Prepared, Start};
 pub use start::{Beginning, find_beginning};
+pub(super) use start::{computing_as_planned, stored_as_planned};
 pub use steer::Outcome;
 
 use super::checkpoint::{self, Writer};
@@ -36,7 +45,6 @@ use crate::model::Decoder;
 use crate::protocol::{By, Event, Failed, Finished, Origin, State, Steered};
 use crate::{Error, Result};
 use candle_core::{DType, Device};
-use prepare::{Prepared, Start};
 use script::Script;
 use start::First;
 use std::collections::HashMap;
@@ -155,6 +163,7 @@ fn carry_out(
         failed(&error, run.step).into_iter().for_each(|event| run.emit(event));
         return Err(error);
     }
+    let transfer = run.transfer();
     let finished = Finished {
         run: run.folder.name.clone(),
         path: run.folder.path.display().to_string(),
@@ -162,6 +171,7 @@ fn carry_out(
         seconds: run.seconds(),
         tokens: run.tokens,
         peak_rss_bytes: memory::peak_rss_bytes(),
+        transfer,
     };
     run.emit(Event::Finished(finished.clone()));
     Ok(finished)
@@ -250,6 +260,8 @@ impl<'a> Run<'a> {
             if self.is_cancelled() {
                 return Err(interrupted(self.step, self.saved_path.as_ref().map(|(_, path)| path)));
             }
+            let tokenizer = phases[index].chat.tokenizer_or(&self.prepared.preparations.tokenizer).clone();
+            self.writer.set_tokenizer(tokenizer);
             let resumed = first.checkpoint.as_ref().filter(|_| index == first.index);
             let mut phase = match resumed {
                 Some((path, state)) => PhaseRun::resume(self, index, &phases, path, state)?,

@@ -4,8 +4,9 @@ use super::super::data::PhaseData;
 use super::super::device;
 use super::super::plan::{PhasePlan, Plan};
 use super::super::steering::{Courses, Steering};
+use super::fisher::Consolidation;
 use super::guard::Guard;
-use super::pull::Consolidation;
+use super::often::Often;
 use super::standing::Ring;
 use super::start::First;
 use super::steer::Held;
@@ -16,7 +17,7 @@ use crate::learn::{AdamWSettings, Learner, StepReport};
 use crate::model::{Decoder, Group, cost};
 use crate::ops::adamw;
 use crate::protocol::{
-    self, Event, GroupFacts, GroupReports, GroupState, Notice, PhaseStarted, PrefixState, State, Step,
+    self, Event, GroupFacts, GroupReports, GroupState, Notice, PhaseStarted, PrefixState, State, Step, Unfreeze,
 };
 use crate::run::checkpoint::Reason;
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ pub struct PhaseRun<'r, 'a> {
     pub(super) base: Option<String>,
     pub(super) base_weights: Option<Arc<Decoder>>,
     pub(super) consolidation: Consolidation,
+    pub(super) often: Often,
     /// Steps of this phase that are done, and all of them.
     pub(super) done: u64,
     pub(super) steps: u64,
@@ -87,9 +89,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         }
         let sources = data.batches.sources();
         let planned_shares = sources.iter().map(|(_, share)| *share).collect();
-        let steering = Steering::new(groups.clone(), &frozen, phase.optimizer.learning_rate, sources)
-            .with_decay(phase.decay())
-            .pulled(phase.pull.strengths());
+        let steering = Steering::of_phase(groups.clone(), phase, sources, steps, unfreeze(phase, &data));
+        learner.set_trainable(|group| steering.trains(group))?;
         learner.set_multipliers(|group| steering.multiplier(group));
         Ok(Self {
             plan: phase,
@@ -104,6 +105,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             base: first.base,
             base_weights,
             consolidation: Consolidation::on(plan.parent(index).map(|parent| phases[parent].clone())),
+            often: Often::default(),
             done: 0,
             steps,
             first_step: run.step + 1,
@@ -122,12 +124,10 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     }
 
     /// As the plan has it.
-    pub(super) fn planned_steering(&self) -> Result<Steering> {
+    pub(super) fn planned_steering(&self) -> Steering {
         let names = self.data.batches.sources().into_iter().map(|(name, _)| name);
         let sources = names.zip(self.planned_shares.iter().copied()).collect();
-        let (frozen, peak) = (super::prepare::selectors(self.plan)?, self.plan.optimizer.learning_rate);
-        let steering = Steering::new(self.groups.clone(), &frozen, peak, sources);
-        Ok(steering.with_decay(self.plan.decay()).pulled(self.plan.pull.strengths()))
+        Steering::of_phase(self.groups.clone(), self.plan, sources, self.steps, unfreeze(self.plan, &self.data))
     }
 
     /// Goes through all steps; returns the checkpoint at the end.
@@ -136,6 +136,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         self.apply_pull()?;
         self.announce();
         self.begins();
+        self.keep_cheap_base();
         self.evaluate(true)?;
         self.go_through()
     }
@@ -143,6 +144,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     /// The same from a state that was restored before.
     pub(super) fn go_on(&mut self) -> Result<PathBuf> {
         self.foresee_start()?;
+        self.read_cheap_base();
         self.begins();
         // Whoever stopped the run may have done so before these.
         if let Some(end) = self.after_step()? {
@@ -181,10 +183,12 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         let was_crossed = self.is_bound_crossed();
         let measures = evaluation_due && !is_measured;
         let loss = if measures { self.evaluate(false)? } else { None };
-        if measures && !last {
+        let is_known = measures || self.measure_often()?;
+        if is_known && !last {
             self.keep_bound(was_crossed)?;
         }
         if last {
+            self.account_often();
             return self.save_end(loss).map(Some);
         }
         if checkpoint_due {
@@ -319,11 +323,13 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             trainable: self.learner.thaw().count(parameters) as u64,
             precision: parameters.precision.to_string(),
             data: self.data.batches.describe(),
+            unfreeze: unfreeze(self.plan, &self.data).map(|unfreeze| unfreeze.to_string()),
         };
         self.run.emit(Event::Phase(started));
         let about_products = device::products(self.run.request.device, self.plan.precision).1;
         let data = self.data.clone();
         about_products.iter().chain(&data.notices).for_each(|text| self.notice(text.clone()));
+        self.foresee_unfreezing();
     }
 
     pub(super) fn notice(&mut self, text: String) {
@@ -334,14 +340,14 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     /// Makes one step; `false` where it went wrong and the phase stands somewhere else now, or the batch is to be skipped.
     fn train_step(&mut self) -> Result<bool> {
         let started = Instant::now();
-        let schedule = self.plan.schedule.factor(self.done, self.steps) * self.steering.settings().rate_factor;
-        let learning_rate = self.plan.optimizer.learning_rate * schedule;
+        let learning_rate = self.plan.optimizer.learning_rate * self.steering.factor(self.done);
         let batches = self.data.batches.batch(self.done)?.split(self.plan.accumulate);
         let stopped = self.stopped();
         let pass = self.learner.pass(&batches).map_err(|error| error.within(stopped.clone()))?;
         let (loss, gradient_norm, tokens) = (pass.loss, pass.gradient_norm, pass.tokens);
         let pull = pass.pull;
-        let report = if std::mem::take(&mut self.skips_next) {
+        let is_skipped = std::mem::take(&mut self.skips_next);
+        let report = if is_skipped {
             StepReport { loss, gradient_norm, tokens, pull, missing: Vec::new(), notices: self.learner.take_notices() }
         } else if let Some(why) = self.guard.judge(&pass, &self.plan.guard) {
             return self.rescue(&why).map(|()| false);
@@ -353,6 +359,10 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         (self.done, self.run.step, self.run.tokens) =
             (self.done + 1, self.run.step + 1, self.run.tokens + report.tokens);
         self.tell_step(report, started);
+        if !is_skipped {
+            self.watch_health(loss)?;
+        }
+        self.advance()?;
         Ok(true)
     }
 
@@ -398,13 +408,20 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
     }
 }
 
-fn settings(phase: &PhasePlan) -> AdamWSettings {
+/// A phase's optimizer.
+pub(in crate::run) fn settings(phase: &PhasePlan) -> AdamWSettings {
     let plan = &phase.optimizer;
     AdamWSettings {
         moments: adamw::Settings { beta1: plan.beta1, beta2: plan.beta2, epsilon: plan.epsilon },
         weight_decay: plan.weight_decay,
         largest_norm: (plan.clip > 0.0).then_some(plan.clip),
     }
+}
+
+/// The plan's order of unfreezing, in steps.
+fn unfreeze(phase: &PhasePlan, data: &PhaseData) -> Option<Unfreeze> {
+    let (rows_per_epoch, rows) = (data.batches.rows_per_epoch(), data.batches.rows() as u64);
+    phase.unfreeze.as_ref().map(|plan| plan.in_steps(rows_per_epoch, rows))
 }
 
 fn length(phase: &PhasePlan, data: &PhaseData) -> u64 {

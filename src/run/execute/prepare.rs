@@ -21,13 +21,13 @@ pub struct Preparations {
 }
 
 /// Everything that is there before the first step.
-pub(super) struct Prepared {
+pub(in crate::run) struct Prepared {
     /// The run's first weights: a checkpoint's folder, or a shape.
     pub model: Start,
     pub preparations: Preparations,
 }
 
-pub(super) enum Start {
+pub(in crate::run) enum Start {
     Checkpoint(PathBuf),
     Preset(Config),
 }

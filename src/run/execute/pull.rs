@@ -1,31 +1,19 @@
 //! Pulling a phase towards its base: what that needs is fetched when it is first asked for.
 //!
 //! The base's weights and the Fisher information are pure functions of the base's checkpoint, the plan and the data, so
-//! whoever resumes or replays a run has the same bits; nothing of it is on the disk besides the checkpoint.
+//! whoever resumes or replays a run has the same bits. The Fisher information is kept beside the checkpoints of the phase
+//! (`fisher`), to save the time of measuring it.
 
 use super::phase::PhaseRun;
-use super::start;
-use crate::learn::{Fisher, Pull, Strengths};
+use super::{prefix, start};
+use crate::learn::{PrefixSettings, Pull, Strengths};
 use crate::model::Decoder;
+use crate::ops::Precision;
 use crate::run::checkpoint;
-use crate::run::data::PhaseData;
+use crate::run::plan::{NO_ANSWERS, predicts_next_token};
 use crate::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
-
-/// What elastic weight consolidation needs besides the base.
-pub(super) struct Consolidation {
-    /// The data of the phase that this one stands on.
-    data: Option<Arc<PhaseData>>,
-    fisher: Option<Arc<Fisher>>,
-}
-
-impl Consolidation {
-    /// Of a phase that stands on one with this data.
-    pub fn on(data: Option<Arc<PhaseData>>) -> Self {
-        Self { data, fisher: None }
-    }
-}
 
 impl PhaseRun<'_, '_> {
     /// Has at hand what pulls of these strengths need. Without a base it is an error, and nothing has changed.
@@ -43,14 +31,21 @@ impl PhaseRun<'_, '_> {
                 .because("no phase of this run comes before this one")
                 .next("use l2-sp, which needs no data"));
         }
+        if strengths.kl != 0.0 && !predicts_next_token(self.plan.objective) {
+            return Err(Error::new("there are no answers to hold")
+                .because(NO_ANSWERS)
+                .next("use l2-sp, which holds the weights themselves"));
+        }
         let weights = size_of::<f32>() as u64 * self.learner.decoder.parameters.count() as u64;
         let base = if self.base_weights.is_none() { weights } else { 0 };
         // The sums, the gradients of a row, and the model that they are of.
         let fisher = if strengths.ewc != 0.0 && self.consolidation.fisher.is_none() { 3 * weights } else { 0 };
-        self.check(base + fisher, "a pull towards the base")?;
+        let is_new = strengths.kl != 0.0 && self.learner.pulled().is_none_or(|pull| !pull.teaches());
+        let kept = self.teacher_cache().filter(|_| is_new).map_or(0, |cache| cache.budget.memory);
+        self.check(base + fisher + kept, "a pull towards the base")?;
         let base = self.pull_base()?;
         if strengths.ewc != 0.0 {
-            self.measure_fisher(&base)?;
+            self.find_fisher(&base)?;
         }
         Ok(())
     }
@@ -64,12 +59,20 @@ impl PhaseRun<'_, '_> {
         }
         self.prepare_pull(strengths)?;
         let base = self.pull_base()?;
-        self.learner.set_pull(Some(Pull::new(strengths, base, self.consolidation.fisher.clone())));
+        let pull = Pull::new(strengths, base, self.consolidation.fisher.clone());
+        self.learner.set_pull(Some(pull.teaching(self.plan.pull.temperature, self.teacher_cache())));
         Ok(())
     }
 
+    /// What may be kept of the base's hidden states where rows come again: as much as the prefix cache may take. In f32,
+    /// so that it changes nothing.
+    fn teacher_cache(&self) -> Option<PrefixSettings> {
+        let settings = prefix::settings(self.plan, &self.data, self.steps, self.run.request.home);
+        settings.map(|settings| PrefixSettings { precision: Precision::F32, ..settings })
+    }
+
     /// The weights that the phase started from, as they were stored then.
-    fn pull_base(&mut self) -> Result<Arc<Decoder>> {
+    pub(super) fn pull_base(&mut self) -> Result<Arc<Decoder>> {
         if let Some(base) = &self.base_weights {
             return Ok(base.clone());
         }
@@ -80,31 +83,6 @@ impl PhaseRun<'_, '_> {
         let base = Arc::new(start::stored_as_planned(self.as_trained(decoder), self.plan)?);
         self.base_weights = Some(base.clone());
         Ok(base)
-    }
-
-    /// On the first rows that the phase before trained on, mixed as its plan has it.
-    fn measure_fisher(&mut self, base: &Decoder) -> Result<()> {
-        let Some(data) = self.consolidation.data.clone().filter(|_| self.consolidation.fisher.is_none()) else {
-            return Ok(());
-        };
-        if !data.batches.sources().is_empty() {
-            data.batches.mix(&[])?;
-        }
-        // No row counts twice.
-        // Texts that were scored are judged by the head that they trained, which this phase may have replaced.
-        let own = match data.score.is_none() || data.score == self.data.score {
-            true => None,
-            false => Some(self.as_trained(checkpoint::weights(
-                Path::new(self.base.as_deref().unwrap_or_default()),
-                self.run.request.device,
-            )?)),
-        };
-        let base = own.as_ref().unwrap_or(base);
-        let (rows, all) = (self.plan.pull.fisher_rows, data.batches.batches_per_epoch());
-        let batches = (0..all).map(|step| data.batches.batch(step));
-        let fisher = Fisher::measure(base, batches, rows)?;
-        self.consolidation.fisher = Some(Arc::new(fisher));
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::testing::{self, plan, resume, stopped_after};
 use super::super::{Observer, PhaseRun};
+use crate::learn::pull::MEASURED;
 use crate::protocol::{Event, Step};
 use crate::run::plan::{ChangePlan, Plan};
 use std::path::{Path, PathBuf};
@@ -58,7 +59,8 @@ fn weights(run: &Path) -> Vec<u8> {
     std::fs::read(run.join(format!("checkpoints/step-{STEPS}/model.safetensors"))).unwrap()
 }
 
-const COMMANDS: [(u64, &str); 4] = [(30, "l2-sp 0.5"), (32, "thaw block.0"), (33, "ewc 1e4"), (36, "l2-sp 0")];
+const COMMANDS: [(u64, &str); 6] =
+    [(30, "l2-sp 0.5"), (32, "thaw block.0"), (33, "ewc 1e4"), (34, "kl 2"), (36, "l2-sp 0"), (37, "kl 0.5")];
 
 #[test]
 fn a_run_that_was_pulled_live_is_resumed_and_done_again_to_the_bit() {
@@ -94,16 +96,18 @@ fn a_run_that_was_pulled_live_is_resumed_and_done_again_to_the_bit() {
 #[test]
 fn a_pull_of_the_plan_is_resumed_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let pull = "pull = { l2_sp = 0.1, ewc = 1e4, fisher_rows = 20 }";
+    let pull = "pull = { l2_sp = 0.1, ewc = 1e4, kl = 0.5, temperature = 2.0, fisher_rows = 20 }";
     let mut says = Says::default();
     testing::execute(&two_phases(&folder, pull), &folder, &mut says);
     let first = says.steps.iter().find(|step| step.pull.is_some()).unwrap();
     assert_eq!((first.step, first.pull), (28, Some(0.0)), "nothing has moved before the first step");
     let want = weights(&run_folder(&folder));
     let folder = tempfile::tempdir().unwrap();
+    MEASURED.set(0);
     let run = stopped_after(&two_phases(&folder, pull), &folder, 34, &[]);
     resume(&folder, &run, None).unwrap();
     assert!(weights(&run) == want);
+    assert_eq!(MEASURED.get(), 1, "what was measured stands beside the checkpoint");
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl PhaseRun<'_, '_> {
         let moments = Arc::new(vec![None; decoder.parameters.len()]);
         Ok(Standing {
             learner: LearnerState { decoder, moments, audit_due: true },
-            steering: self.planned_steering()?,
+            steering: self.planned_steering(),
             courses: Vec::new(),
             done: 0,
             step: self.first_step - 1,

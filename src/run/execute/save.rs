@@ -60,7 +60,8 @@ impl PhaseRun<'_, '_> {
             precision: learner.decoder.parameters.precision,
             progress: Some(progress),
         };
-        Snapshot { decoder: learner.decoder, moments: learner.moments, state }
+        let fisher = self.consolidation.fisher.clone();
+        Snapshot { decoder: learner.decoder, moments: learner.moments, state, fisher }
     }
 
     /// Takes in what the writer finished. A checkpoint that could not be written is said, and where the plan wants it

@@ -2,6 +2,7 @@
 
 use super::Run;
 use super::guard::Guard;
+use super::often::Often;
 use super::phase::PhaseRun;
 use super::script::Script;
 use super::standing::Standing;
@@ -288,7 +289,8 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             .iter()
             .filter(|(line, steered)| *line < progress.journal_lines && steered.phase == self.plan.name)
             .collect();
-        let (steering, courses) = steering::follow(self.planned_steering()?, &changes, self.first_step - 1);
+        let (mut steering, courses) = steering::follow(self.planned_steering(), &changes, self.first_step - 1);
+        steering.advance(progress.phase_steps);
         Ok(Standing {
             learner: LearnerState {
                 decoder: Arc::new(decoder),
@@ -315,6 +317,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         self.courses = standing.courses;
         (self.done, self.learning_rate, self.evaluated) = (standing.done, standing.learning_rate, standing.evaluated);
         (self.guard, self.skips_next) = (standing.guard, standing.skips_next);
+        self.often = Often::done_at(standing.step);
         self.apply_steering()
     }
 }
@@ -349,14 +352,14 @@ impl Run<'_> {
 }
 
 /// Matrices that the plan freezes from the start are stored as it says.
-pub(super) fn stored_as_planned(mut decoder: Decoder, plan: &PhasePlan) -> Result<Decoder> {
+pub(in crate::run) fn stored_as_planned(mut decoder: Decoder, plan: &PhasePlan) -> Result<Decoder> {
     let frozen = super::prepare::selectors(plan)?;
     let is_frozen = |parameter: &Parameter| frozen.iter().any(|selector| selector.matches(parameter.group));
     decoder.store(plan.frozen_weights, is_frozen)?;
     Ok(decoder)
 }
 
-pub(super) fn computing_as_planned(mut decoder: Decoder, plan: &PhasePlan, device: &Device) -> Decoder {
+pub(in crate::run) fn computing_as_planned(mut decoder: Decoder, plan: &PhasePlan, device: &Device) -> Decoder {
     decoder.parameters.precision = device::products(device, plan.precision).0;
     decoder.recompute = plan.recompute;
     decoder

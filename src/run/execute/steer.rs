@@ -57,6 +57,7 @@ impl PhaseRun<'_, '_> {
             if is_change {
                 self.foresee_memory(&proposal.settings)?;
                 self.prepare_pull(proposal.settings.pull)?;
+                self.check_bound(&proposal.settings)?;
             }
             let standing = is_change.then(|| self.standing());
             let line = self.journal_change(command, &effect, by, line)?;

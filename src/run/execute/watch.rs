@@ -1,12 +1,13 @@
 //! What is measured in a phase, and measuring it.
 
+use super::health::Health;
 use super::phase::PhaseRun;
 use super::warnings::Overfitting;
 use crate::Result;
-use crate::protocol::{Evaluation, Event, State};
+use crate::protocol::{Evaluation, Event, MetricValue, State};
 use crate::run::data::PhaseData;
 use crate::run::plan::{Objective, Plan};
-use crate::run::suite::{Measure, Suite};
+use crate::run::suite::{Measure, Suite, SuiteKind};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,9 +20,10 @@ pub(super) struct Watch {
     retained: Vec<SuiteAt>,
     /// The base's loss on each of them.
     pub base: HashMap<String, f64>,
-    /// What was measured last: the loss on each of them minus the base's.
+    /// What was measured last, if only a part of it: the loss on each of them minus the base's.
     pub retention: Vec<(String, f64)>,
     pub overfitting: Overfitting,
+    pub health: Health,
     /// The name of the held-out text of the phase that this one starts from, where both read text.
     pub own_text_of_base: Option<String>,
 }
@@ -37,6 +39,7 @@ struct SuiteAt {
 struct Measured {
     name: String,
     measure: Measure,
+    kl_base: Option<MetricValue>,
     /// It is compared with what the base had.
     is_retained: bool,
 }
@@ -74,7 +77,28 @@ impl Watch {
             base: HashMap::new(),
             retention: Vec::new(),
             overfitting: Overfitting::default(),
+            health: Health::default(),
             own_text_of_base,
+        }
+    }
+}
+
+impl Watch {
+    pub fn retained(&self) -> impl Iterator<Item = &Suite> {
+        self.retained.iter().map(SuiteAt::get)
+    }
+
+    /// Whether any suite is running text.
+    pub fn has_text(&self) -> bool {
+        let mut all = self.own.iter().chain(&self.retained);
+        all.any(|suite| matches!(suite.get().kind, SuiteKind::Text(_)))
+    }
+
+    /// What was found of a suite now.
+    pub fn retained_now(&mut self, suite: &str, retention: f64) {
+        match self.retention.iter_mut().find(|(name, _)| name == suite) {
+            Some((_, known)) => *known = retention,
+            None => self.retention.push((suite.to_string(), retention)),
         }
     }
 }
@@ -92,11 +116,11 @@ impl PhaseRun<'_, '_> {
         let Some(measured) = self.measure_due(first)? else { return Ok(None) };
         let mut own_loss = None;
         self.watch.retention.clear();
-        for Measured { name, measure, is_retained } in measured {
+        for Measured { name, measure, kl_base, is_retained } in measured {
             let loss = measure.score.loss();
             if !is_retained {
                 own_loss = own_loss.or(Some(loss));
-                self.report(name, measure, None);
+                self.report(name, measure, kl_base, None);
                 continue;
             }
             // New weights know nothing that could be forgotten.
@@ -106,9 +130,12 @@ impl PhaseRun<'_, '_> {
             let base = self.watch.base.get(&name).copied();
             let retention = base.map(|base| loss - base);
             self.watch.retention.extend(retention.map(|retention| (name.clone(), retention)));
-            self.report(name, measure, retention);
+            self.report(name, measure, kl_base, retention);
         }
         self.evaluated = Some(self.run.step);
+        if first {
+            self.sample_retained(true)?;
+        }
         if let Some(loss) = own_loss {
             if first {
                 self.watch_domain(loss);
@@ -136,12 +163,13 @@ impl PhaseRun<'_, '_> {
             }
             let measure = suite.measure(&weights, &self.run.prepared.preparations.tokenizer, cancel)?;
             let Some(measure) = measure else { return Ok(None) };
-            measured.push(Measured { name: suite.name.clone(), measure, is_retained });
+            let kl_base = self.kl_base(suite, &weights)?;
+            measured.push(Measured { name: suite.name.clone(), measure, kl_base, is_retained });
         }
         Ok(Some(measured))
     }
 
-    fn report(&mut self, suite: String, measure: Measure, retention: Option<f64>) {
+    fn report(&mut self, suite: String, measure: Measure, kl_base: Option<MetricValue>, retention: Option<f64>) {
         let (name, value) = measure.metric.map(|(name, value)| (name.to_string(), value)).unzip();
         let first = measure.metrics.first();
         self.run.emit(Event::Evaluation(Evaluation {
@@ -153,7 +181,7 @@ impl PhaseRun<'_, '_> {
             bits_per_byte: measure.score.bits_per_byte(),
             metric: name.or(first.map(|metric| metric.name.clone())),
             value: value.or(first.map(|metric| metric.value)),
-            metrics: measure.metrics,
+            metrics: measure.metrics.into_iter().chain(kl_base).collect(),
             retention,
         }));
     }

@@ -1,5 +1,6 @@
 //! A plan: what a run is to do, validated before anything is done.
 
+mod chat;
 mod checkpoints;
 mod for_corpus;
 mod keep;
@@ -13,19 +14,22 @@ mod retention;
 mod safety;
 mod section;
 mod task;
+mod unfreeze;
 
+pub use chat::ChatPlan;
 pub use for_corpus::for_corpus;
 pub use keep::PrefixCachePlan;
 pub use labels::{LABEL, TEXT};
 pub use overrides::Overrides;
 pub use presets::PRESETS;
-pub use pull::PullPlan;
+pub use pull::{NO_ANSWERS, PullPlan, predicts_next_token};
 pub(crate) use read::is_plain_name;
 pub use read::load;
 pub use replay::ReplayPlan;
 pub use retention::{Hold, RetentionPlan};
 pub use safety::{ChangePlan, GuardAction, GuardPlan, OnDiskError, OnShortMemory, SnapshotsPlan};
 pub use task::{ITEMS, TOKENS, TaskKind, TaskPlan};
+pub use unfreeze::UnfreezePlan;
 
 use super::checkpoint::Keep;
 use crate::learn::Schedule;
@@ -134,6 +138,9 @@ pub struct PhasePlan {
     pub label: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// For `sft` on conversations: how they are spelled.
+    #[serde(flatten)]
+    pub chat: ChatPlan,
     /// But for `clm`: how many examples are used, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -162,6 +169,9 @@ pub struct PhasePlan {
     /// Groups that do not train.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
+    /// Layers that begin to train one after another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfreeze: Option<UnfreezePlan>,
     /// How the matrices are stored that are frozen when the phase begins. What is frozen later keeps its bits.
     pub frozen_weights: Storage,
     /// What the backward pass computes again instead of keeping it, for less memory: `blocks`, or `none`.

@@ -1,6 +1,7 @@
 //! From TOML to a validated plan.
 
 use super::super::data::short_name;
+use super::chat::read_chat;
 use super::checkpoints::read_keep;
 use super::keep::{read_frozen_weights, read_prefix_cache, read_recompute};
 use super::labels::read_labels;
@@ -11,6 +12,7 @@ use super::retention::{check_retentions, read_retention};
 use super::safety::{read_changes, read_guard, read_on_disk_error, read_on_short_memory, read_snapshots};
 use super::section::{Section, nearest};
 use super::task::read_task;
+use super::unfreeze::read_unfreeze;
 use super::{
     CorpusPlan, EvaluationPlan, ModelPlan, Objective, OptimizerPlan, PRESETS, PhasePlan, Plan, RatesPlan, TokenizerPlan,
 };
@@ -204,6 +206,8 @@ const PHASE_KEYS: &[&str] = &[
     "text",
     "label",
     "labels",
+    "chat_template",
+    "chat_date",
     "limit",
     "probes",
     "steps",
@@ -215,6 +219,7 @@ const PHASE_KEYS: &[&str] = &[
     "replay",
     "retention",
     "frozen",
+    "unfreeze",
     "frozen_weights",
     "recompute",
     "prefix_cache",
@@ -237,17 +242,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
     if !is_plain_name(&name) || name == "scratch" || name == "best" || name.parse::<u64>().is_ok() {
         return Err(section.refuse("name", format!("\"{name}\" cannot name a phase")).next(NAME_ADVICE));
     }
-    let objective = match section.choice("objective", &["clm", "sft", "classify", "regress"])?.as_deref() {
-        Some("sft") => Objective::Sft,
-        Some("classify") => Objective::Classify,
-        Some("regress") => Objective::Regress,
-        Some(_) => Objective::Clm,
-        None => {
-            return Err(section.missing("objective").next(
-                "\"clm\" for running text, \"sft\" for prompts and completions, \"classify\" or \"regress\" for labels",
-            ));
-        }
-    };
+    let objective = read_objective(&section)?;
     let (steps, epochs) = read_length(&section)?;
     let (text, label, labels) = read_labels(&section, objective)?;
     let (prompt, completion, limit) = read_templates(&section, objective)?;
@@ -266,6 +261,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         text,
         label,
         labels,
+        chat: read_chat(&section, objective)?,
         limit,
         probes: section.texts("probes")?,
         steps,
@@ -277,6 +273,7 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         replay: read_replay(&section)?,
         retention: read_retention(&section)?,
         frozen: read_frozen(&section)?,
+        unfreeze: read_unfreeze(&section)?,
         frozen_weights: read_frozen_weights(&section)?,
         recompute: read_recompute(&section)?,
         prefix_cache: read_prefix_cache(&section)?,
@@ -290,6 +287,18 @@ fn read_phase(file: &str, index: usize, table: &Table, precision: Precision) -> 
         checkpoint_every: section.integer("checkpoint_every", 0..=u64::MAX)?.unwrap_or(0),
         keep: read_keep(&section)?,
     })
+}
+
+fn read_objective(section: &Section) -> Result<Objective> {
+    match section.choice("objective", &["clm", "sft", "classify", "regress"])?.as_deref() {
+        Some("sft") => Ok(Objective::Sft),
+        Some("classify") => Ok(Objective::Classify),
+        Some("regress") => Ok(Objective::Regress),
+        Some(_) => Ok(Objective::Clm),
+        None => Err(section.missing("objective").next(
+            "\"clm\" for running text, \"sft\" for prompts and completions, \"classify\" or \"regress\" for labels",
+        )),
+    }
 }
 
 fn read_frozen(section: &Section) -> Result<Vec<String>> {

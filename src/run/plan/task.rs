@@ -29,7 +29,7 @@ pub enum TaskKind {
     Summarisation,
     /// chrF and BLEU.
     Translation,
-    /// Exact match, case and punctuation included.
+    /// Exact match, case and punctuation included, and the share of checkable constraints that are met.
     Instructions,
 }
 

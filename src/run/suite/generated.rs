@@ -1,7 +1,7 @@
 //! A task measured by its answers: the model writes them, greedily, for held-out prompts.
 
 use crate::corpus::batches::{HeldOutBatch, held_out_examples};
-use crate::corpus::chat;
+use crate::corpus::chat::Chat;
 use crate::corpus::examples::{self, Example};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::learn::evaluation;
@@ -26,13 +26,23 @@ pub struct Generated {
     every: u64,
     prompts: Vec<Task>,
     references: Vec<String>,
+    /// How conversations are spelled, where the examples are some.
+    chat: Arc<Chat>,
+    /// What was asked for, in words.
+    requests: Vec<String>,
     /// The same examples as they are learned, for the loss.
     batches: Vec<HeldOutBatch>,
 }
 
 impl Generated {
     /// The first of `examples`, as many as the task asks for. Errors: no examples, or one that cannot be learned from.
-    pub fn new(task: &TaskPlan, examples: &[Example], context: usize, tokenizer: &Tokenizer) -> Result<Self> {
+    pub fn new(
+        task: &TaskPlan,
+        examples: &[Example],
+        context: usize,
+        tokenizer: &Tokenizer,
+        chat: Arc<Chat>,
+    ) -> Result<Self> {
         let examples = &examples[..examples.len().min(task.items)];
         if examples.is_empty() {
             return Err(Error::new(format!("there is nothing to measure {} on", task.kind.name()))
@@ -41,7 +51,7 @@ impl Generated {
         }
         let encoded = examples::encode(examples, tokenizer, context)?.examples;
         let padding = tokenizer.end_of_text().unwrap_or(0);
-        let stop: Vec<u32> = tokenizer.end_of_text().into_iter().chain(tokenizer.id(chat::END)).collect();
+        let stop: Vec<u32> = tokenizer.end_of_text().into_iter().chain(chat.stop(tokenizer).0).collect();
         let prompt = |example| {
             let prompt = examples::prompt_tokens(example, tokenizer)?;
             Ok(Task { prompt, sampling: Sampling::GREEDY, limit: task.tokens, stop: stop.clone() })
@@ -50,8 +60,10 @@ impl Generated {
             kind: task.kind,
             every: task.every,
             prompts: examples.iter().map(prompt).collect::<Result<_>>()?,
-            references: examples.iter().map(|example| spoken(example.completion())).collect(),
+            references: examples.iter().map(|example| chat.spoken(example.completion()).into()).collect(),
+            requests: examples.iter().map(Example::request).collect(),
             batches: held_out_examples(&encoded, context, ROWS, padding)?,
+            chat,
         })
     }
 
@@ -70,16 +82,18 @@ impl Generated {
         let score = evaluation::examples(decoder, &self.batches, &|token| tokenizer.token_bytes(token))?.text;
         let mut pairs = Vec::new();
         for (prompts, references) in self.prompts.chunks(ROWS).zip(self.references.chunks(ROWS)) {
-            let Some(answers) = answer(decoder, tokenizer, prompts, cancel)? else { return Ok(None) };
+            let Some(answers) = answer(decoder, tokenizer, prompts, &self.chat, cancel)? else { return Ok(None) };
             pairs.extend(answers.into_iter().zip(references.iter().cloned()));
         }
-        Ok(Some(Measure { score, metric: None, metrics: compare(self.kind, &pairs) }))
+        let mut metrics = compare(self.kind, &pairs);
+        if self.kind == TaskKind::Instructions {
+            let items = self.requests.iter().zip(&pairs);
+            let items = items.map(|(request, (answer, reference))| (&**request, &**answer, &**reference));
+            let met = metrics::constraints_met(items);
+            metrics.extend(met.map(|value| MetricValue { name: "constraints".into(), value }));
+        }
+        Ok(Some(Measure { score, metric: None, metrics }))
     }
-}
-
-/// What stands between the marks of a message.
-fn spoken(text: &str) -> String {
-    text.split(chat::END).next().unwrap_or_default().trim().to_string()
 }
 
 /// The answers to some prompts; `None` where it was cancelled.
@@ -87,6 +101,7 @@ fn answer(
     decoder: &Arc<Decoder>,
     tokenizer: &Tokenizer,
     prompts: &[Task],
+    chat: &Chat,
     cancel: &AtomicBool,
 ) -> Result<Option<Vec<String>>> {
     let mut generator = Generator::new(decoder.clone(), prompts.to_vec())?;
@@ -106,7 +121,8 @@ fn answer(
             return Ok(None);
         }
     }
-    Ok(Some((0..prompts.len()).map(|lane| spoken(&tokenizer.decode(&generator.answer(lane).tokens))).collect()))
+    let texts: Vec<String> = (0..prompts.len()).map(|lane| tokenizer.decode(&generator.answer(lane).tokens)).collect();
+    Ok(Some(texts.iter().map(|text| chat.spoken(text).to_string()).collect()))
 }
 
 /// The measures of a kind of task, the one that stands for all first. Pairs are (answer, reference).
@@ -185,23 +201,30 @@ mod tests {
         let examples: Vec<Example> =
             (0..20).map(|index| Example::pair(format!("who sells fish {index}?"), " the cook")).collect();
         let task = TaskPlan { kind: TaskKind::QuestionAnswering, every: 0, items: 18, tokens: 6 };
-        let generated = Generated::new(&task, &examples, 48, &tokenizer).unwrap();
+        let chat = Arc::new(Chat::default());
+        let generated = Generated::new(&task, &examples, 48, &tokenizer, chat.clone()).unwrap();
         assert_eq!((generated.prompts.len(), &*generated.references[17]), (18, "the cook"));
         let (on, off) = (AtomicBool::new(true), AtomicBool::new(false));
         assert_eq!(generated.measure(&decoder, &tokenizer, &on).unwrap(), None);
         let measured = generated.measure(&decoder, &tokenizer, &off).unwrap();
         assert!(measured.is_some() && measured == generated.measure(&decoder, &tokenizer, &off).unwrap());
-        let together = answer(&decoder, &tokenizer, &generated.prompts[..ROWS], &off).unwrap().unwrap();
+        let together = answer(&decoder, &tokenizer, &generated.prompts[..ROWS], &chat, &off).unwrap().unwrap();
         for (prompt, answered) in generated.prompts.iter().zip(together) {
-            let alone = answer(&decoder, &tokenizer, std::slice::from_ref(prompt), &off).unwrap();
+            let alone = answer(&decoder, &tokenizer, std::slice::from_ref(prompt), &chat, &off).unwrap();
             assert_eq!(alone, Some(vec![answered]));
         }
-        assert!(Generated::new(&task, &[], 48, &tokenizer).is_err());
+        let told = Example::pair("Is it fish? Yes or no?", " No");
+        let asked = TaskPlan { kind: TaskKind::Instructions, ..task.clone() };
+        let asked = Generated::new(&asked, &[told], 48, &tokenizer, chat.clone()).unwrap();
+        let metrics = asked.measure(&decoder, &tokenizer, &off).unwrap().unwrap().metrics;
+        assert_eq!(metrics.iter().map(|metric| &*metric.name).collect::<Vec<_>>(), ["exact_match", "constraints"]);
+        assert!(Generated::new(&task, &[], 48, &tokenizer, chat).is_err());
     }
 
     #[test]
     fn marks_of_messages_are_no_part_of_an_answer() {
-        assert_eq!(spoken(" Grey Hollow<|end|>\n<|user|>"), "Grey Hollow");
-        assert_eq!(spoken(""), "");
+        let chat = Chat::default();
+        assert_eq!(chat.spoken(" Grey Hollow<|end|>\n<|user|>"), "Grey Hollow");
+        assert_eq!(chat.spoken(""), "");
     }
 }

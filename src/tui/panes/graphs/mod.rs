@@ -1,6 +1,7 @@
 //! The graphs pane: every metric over steps, with a mark for every change made by hand.
 
 mod build;
+pub(in crate::tui) use build::joined;
 mod figures;
 mod plane;
 #[cfg(test)]

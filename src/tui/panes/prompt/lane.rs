@@ -1,7 +1,7 @@
 //! One lane: its name, where it stands, and what it writes.
 
 use super::wrap::{Line, wrap};
-use super::{Canvas, below, detail, put, put_wrapped};
+use super::{Canvas, below, detail, put, put_wrapped, slider};
 use crate::app::prompt::{LaneView, Progress, lane_name};
 use crate::app::{App, Spot};
 use crate::protocol::{Lane, LaneEnd};
@@ -22,9 +22,10 @@ pub fn draw(app: &App, index: usize, area: Rect, canvas: &mut Canvas) {
     let Some(view) = app.prompt.lanes.get(index).filter(|_| !area.is_empty()) else { return };
     canvas.spots.push((area, Spot::Lane(index)));
     draw_head(app, index, view, area, canvas);
+    let area = slider::draw(index, view, below(area, 1), canvas);
     let (rule, mut body) = match area.height {
-        0..4 => (Rect::ZERO, below(area, 1)),
-        _ => (Rect { y: area.y + 1, height: 1, ..area }, below(area, 2)),
+        0..3 => (Rect::ZERO, area),
+        _ => (Rect { height: 1, ..area }, below(area, 1)),
     };
     draw_rule(view, rule, canvas);
     if let Some(token) = app.prompt.token_in(index) {
@@ -42,14 +43,20 @@ fn hue(view: &LaneView, index: usize, canvas: &Canvas) -> Style {
     match view.lane {
         Lane::Base => canvas.theme.base,
         Lane::Live => canvas.theme.live,
-        Lane::Checkpoint(_) => canvas.theme.series[index % canvas.theme.series.len()],
+        Lane::Checkpoint(_) | Lane::Blend(_) | Lane::Graft(_) => canvas.theme.series[index % canvas.theme.series.len()],
     }
 }
 
 /// The name, what its weights are, and the prompt's perplexity.
 fn draw_head(app: &App, index: usize, view: &LaneView, area: Rect, canvas: &mut Canvas) {
     let is_selected = index == app.prompt.selected && app.prompt.lanes.len() > 1;
-    let name: String = lane_name(app, &view.lane).chars().map(printable).collect();
+    let mut name: String = lane_name(app, &view.lane).chars().map(printable).collect();
+    if let Lane::Graft(graft) = &view.lane
+        && name.width() + 2 > area.width as usize
+    {
+        // Which layers says the row below.
+        name = format!("graft from {}", graft.from);
+    }
     let mut style = hue(view, index, canvas).add_modifier(Modifier::BOLD);
     if is_selected && canvas.is_focused {
         style = style.add_modifier(Modifier::UNDERLINED);
@@ -59,7 +66,9 @@ fn draw_head(app: &App, index: usize, view: &LaneView, area: Rect, canvas: &mut 
     let rest = Rect { x: area.x + used, width: area.width - used, ..area };
     let used = put(canvas, rest, &shortened(&name, rest.width), style);
     let mut rest = Rect { x: rest.x + used, width: rest.width - used, ..rest };
-    let Some(started) = &view.started else { return };
+    rest = slider::draw_small(index, view, area.height, rest, canvas);
+    // What was found out about other weights is not said of these.
+    let Some(started) = view.started.as_ref().filter(|_| view.written_by().is_none()) else { return };
     let perplexity = started.prompt_perplexity.map_or(String::new(), |value| format!("ppl {}", number(value)));
     let columns = perplexity.width() as u16;
     if columns > 0 && columns + 2 <= rest.width {
@@ -121,6 +130,10 @@ fn standing(view: &LaneView) -> Vec<String> {
         Progress::Ended(LaneEnd::Failed(_)) => "failed",
     };
     let mut parts = vec![what.to_string()];
+    // What stands here is not of what the head says.
+    if let Some(other) = view.written_by() {
+        parts.insert(0, format!("this is {other}"));
+    }
     if let Some(left_out) = view.started.as_ref().map(|started| started.left_out).filter(|count| *count > 0) {
         parts.push(format!("first {} tokens left out", count(left_out)));
     }

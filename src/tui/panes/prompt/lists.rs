@@ -62,6 +62,9 @@ pub fn draw_picker(app: &App, picker: &Picker, area: Rect, canvas: &mut Canvas) 
     let used = put(canvas, body, "lane: ", canvas.theme.dim);
     draw_typed(&picker.typed, part(body, used, body.width), canvas);
     let choices = picker.choices(&app.mirror);
+    if let Some(problem) = picker.problem().filter(|_| choices.is_empty()) {
+        put_wrapped(canvas, below(body, 1), &problem, canvas.theme.warning);
+    }
     for (index, row) in window(choices.len(), picker.selected, below(body, 1)) {
         let choice = &choices[index];
         let is_selected = index == picker.selected;

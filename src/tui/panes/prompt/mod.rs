@@ -4,6 +4,7 @@ mod detail;
 mod editor;
 mod lane;
 mod lists;
+mod slider;
 mod wrap;
 #[cfg(test)]
 mod tests;
@@ -139,6 +140,7 @@ pub fn title(app: &App, columns: u16) -> String {
     let shown = shown.filter(|setting| !matches!(setting, Setting::Stop | Setting::MaxTokens));
     let parts: Vec<String> = shown
         .map(|setting| match setting {
+            Setting::Chat => "chat".into(),
             Setting::Temperature if settings.temperature == 0.0 => "greedy".into(),
             setting => format!("{} {}", setting.name(), setting.shown(settings)),
         })

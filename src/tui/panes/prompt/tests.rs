@@ -55,6 +55,24 @@ fn two_lanes_at_three_sizes() {
 }
 
 #[test]
+fn mixtures_at_three_sizes() {
+    let mut app = answering();
+    press(&mut app, "b + +");
+    crate::app::prompt::mixture::put_graft(&mut app, vec!["block.0-1".parse().unwrap(), "norm".parse().unwrap()]);
+    press(&mut app, "r");
+    let (id, _) = crate::app::prompt::testing::last_sample(&mut app).unwrap();
+    let blend = " river to fetch a pail of water for the market.";
+    crate::app::prompt::testing::write(&mut app, id, 2, blend, Some(LaneEnd::EndOfText));
+    // Moved since: what stands there is of the share before.
+    press(&mut app, "- .");
+    insta::assert_snapshot!("mixtures_80x24", shown(&app, 38, 19).0);
+    insta::assert_snapshot!("mixtures_120x36", shown(&app, 58, 19).0);
+    insta::assert_snapshot!("mixtures_200x60", shown(&app, 118, 15).0);
+    press(&mut app, "esc B");
+    insta::assert_snapshot!("graft_begun", shown(&app, 58, 9).0);
+}
+
+#[test]
 fn tokens_under_the_cursor_in_both_lanes() {
     let mut app = answering();
     press(&mut app, "p s A");

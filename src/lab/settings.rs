@@ -1,0 +1,178 @@
+//! How a study is set up.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The comparisons that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Study {
+    Transfer,
+    Forgetting,
+    Mitigations,
+    Schedules,
+    Objectives,
+}
+
+impl Study {
+    pub const ALL: [Study; 5] =
+        [Study::Transfer, Study::Forgetting, Study::Mitigations, Study::Schedules, Study::Objectives];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Study::Transfer => "transfer",
+            Study::Forgetting => "forgetting",
+            Study::Mitigations => "mitigations",
+            Study::Schedules => "schedules",
+            Study::Objectives => "objectives",
+        }
+    }
+
+    pub fn question(self) -> &'static str {
+        match self {
+            Study::Transfer => "How many labels does pretraining save?",
+            Study::Forgetting => "What does plain fine-tuning forget, and how fast?",
+            Study::Mitigations => "Which remedy learns most of the new for the least of the old?",
+            Study::Schedules => "Do ULMFiT's schedules help, one by one and together?",
+            Study::Objectives => "Which pretraining helps classification more, causal or masked?",
+        }
+    }
+}
+
+/// Labelled examples, and how they are read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Examples {
+    /// A path, or a set of the bundled world.
+    pub data: String,
+    /// The fields of a row: `text` and `label` of classification.
+    pub text: String,
+    pub label: String,
+}
+
+/// Everything that decides what a study's runs do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    pub study: Study,
+    pub seeds: Vec<u64>,
+    /// The model's preset.
+    pub model: String,
+    pub vocabulary: usize,
+    /// Tokens of a row.
+    pub context: usize,
+    /// Steps and rows of a step, of pretraining and of each trial.
+    pub pretraining: (u64, usize),
+    pub tuning: (u64, usize),
+    /// The peak rates that every method is tried with.
+    pub rates: Vec<f64>,
+    /// Numbers of labels; of studies that change them.
+    pub labels: Vec<u64>,
+    /// Text of the pretraining, and of the domain that comes after.
+    pub old: String,
+    pub new: String,
+    pub examples: Examples,
+}
+
+/// The peak rate of pretraining.
+pub const PRETRAINING_RATE: f64 = 4e-3;
+
+impl Settings {
+    /// What fits two cores and some minutes a seed.
+    pub fn standard(study: Study) -> Self {
+        let common = Self {
+            study,
+            seeds: vec![1, 2, 3],
+            model: "llama-1m".into(),
+            vocabulary: 2048,
+            context: 128,
+            pretraining: (400, 16),
+            tuning: (100, 8),
+            rates: vec![5e-4, 1e-3, 2e-3, 4e-3],
+            labels: vec![300],
+            old: "world:stories".into(),
+            new: "world:ledger".into(),
+            examples: Examples { data: "world:sentiment".into(), text: "text".into(), label: "label".into() },
+        };
+        match study {
+            Study::Transfer => Self { labels: vec![16, 64, 256, 1024], rates: vec![5e-4, 2e-3], ..common },
+            Study::Forgetting => Self { rates: vec![2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3], ..common },
+            Study::Mitigations => Self { rates: vec![1e-3, 2e-3, 4e-3], ..common },
+            Study::Schedules => Self { labels: vec![100], rates: vec![5e-4, 1e-3, 2e-3], ..common },
+            Study::Objectives => Self { labels: vec![32, 256], rates: vec![5e-4, 2e-3], ..common },
+        }
+    }
+
+    /// One seed, one rate in two, and a quarter of the steps: to see whether it works, not to learn from.
+    pub fn quick(mut self) -> Self {
+        self.seeds.truncate(1);
+        self.rates = self.rates.into_iter().skip(1).step_by(2).collect();
+        self.labels = self.labels.into_iter().step_by(2).collect();
+        self.pretraining.0 = (self.pretraining.0 / 4).max(1);
+        self.tuning.0 = (self.tuning.0 / 4).max(1);
+        self
+    }
+
+    /// Refuses what no study can be made of, naming the setting.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |what: &str, next: &str| Err(Error::usage(what).next(next));
+        if self.seeds.is_empty() || has_twice(&self.seeds) {
+            return refuse("a study needs seeds that differ", "give --seeds 1,2,3");
+        }
+        if self.rates.is_empty()
+            || has_twice(&self.rates)
+            || self.rates.iter().any(|rate| !(*rate > 0.0 && *rate <= 10.0))
+        {
+            return refuse("a study needs rates between 0 and 10 that differ", "give --rates 5e-4,2e-3");
+        }
+        if self.labels.is_empty() || has_twice(&self.labels) || self.labels.contains(&0) {
+            return refuse("a study needs numbers of labels from 1 up that differ", "give --labels 16,256");
+        }
+        Ok(())
+    }
+
+    /// The line that says what was done.
+    pub fn describe(&self) -> String {
+        let ((pretraining, many), (tuning, few)) = (self.pretraining, self.tuning);
+        let seeds = match self.seeds.len() {
+            1 => "1 seed".to_string(),
+            count => format!("{count} seeds"),
+        };
+        format!(
+            "{} · {pretraining} steps of {many} rows on {}, then {tuning} of {few} · rows of {} tokens · {seeds}",
+            self.model, self.old, self.context
+        )
+    }
+}
+
+fn has_twice<T: PartialEq>(values: &[T]) -> bool {
+    values.iter().enumerate().any(|(index, value)| values[..index].contains(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_and_quick_settings_are_whole() {
+        for study in Study::ALL {
+            let standard = Settings::standard(study);
+            standard.validate().unwrap();
+            let quick = standard.clone().quick();
+            quick.validate().unwrap();
+            assert!(quick.tuning.0 < standard.tuning.0 && quick.seeds.len() == 1, "{study:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_study_can_be_made_of_is_refused() {
+        let standard = Settings::standard(Study::Transfer);
+        for wrong in [
+            Settings { seeds: vec![], ..standard.clone() },
+            Settings { seeds: vec![1, 1], ..standard.clone() },
+            Settings { rates: vec![f64::NAN], ..standard.clone() },
+            Settings { rates: vec![0.0], ..standard.clone() },
+            Settings { labels: vec![4, 0], ..standard.clone() },
+        ] {
+            assert!(wrong.validate().is_err(), "{wrong:?}");
+        }
+    }
+}
