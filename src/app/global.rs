@@ -196,6 +196,19 @@ pub const EXPLANATIONS: &[Explanation] = &[
         normal: "A fork begins at the newest checkpoint that is not after its step, and does again what comes between.",
         source: "",
     },
+    Explanation {
+        key: "lab",
+        title: "lab",
+        what: "Studies that compare methods: `frostline lab transfer`, `forgetting`, `mitigations`, `schedules` or \
+               `objectives`. Each repeats every method with several seeds and peak rates, in ordinary runs, and shows what \
+               it learned against what it forgot: a point for each method, setting and rate, with the mean and the \
+               standard deviation over the seeds. The front joins the points that no other one beats on both axes. \
+               Findings say what the literature claims, whether it came out here, and on which figures that rests.",
+        formula: "a point is on the front if no other is at least as good on both axes and better on one",
+        normal: "Two or three seeds say which differences are large, not which small ones are real: what lies within a \
+                 standard deviation is the same. Small models forget more, and gain less from pretraining, than large ones.",
+        source: "",
+    },
 ];
 
 fn needs_bench(app: &App) -> Option<String> {

@@ -6,6 +6,8 @@ mod ending;
 mod fisher;
 mod foresee;
 mod guard;
+#[cfg(test)]
+mod label_tests;
 mod health;
 mod often;
 mod phase;
