@@ -7,7 +7,7 @@ use common::{assert_within, fixture, tensors, u32s, values};
 use frostline::corpus::batches::{Batch, Batches, Packed, held_out_examples};
 use frostline::corpus::examples::{EncodedExample, Label};
 use frostline::learn::objective::{self, Scale};
-use frostline::model::{Answers, Decoder, Gradients, Pooled, Target, Thaw, folder};
+use frostline::model::{Answers, Config, Decoder, Gradients, Pooled, Target, Thaw, folder};
 
 fn load(name: &str) -> Decoder {
     folder::load(&fixture(name), DType::F32, &Device::Cpu).unwrap()
@@ -18,22 +18,19 @@ fn examples(name: &str) -> Vec<EncodedExample> {
     let expected = tensors(&fixture(name).join("expected.safetensors"));
     let (ids, lengths, labels) =
         (u32s(&expected["input_ids"]), u32s(&expected["lengths"]), values(&expected["labels"]));
+    let pooled = if name.starts_with("score-bert") { Pooled::First } else { Pooled::Last };
     let text = |((ids, length), label): ((&[u32], u32), f64)| {
         let target = match name {
-            "score-number" => Target::Number(label as f32),
+            "score-number" | "score-bert-number" => Target::Number(label as f32),
             _ => Target::Class(label as u32),
         };
         let tokens = ids[..length as usize].to_vec();
-        EncodedExample {
-            learned: vec![false; tokens.len()],
-            tokens,
-            label: Some(Label { target, pooled: Pooled::Last }),
-        }
+        EncodedExample { learned: vec![false; tokens.len()], tokens, label: Some(Label { target, pooled }) }
     };
     ids.chunks(9).zip(lengths).zip(labels).map(text).collect()
 }
 
-const NAMES: [&str; 3] = ["score-llama", "score-gpt2", "score-number"];
+const NAMES: [&str; 5] = ["score-llama", "score-gpt2", "score-number", "score-bert", "score-bert-number"];
 
 #[test]
 fn scores_and_losses_are_those_of_transformers_however_texts_are_packed() {
@@ -66,10 +63,21 @@ fn gradients_are_those_of_transformers() {
             .map(|batch| objective::accumulate(&decoder, batch, &thaw, None, scale, &mut gradients).unwrap())
             .sum();
         assert_within(&[loss], &values(&expected["loss"]), 1e-4, name);
-        for (own, theirs) in [("score.output.weight", "d_score"), ("embedding.tokens", "d_embedding")] {
+        for (own, theirs) in [
+            ("score.output.weight", "d_score"),
+            ("score.output.bias", "d_score_bias"),
+            ("score.dense.weight", "d_pooler"),
+            ("score.dense.bias", "d_pooler_bias"),
+            // The query's rows are the first of the packed matrix.
+            ("block.0.attention.packed.weight", "d_query"),
+            ("embedding.tokens", "d_embedding"),
+        ] {
+            let Some(theirs) = expected.get(theirs).map(values) else { continue };
             let (id, _) = decoder.parameters.iter().find(|(_, parameter)| parameter.name == own).unwrap();
-            assert_within(&values(gradients.get(id).unwrap()), &values(&expected[theirs]), 2e-5, own);
+            let found = values(gradients.get(id).unwrap());
+            assert_within(&found[..theirs.len()], &theirs, 2e-5, &format!("{name} {own}"));
         }
+        assert_eq!(expected.contains_key("d_pooler"), decoder.config.family.is_encoder());
     }
 }
 
@@ -100,22 +108,35 @@ fn mixed_rows_count_by_their_share_of_rows() {
 
 #[test]
 fn a_classifier_is_written_and_read_again_with_its_head_for_tokens() {
-    for (name, tied) in [("score-llama", true), ("score-gpt2", true), ("llama-untied", false)] {
-        let score = load("score-llama").config.score.unwrap();
-        let decoder = load(name).with_score(&score, 3).unwrap();
+    for (name, tied) in [
+        ("score-llama", true),
+        ("score-gpt2", true),
+        ("llama-untied", false),
+        ("score-bert", true),
+        ("bert", true),
+        ("bert-untied", false),
+    ] {
+        let (body, answers) = (load(name), load("score-llama").config.score.unwrap().answers);
+        let score = body.config.score_for(answers);
+        let decoder = body.with_score(&score, 3).unwrap();
         assert_eq!(decoder.config.tied, tied);
         let copy = tempfile::tempdir().unwrap();
         folder::save(&decoder, Some(2), copy.path()).unwrap();
         folder::check(copy.path()).unwrap();
         let again = folder::load(copy.path(), DType::F32, &Device::Cpu).unwrap();
-        assert_eq!(again.config, decoder.config, "{name}");
+        // BERT's own configuration names no begin token.
+        let begin_of_text = decoder.config.begin_of_text.or(Some(2));
+        assert_eq!(again.config, Config { begin_of_text, ..decoder.config.clone() }, "{name}");
         for ((_, a), (_, b)) in decoder.parameters.iter().zip(again.parameters.iter()) {
             assert_eq!(values(&a.value), values(&b.value), "{name} {}", a.name);
         }
         let config = std::fs::read_to_string(copy.path().join("config.json")).unwrap();
         let config: serde_json::Value = serde_json::from_str(&config).unwrap();
         let architecture = config["architectures"][0].as_str().unwrap();
-        assert!(["LlamaForSequenceClassification", "GPT2ForSequenceClassification"].contains(&architecture));
+        let body = ["Llama", "GPT2", "Bert"].map(|name| format!("{name}ForSequenceClassification"));
+        assert!(body.iter().any(|name| name == architecture), "{architecture}");
+        // It would keep a row of an encoder's embedding from training.
+        assert_eq!(config["pad_token_id"].is_null(), decoder.config.family.is_encoder());
         assert_eq!((&config["id2label"]["1"], &config["label2id"]["good"]), (&"fair".into(), &2.into()));
     }
     assert_eq!(load("score-number").config.score.unwrap().answers, Answers::Number);

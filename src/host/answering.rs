@@ -156,7 +156,8 @@ pub fn batches(shared: Arc<Shared>, plan: Plan, shelf: SharedShelf) -> impl Batc
             Error::new("the run's data is not at hand").because("it is being read").next("ask again in a moment")
         })?;
         let batch = data.batches.batch(step - first)?;
-        match place.is_some_and(|place| plan.phases[place].objective == Objective::Mlm) {
+        let hides = |index: usize| plan.phases[index].objective == Objective::Mlm;
+        match place.is_some_and(|place| hides(place) || plan.ancestors(place).into_iter().any(hides)) {
             true => masked_batch_view(step, &phase, &batch, &tokenizer),
             false => batch_view(step, &phase, &batch, &tokenizer),
         }

@@ -57,6 +57,11 @@ impl Score {
         Self { answers, pooled: Pooled::Last, dense: false, bias: false }
     }
 
+    /// As `transformers` scores with BERT: the first token, through the pooler, and scores with a bias.
+    pub fn of_encoder(answers: Answers) -> Self {
+        Self { answers, pooled: Pooled::First, dense: true, bias: true }
+    }
+
     /// How many numbers it gives for a text.
     pub fn width(&self) -> usize {
         match &self.answers {
@@ -93,8 +98,8 @@ impl Config {
     /// The score that a model of this family gets by itself.
     pub fn score_for(&self, answers: Answers) -> Score {
         match self.family {
-            // Plans with an encoder and labels are refused before they come here.
-            Family::Llama | Family::Gpt2 | Family::Bert => Score::of_decoder(answers),
+            Family::Llama | Family::Gpt2 => Score::of_decoder(answers),
+            Family::Bert => Score::of_encoder(answers),
         }
     }
 

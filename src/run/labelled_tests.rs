@@ -70,6 +70,13 @@ fn texts_are_encoded_with_the_place_of_their_label() {
     assert_eq!(encoded[0].tokens, tokenizer.encode("fine bread").unwrap());
     let whole = tokenizer.encode(&examples[1].prompt()).unwrap();
     assert!(whole.ends_with(&encoded[1].tokens));
+    // An encoder's texts begin with the mark that its rows begin with, and keep their beginning.
+    let score = Score::of_encoder(score.answers.clone());
+    let (of_encoder, _) = super::encoded(&examples, &score, &tokenizer, 12).unwrap();
+    let mark = tokenizer.begin_of_text().unwrap();
+    assert_eq!(of_encoder[0].tokens, [vec![mark], tokenizer.encode("fine bread").unwrap()].concat());
+    assert_eq!(of_encoder[1].tokens, [&[mark][..], &whole[..11]].concat());
+    assert!(super::encoded(&[Example::pair("", "fine")], &score, &tokenizer, 12).is_err());
     let error = super::encoded(&[Example::pair("a", "odd")], &score, &tokenizer, 12).unwrap_err().to_string();
     assert!(error.contains("\"odd\"") && error.contains("\"stale\", \"fine\""), "{error}");
 }

@@ -83,7 +83,8 @@ pub fn encode(examples: &[Example], tokenizer: &Tokenizer, context: usize) -> Re
 }
 
 /// Turns texts that are scored, each with its label, into tokens that fit into `context` positions; also says how many
-/// were cut. A text that is too long keeps the end that stands for it: see [`Pooled`]. Errors: a tokenizer that fails or
+/// were cut. A text that is too long keeps the end that stands for it: see [`Pooled`]. One that is scored at its first token
+/// begins with the token that an encoder's rows begin with, where the tokenizer has one. Errors: a tokenizer that fails or
 /// makes nothing of a text.
 pub fn encode_labelled(
     examples: &[Example],
@@ -92,7 +93,14 @@ pub fn encode_labelled(
     context: usize,
 ) -> Result<(Vec<EncodedExample>, u64)> {
     let fitted = examples.par_iter().zip(labels).enumerate().map(|(index, (example, label))| {
-        let tokens = tokenizer.encode(&example.prompt())?;
+        let mut tokens: Vec<u32> = match label.pooled {
+            Pooled::First => tokenizer.begin_of_text().into_iter().collect(),
+            Pooled::Last => Vec::new(),
+        };
+        let mark = tokens.len();
+        tokenizer.encode_into(&example.prompt(), &mut tokens)?;
+        // The mark alone says nothing.
+        tokens.truncate(if tokens.len() == mark { 0 } else { tokens.len() });
         let whole = EncodedExample { learned: vec![false; tokens.len()], tokens, label: Some(*label) };
         let (encoded, cut) = fit(whole, context);
         encoded.positions(context).what(|| format!("cannot learn from text {}", index + 1))?;

@@ -41,10 +41,14 @@ fn example_tokens(inputs: &[u32], targets: &[u32]) -> Vec<(u32, bool)> {
     tokens
 }
 
-/// The same for rows with hidden tokens, which are learned where they stand; what is hidden shows as the model sees it.
+/// The same for rows with hidden tokens, which are learned where they stand; what is hidden shows as the model sees it. Rows
+/// of texts that are scored, which an encoder may learn beside them, are as ever.
 pub fn masked_batch_view(step: u64, phase: &str, batch: &Batch, tokenizer: &Tokenizer) -> Result<BatchView> {
     let row = |row: usize| {
         let places = row * batch.context..(row + 1) * batch.context;
+        if batch.labelled.iter().any(|labelled| places.contains(&(labelled.position as usize))) {
+            return row_view(batch, row, tokenizer);
+        }
         let tokens = batch.inputs[places.clone()].iter().zip(&batch.targets[places]);
         let tokens: Vec<(u32, bool)> = tokens.map(|(&token, &target)| (token, target != IGNORE)).collect();
         token_views(&tokens, tokenizer)

@@ -16,7 +16,7 @@ pub fn read(folder: &Path) -> Result<Config> {
     let path = folder.join("config.json");
     let text = std::fs::read_to_string(&path).what(|| format!("cannot read {}", path.display()))?;
     let value: Value = serde_json::from_str(&text).what(|| format!("cannot understand {}", path.display()))?;
-    let score = score_file::read(&value, folder)?;
+    let answers = score_file::read(&value, folder)?;
     let config = match value.get("model_type").and_then(Value::as_str) {
         Some("llama") => parse::<LlamaFile>(value, &path)?.config(folder)?,
         Some("mistral") => {
@@ -33,7 +33,7 @@ pub fn read(folder: &Path) -> Result<Config> {
             return Err(not_a_model(folder, why));
         }
     };
-    let config = Config { score, ..config };
+    let config = Config { score: answers.map(|answers| config.score_for(answers)), ..config };
     config.validate().map_err(|error| error.within(format!("cannot use {}", path.display())))?;
     Ok(config)
 }
@@ -235,7 +235,7 @@ pub(super) fn write(config: &Config, dtype: DType, end_of_text: Option<u32>, fil
     value["torch_dtype"] = json!(dtype);
     value["dtype"] = json!(dtype);
     if let Some(score) = &config.score {
-        score_file::write(score, end_of_text, &mut value);
+        score_file::write(score, config.family, end_of_text, &mut value);
     }
     let begin_of_text = config.begin_of_text.or(end_of_text);
     value["bos_token_id"] = json!(begin_of_text);

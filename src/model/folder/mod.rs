@@ -14,7 +14,7 @@ pub use files::{Files, Plain};
 
 use super::config::Config;
 use super::decoder::Decoder;
-use super::initialize::Start;
+use super::initialize::{Initializer, Start};
 use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
 use std::cell::RefCell;
@@ -25,8 +25,12 @@ use weights::Weights;
 /// Reads a model folder; half-precision weights are widened to `dtype`.
 pub fn load(folder: &Path, dtype: DType, device: &Device) -> Result<Decoder> {
     let (config, weights) = open(folder)?;
-    let source = |name: &str, shape: &[usize], _: Start| {
-        read_parameter(&mut weights.borrow_mut(), &config, name, shape, dtype, device)
+    let lacks_head = lacks_head(&config, &weights.borrow());
+    let (seed, width, layers) = (MISSING_HEAD_SEED, config.width, config.layers);
+    let initializer = Initializer { seed, width, layers, dtype, device };
+    let source = |name: &str, shape: &[usize], start: Start| match lacks_head && name.starts_with(HEAD) {
+        true => initializer.draw(name, shape, start),
+        false => read_parameter(&mut weights.borrow_mut(), &config, name, shape, dtype, device),
     };
     let decoder = Decoder::build(config.clone(), &source, dtype, device)?;
     weights.into_inner().refuse_leftovers(config.tied)?;
@@ -37,15 +41,30 @@ pub fn load(folder: &Path, dtype: DType, device: &Device) -> Result<Decoder> {
 /// is not there, the embedding serves as one.
 fn open(folder: &Path) -> Result<(Config, RefCell<Weights>)> {
     let (mut config, weights) = (config_file::read(folder)?, Weights::open(folder)?);
-    config.tied |= config.score.is_some() && !weights.has("lm_head.weight");
+    let head = if config.family.is_encoder() { "cls.predictions.decoder.weight" } else { "lm_head.weight" };
+    config.tied |= config.score.is_some() && !weights.has(head);
     Ok((config, RefCell::new(weights)))
+}
+
+/// What the parameters of the head for tokens are called.
+const HEAD: &str = "head.";
+/// Of a head for tokens that a folder lacks: the same wherever it is read.
+const MISSING_HEAD_SEED: u64 = 0;
+
+/// Whether the weights are those of an encoder's classifier as `transformers` writes it, without the head that fills masks.
+/// That head's matrix is the embedding then, and its other parameters begin anew: they change nothing of the scores.
+fn lacks_head(config: &Config, weights: &Weights) -> bool {
+    config.family.is_encoder() && config.score.is_some() && !weights.has_any("cls.predictions.")
 }
 
 /// Refuses a folder that [`load`] would refuse, without reading the weights: only their names and shapes.
 pub fn check(folder: &Path) -> Result<Config> {
     let (config, weights) = open(folder)?;
+    let lacks_head = lacks_head(&config, &weights.borrow());
     let source = |name: &str, shape: &[usize], _: Start| {
-        for (piece, wanted) in pieces_of(&config, name, shape)? {
+        let is_drawn = lacks_head && name.starts_with(HEAD);
+        let pieces = if is_drawn { Vec::new() } else { pieces_of(&config, name, shape)? };
+        for (piece, wanted) in pieces {
             weights.borrow_mut().find_shaped(&piece.name, &wanted)?;
         }
         // Takes the memory of one number, whatever its shape.

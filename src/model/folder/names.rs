@@ -102,6 +102,10 @@ fn bert(config: &Config, name: &str) -> Option<Vec<Piece>> {
         ("head.norm.weight", "cls.predictions.transform.LayerNorm.weight"),
         ("head.norm.bias", "cls.predictions.transform.LayerNorm.bias"),
         ("head.weight", "cls.predictions.decoder.weight"),
+        ("score.dense.weight", "bert.pooler.dense.weight"),
+        ("score.dense.bias", "bert.pooler.dense.bias"),
+        ("score.output.weight", "classifier.weight"),
+        ("score.output.bias", "classifier.bias"),
     ];
     if name == "head.bias" {
         // Where the head has a matrix of its own, transformers takes the bias beside it.

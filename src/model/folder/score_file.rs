@@ -1,8 +1,10 @@
 //! What `config.json` says of a score: the architecture, the labels by their number, and whether they are classes.
 //!
 //! The weights of the head for tokens stay in the folder, so that a classifier can still be measured on text: a tied
-//! one is the embedding, another stands beside `score.weight` as `lm_head.weight`, which `transformers` passes over.
+//! one is the embedding, another stands beside `score.weight` as `lm_head.weight`, and an encoder's is `cls.predictions`;
+//! `transformers` passes over them.
 
+use super::super::config::Family;
 use super::super::score::{Answers, Score};
 use super::not_a_model;
 use crate::Result;
@@ -12,8 +14,11 @@ use std::path::Path;
 /// What the architectures of classifiers end with.
 const CLASSIFIER: &str = "ForSequenceClassification";
 
-/// The score that a configuration names; `None` of models for tokens alone.
-pub fn read(config: &Value, folder: &Path) -> Result<Option<Score>> {
+/// What the architectures of models for tokens end with.
+const FOR_TOKENS: [&str; 3] = ["ForCausalLM", "LMHeadModel", "ForMaskedLM"];
+
+/// The answers of the score that a configuration names; `None` of models for tokens alone.
+pub fn read(config: &Value, folder: &Path) -> Result<Option<Answers>> {
     let architectures = config.get("architectures").and_then(Value::as_array);
     let mut names = architectures.into_iter().flatten().filter_map(Value::as_str);
     if !names.any(|name| name.ends_with(CLASSIFIER)) {
@@ -32,7 +37,7 @@ pub fn read(config: &Value, folder: &Path) -> Result<Option<Score>> {
             return Err(not_a_model(folder, format!("problem_type is {other}, and {known}")));
         }
     };
-    Ok(Some(Score::of_decoder(answers)))
+    Ok(Some(answers))
 }
 
 /// In the order of their numbers. Where nothing is said there are two, as `transformers` has it.
@@ -47,12 +52,12 @@ fn labels(config: &Value, folder: &Path) -> Result<Vec<String>> {
     (0..named.len()).map(|index| label(index).ok_or_else(wrong)).collect()
 }
 
-/// Makes a decoder's configuration that of a classifier. `transformers` finds the last token of padded rows by the
-/// padding's number.
-pub fn write(score: &Score, padding: Option<u32>, config: &mut Value) {
+/// Makes a model's configuration that of a classifier. `transformers` finds the last token of a decoder's padded rows by the
+/// padding's number; an encoder's first token needs none.
+pub fn write(score: &Score, family: Family, padding: Option<u32>, config: &mut Value) {
     let architecture = config["architectures"][0].as_str().unwrap_or_default();
-    let family = ["ForCausalLM", "LMHeadModel"].iter().find_map(|end| architecture.strip_suffix(end));
-    config["architectures"] = json!([format!("{}{CLASSIFIER}", family.unwrap_or(architecture))]);
+    let name = FOR_TOKENS.iter().find_map(|end| architecture.strip_suffix(end));
+    config["architectures"] = json!([format!("{}{CLASSIFIER}", name.unwrap_or(architecture))]);
     let (labels, problem) = match &score.answers {
         Answers::Classes(labels) => (labels.clone(), "single_label_classification"),
         Answers::Number => (vec!["LABEL_0".to_string()], "regression"),
@@ -65,5 +70,5 @@ pub fn write(score: &Score, padding: Option<u32>, config: &mut Value) {
     config["id2label"] = Value::Object(by_number);
     config["label2id"] = Value::Object(by_label);
     config["problem_type"] = json!(problem);
-    config["pad_token_id"] = json!(padding);
+    config["pad_token_id"] = json!(padding.filter(|_| !family.is_encoder()));
 }

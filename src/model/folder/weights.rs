@@ -50,6 +50,11 @@ impl Weights {
         self.find(name).is_some()
     }
 
+    /// Whether the name of any tensor begins with this.
+    pub fn has_any(&self, prefix: &str) -> bool {
+        self.places.keys().any(|name| name.starts_with(prefix))
+    }
+
     /// A tensor of exactly this shape, in f32 or whatever `dtype` says.
     pub fn read(&mut self, name: &str, shape: &[usize], dtype: DType) -> Result<Tensor> {
         let found = self.find_shaped(name, shape)?;

@@ -83,11 +83,7 @@ fn mismatch(objective: Objective, is_encoder: bool) -> Option<(String, &'static 
             format!(
                 "an encoder, sees what comes after a position, so that \"{name}\" would be learned by looking ahead"
             ),
-            "take objective \"mlm\", or a decoder such as preset = \"llama-1m\"",
-        )),
-        (Objective::Classify | Objective::Regress, true) => Some((
-            format!("an encoder, cannot learn \"{name}\" yet: labels are learned by decoders"),
-            "take a decoder such as preset = \"llama-1m\"",
+            "take objective \"mlm\", or \"classify\" or \"regress\" for labels, or a decoder such as preset = \"llama-1m\"",
         )),
         _ => None,
     }
@@ -137,5 +133,6 @@ mod tests {
             let text = format!("{error} {}", error.next.clone().unwrap_or_default());
             assert!(text.contains(part), "{preset} {objective} {lines}: {text}");
         }
+        assert!(["classify", "regress"].iter().all(|objective| with("bert-1m", objective, "").is_ok()));
     }
 }
