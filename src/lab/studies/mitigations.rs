@@ -3,7 +3,7 @@
 
 use super::{Method, RunBuilder, Target};
 use crate::lab::design::{Design, RunDesign, nats};
-use crate::lab::findings::{always, best_rates, called, differences, finding, said};
+use crate::lab::findings::{always, best_rates, called, differences, edge, finding, said};
 use crate::lab::gather::BASE;
 use crate::lab::interpolation;
 use crate::lab::settings::Settings;
@@ -67,8 +67,9 @@ fn findings(_: &Settings, points: &[LabPoint], trials: &[LabTrial]) -> Vec<LabFi
         "plain fine-tuning forgets",
         Some(plain.x.mean > 0.0),
         format!(
-            "at its best rate, {:e}: new text {}, forgets {} nats/token",
+            "at its best rate, {:e}{}: new text {}, forgets {} nats/token",
             plain.rate,
+            edge(points, plain),
             said(&plain.y),
             said(&plain.x)
         ),
