@@ -21,8 +21,12 @@ pub struct Lab {
 }
 
 impl Lab {
-    pub fn new(studies: Vec<LabReport>) -> Self {
-        Self { studies, study: 0, selected: 0, all_rates: false, shows_findings: false, scroll: 0 }
+    /// Of the studies, that which the run on the screen belongs to is shown, or else the first that found something.
+    pub fn new(studies: Vec<LabReport>, run: &str) -> Self {
+        let is_of = |report: &LabReport| run.strip_prefix(&report.name).is_some_and(|rest| rest.starts_with('-'));
+        let own = studies.iter().position(is_of);
+        let study = own.or(studies.iter().position(|report| !report.points.is_empty())).unwrap_or(0);
+        Self { studies, study, selected: 0, all_rates: false, shows_findings: false, scroll: 0 }
     }
 
     pub fn report(&self) -> Option<&LabReport> {
@@ -96,7 +100,8 @@ impl App {
             self.refuse("the lab has no studies yet: `frostline lab mitigations` carries one out");
         } else if self.overlay.is_none() && !self.wants_text() {
             self.toast = None;
-            self.overlay = Some(Overlay::Lab(Lab::new(studies)));
+            let run = self.mirror.welcome.as_ref().map_or("", |welcome| welcome.run.as_str());
+            self.overlay = Some(Overlay::Lab(Lab::new(studies, run)));
         }
     }
 }
@@ -118,6 +123,17 @@ mod tests {
             Some(Overlay::Lab(lab)) => lab,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn the_study_of_the_run_is_shown_first() {
+        let studies = || vec![testing::study("mit"), testing::study("mitigations"), testing::study("transfer")];
+        for (run, study) in [("mitigations-2", 1), ("transfer-1", 2), ("owl", 0), ("mitigations", 0)] {
+            assert_eq!(Lab::new(studies(), run).study, study, "{run}");
+        }
+        let mut unmeasured = testing::study("mit");
+        unmeasured.points.clear();
+        assert_eq!(Lab::new(vec![unmeasured, testing::study("transfer")], "owl").study, 1);
     }
 
     #[test]

@@ -85,3 +85,30 @@ pub fn scale(name: &str, value: &'static str) -> Measured {
 pub fn rate_name(rate: f64) -> String {
     format!("{rate:e}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::gather::BASE;
+    use crate::run::plan::{Overrides, load};
+
+    #[test]
+    fn every_study_is_made_of_plans_that_can_be_carried_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.toml");
+        for study in Study::ALL {
+            let settings = Settings::standard(study);
+            let design = Design::new(&settings);
+            assert!(design.runs.len() >= settings.seeds.len(), "{study:?}");
+            for run in &design.runs {
+                std::fs::write(&path, &run.plan).unwrap();
+                let plan = load(path.to_str().unwrap(), &Overrides::default()).unwrap();
+                assert_eq!((plan.seed, plan.phases[0].name.as_str()), (run.seed, BASE));
+                let phases: Vec<&str> = plan.phases[1..].iter().map(|phase| phase.name.as_str()).collect();
+                let trials: Vec<&str> = run.trials.iter().map(|trial| trial.phase.as_str()).collect();
+                assert_eq!(phases, trials, "{study:?}");
+                assert!(run.finder.iter().all(|phase| trials.contains(&phase.as_str())), "{study:?}");
+            }
+        }
+    }
+}

@@ -45,3 +45,15 @@ pub fn differences(trials: &[LabTrial], a: &LabPoint, b: &LabPoint, value: &str)
 pub fn always(differences: &[f64], says: impl Fn(f64) -> bool) -> Option<bool> {
     (!differences.is_empty()).then(|| differences.iter().all(|difference| says(*difference)))
 }
+
+/// Where a best rate is the lowest or the highest that was tried, a better one may lie beyond: worth saying.
+pub fn edge(points: &[LabPoint], best: &LabPoint) -> &'static str {
+    let rates = || points.iter().filter(|point| point.method == best.method).map(|point| point.rate);
+    let (low, high) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
+    match best.rate {
+        _ if low == high => "",
+        rate if rate == high => " (the highest that was tried)",
+        rate if rate == low => " (the lowest that was tried)",
+        _ => "",
+    }
+}

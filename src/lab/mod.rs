@@ -15,6 +15,8 @@ mod report;
 mod settings;
 mod spread;
 mod studies;
+#[cfg(test)]
+mod testing;
 
 pub use carry_out::{Request, Watcher, carry_out};
 pub use files::{all, read};

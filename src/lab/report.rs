@@ -108,22 +108,11 @@ fn mark_best_rates(points: &mut [LabPoint], y: &LabAxis) {
 #[cfg(test)]
 mod tests {
     use super::super::settings::Study;
+    use super::super::testing::measured;
     use super::*;
-    use std::collections::BTreeMap;
 
     fn trial(method: &str, rate: f64, seed: u64, new: f64, forgetting: f64) -> LabTrial {
-        let values = [("new", new), ("forgetting", forgetting)].map(|(name, value)| (name.to_string(), value));
-        LabTrial {
-            run: format!("m-{seed}"),
-            phase: format!("{method}-{rate:e}"),
-            seed,
-            method: method.into(),
-            setting: String::new(),
-            rate,
-            labels: None,
-            values: BTreeMap::from(values),
-            curve: Vec::new(),
-        }
+        measured((method, "", rate), seed, &[("new", new), ("forgetting", forgetting)])
     }
 
     #[test]
@@ -143,7 +132,7 @@ mod tests {
         assert_eq!(points.len(), 4);
         let plain = named("plain", 1e-3);
         assert_eq!((plain.y.mean, plain.x.mean, plain.y.count), (1.5, 4.0, 2));
-        assert_eq!(plain.runs, ["m-1@plain-1e-3", "m-2@plain-1e-3"]);
+        assert_eq!(plain.runs, ["study-1@plain-1e-3", "study-2@plain-1e-3"]);
         assert!(!plain.is_best_rate && named("plain", 4e-3).is_best_rate);
         let front: Vec<bool> = points.iter().map(|point| point.is_front).collect();
         assert_eq!(front, [true, true, true, false]);

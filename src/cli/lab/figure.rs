@@ -1,21 +1,21 @@
 //! A study's plane as a picture.
 
-use super::table::named;
 use crate::cli::figure::{Axis, Figure, Look, Point, Series};
 use crate::protocol::{LabAxis, LabBetter, LabPoint, LabReport};
 
-/// Every point with its spread, a series for each method; the Pareto front as a line. Where one axis is only set, the points
+/// Every point with its spread, a series for each method, with the setting beside those at their best rate; the Pareto front
+/// as a line. What trials start from is left out: it knows so little of the new that it would push the others together. Where one axis is only set, the points
 /// of each method at its best rate are joined.
 pub fn plane(report: &LabReport) -> Figure {
     let is_curve = report.x.better == LabBetter::Neither;
-    let shown = |point: &&LabPoint| !is_curve || point.is_best_rate;
+    let shown = |point: &&LabPoint| point.rate > 0.0 && (!is_curve || point.is_best_rate);
     let mut series: Vec<Series> = Vec::new();
     if !is_curve {
         series.push(Series { name: "Pareto front".into(), look: Look::Dashed, points: front(report) });
     }
     for point in report.points.iter().filter(shown) {
-        let label = if is_curve { String::new() } else { format!("{} {:e}", point.setting, point.rate) };
-        let place = spread(point).named(label.trim());
+        let label = if point.is_best_rate { point.setting.as_str() } else { "" };
+        let place = spread(point).named(label);
         match series.iter_mut().find(|series| series.name == point.method) {
             Some(own) => own.points.push(place),
             None => {
@@ -46,7 +46,8 @@ fn spread(point: &LabPoint) -> Point {
 }
 
 fn front(report: &LabReport) -> Vec<Point> {
-    let mut front: Vec<&LabPoint> = report.points.iter().filter(|point| point.is_front).collect();
+    let on_front = |point: &&LabPoint| point.is_front && point.rate > 0.0;
+    let mut front: Vec<&LabPoint> = report.points.iter().filter(on_front).collect();
     front.sort_by(|a, b| a.x.mean.total_cmp(&b.x.mean));
-    front.into_iter().map(|point| Point::at(point.x.mean, point.y.mean).named(named(point))).collect()
+    front.into_iter().map(|point| Point::at(point.x.mean, point.y.mean)).collect()
 }

@@ -62,7 +62,7 @@ fn row(report: &LabReport, point: &LabPoint, has_labels: bool) -> Vec<Cell> {
 }
 
 /// A method with its setting.
-pub fn named(point: &LabPoint) -> String {
+fn named(point: &LabPoint) -> String {
     match point.setting.as_str() {
         "" => point.method.clone(),
         setting => format!("{} {setting}", point.method),

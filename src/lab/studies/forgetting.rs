@@ -2,7 +2,7 @@
 
 use super::{Method, RunBuilder, Target};
 use crate::lab::design::{Design, RunDesign, nats};
-use crate::lab::findings::{best_rates, finding, said};
+use crate::lab::findings::{best_rates, edge, finding, said};
 use crate::lab::settings::Settings;
 use crate::protocol::{LabFinding, LabPoint, LabTrial};
 
@@ -39,7 +39,7 @@ fn findings(_: &Settings, points: &[LabPoint], trials: &[LabTrial]) -> Vec<LabFi
         found.push(finding(
             format!("plain fine-tuning on {method} raises the old text's loss"),
             Some(best.x.mean > 0.0),
-            format!("at its best rate, {:e}: by {} nats/token", best.rate, said(&best.x)),
+            format!("at its best rate, {:e}{}: by {} nats/token", best.rate, edge(points, best), said(&best.x)),
         ));
         found.extend(by_rate(points, method));
     }

@@ -3,7 +3,7 @@
 
 use super::{Method, RunBuilder, Target};
 use crate::lab::design::{Design, RunDesign, nats};
-use crate::lab::findings::{always, best_rates, called, differences, finding, said};
+use crate::lab::findings::{always, best_rates, called, differences, edge, finding, said};
 use crate::lab::gather::BASE;
 use crate::lab::interpolation;
 use crate::lab::settings::Settings;
@@ -67,8 +67,9 @@ fn findings(_: &Settings, points: &[LabPoint], trials: &[LabTrial]) -> Vec<LabFi
         "plain fine-tuning forgets",
         Some(plain.x.mean > 0.0),
         format!(
-            "at its best rate, {:e}: new text {}, forgets {} nats/token",
+            "at its best rate, {:e}{}: new text {}, forgets {} nats/token",
             plain.rate,
+            edge(points, plain),
             said(&plain.y),
             said(&plain.x)
         ),
@@ -155,4 +156,49 @@ fn frontier(points: &[LabPoint], plain: &LabPoint) -> Option<LabFinding> {
     );
     let holds = gain(best).is_finite().then(|| gain(best) > 0.0);
     Some(finding("the frontier of blends bows beyond the straight line", holds, evidence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::settings::Study;
+    use crate::lab::testing::{measured, report};
+
+    fn trial(method: &str, setting: &str, seed: u64, (new, forgetting): (f64, f64)) -> LabTrial {
+        let rate = if method == BASE { 0.0 } else { 1e-3 };
+        measured((method, setting, rate), seed, &[("new", new), ("forgetting", forgetting)])
+    }
+
+    fn said(found: &[LabFinding], claim: &str) -> LabFinding {
+        found.iter().find(|finding| finding.claim.contains(claim)).unwrap().clone()
+    }
+
+    #[test]
+    fn remedies_are_held_against_plain_seed_by_seed() {
+        let settings = Settings::standard(Study::Mitigations);
+        let both =
+            |method: &str, one: (f64, f64), two: (f64, f64)| [trial(method, "", 1, one), trial(method, "", 2, two)];
+        let trials = [
+            both(BASE, (6.0, 0.0), (6.0, 0.0)),
+            both(PLAIN, (1.0, 4.0), (1.0, 2.0)),
+            both("EWC", (1.1, 3.0), (1.1, 1.0)),
+            // Less in the mean, but not with the second seed.
+            both("KL", (1.1, 0.5), (1.1, 2.1)),
+        ];
+        let blends =
+            [trial(interpolation::METHOD, "0.5", 1, (3.0, 1.5)), trial(interpolation::METHOD, "0.5", 2, (3.0, 1.5))];
+        let mut trials: Vec<LabTrial> = trials.into_iter().flatten().chain(blends).collect();
+        let found = report(&settings, trials.clone()).findings;
+        assert_eq!(said(&found, "EWC forgets less").holds, Some(true));
+        assert_eq!(said(&found, "KL forgets less").holds, Some(false));
+        // Half way by forgetting the line is at 3.5.
+        let frontier = said(&found, "bows");
+        assert_eq!(frontier.holds, Some(true));
+        assert!(frontier.evidence.contains("0.500 nats/token below"), "{}", frontier.evidence);
+        trials.retain(|trial| trial.method != interpolation::METHOD);
+        trials.extend([trial("replay + L2-SP", "", 1, (1.0, 1.0)), trial("replay", "", 1, (0.9, 0.9))]);
+        let found = report(&settings, trials).findings;
+        assert_eq!(said(&found, "combinations").holds, Some(false));
+        assert!(found.iter().all(|finding| !finding.claim.contains("bows")));
+    }
 }

@@ -4,7 +4,7 @@
 use super::{Method, RunBuilder, Target};
 use crate::lab::design::{Design, RunDesign, nats, share};
 use crate::lab::finder;
-use crate::lab::findings::{always, best_rates, differences, finding, said};
+use crate::lab::findings::{always, best_rates, differences, edge, finding, said};
 use crate::lab::settings::Settings;
 use crate::protocol::{LabFinding, LabPoint, LabTrial};
 
@@ -60,22 +60,24 @@ fn findings(_: &Settings, points: &[LabPoint], trials: &[LabTrial]) -> Vec<LabFi
     let Some(full) = best_rates(points, FULL).first().copied() else { return Vec::new() };
     let parts = PARTS.into_iter().filter_map(|part| {
         let own = best_rates(points, part).first().copied()?;
-        Some(compared(trials, full, own))
+        Some(compared(points, trials, full, own))
     });
     parts.chain(together(points)).chain(suggestions(full, trials)).collect()
 }
 
-fn compared(trials: &[LabTrial], full: &LabPoint, own: &LabPoint) -> LabFinding {
+fn compared(points: &[LabPoint], trials: &[LabTrial], full: &LabPoint, own: &LabPoint) -> LabFinding {
     let differences = differences(trials, own, full, "accuracy");
     finding(
         format!("{} learns at least as well as full fine-tuning, each at its best rate", own.method),
         always(&differences, |difference| difference >= 0.0),
         format!(
-            "accuracy {} at {:e} (full {} at {:e}), forgets {} (full {})",
+            "accuracy {} at {:e}{} (full {} at {:e}{}), forgets {} (full {})",
             said(&own.y),
             own.rate,
+            edge(points, own),
             said(&full.y),
             full.rate,
+            edge(points, full),
             said(&own.x),
             said(&full.x)
         ),

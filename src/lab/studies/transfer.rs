@@ -107,3 +107,43 @@ fn catching_up(labels: f64, own: &LabPoint, scratch: &[(f64, &LabPoint)]) -> Lab
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::settings::Study;
+    use crate::lab::testing::{measured, report};
+
+    fn findings_of(scratch: [f64; 3]) -> Vec<LabFinding> {
+        let settings = Settings::standard(Study::Transfer);
+        let labels = [16.0, 64.0, 256.0];
+        let pretrained = labels.iter().zip([0.7, 0.8, 0.9]).map(|(labels, accuracy)| (PRETRAINED, *labels, accuracy));
+        let scratch = labels.iter().zip(scratch).map(|(labels, accuracy)| (SCRATCH, *labels, accuracy));
+        let trials = pretrained.chain(scratch).flat_map(|(method, labels, accuracy)| {
+            // At a worse rate nothing is learned.
+            [(1e-3, accuracy), (1e-5, 0.5)]
+                .map(|(rate, accuracy)| measured((method, "", rate), 1, &[("labels", labels), ("accuracy", accuracy)]))
+        });
+        report(&settings, trials.collect()).findings
+    }
+
+    #[test]
+    fn the_factor_of_labels_is_read_between_points_on_a_logarithmic_scale() {
+        let found = findings_of([0.5, 0.6, 0.8]);
+        let said = |claim: &str| found.iter().find(|finding| finding.claim.contains(claim)).unwrap();
+        // 0.7 lies half way from 64 to 256 labels.
+        assert_eq!(said("saves at 16").evidence, "from scratch needs 128 labels, 8.0 times as many");
+        assert_eq!(said("saves at 64").evidence, "from scratch needs 256 labels, 4.0 times as many");
+        assert!(said("saves at 256").evidence.contains("more than 1.0 times"));
+        assert_eq!(said("the gap widens").holds, Some(true));
+        assert!(found.iter().filter(|finding| finding.claim.starts_with("with ")).all(|f| f.holds == Some(true)));
+    }
+
+    #[test]
+    fn what_does_not_come_out_is_said() {
+        let found = findings_of([0.75, 0.8, 0.95]);
+        let said = |claim: &str| found.iter().find(|finding| finding.claim.contains(claim)).unwrap();
+        assert_eq!(said("saves at 16").holds, Some(false));
+        assert_eq!(said("with 16 labels").holds, Some(false));
+    }
+}
