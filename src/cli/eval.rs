@@ -1,6 +1,7 @@
 //! `frostline eval`: the loss of a checkpoint on text, or its answers to a task.
 
 mod masked;
+mod scored;
 mod task;
 
 use super::Place;
@@ -24,16 +25,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Arguments {
     /// A model's folder, RUN, RUN@STEP, RUN@PHASE or RUN@best; or blend:A:B:SHARE, average:A:B…, graft:BASE:LIVE:LAYERS
     checkpoint: String,
-    /// A file or a folder of text
-    #[arg(long, value_name = "PATH", required_unless_present = "task", conflicts_with = "task")]
+    /// A file or a folder of text; with --task classify or regress, the field that texts stand in [there: text], or a
+    /// template such as "Review: {text}"
+    #[arg(long, value_name = "PATH", required_unless_present = "task")]
     text: Option<PathBuf>,
-    /// Generate answers and compare them: sentiment, question-answering, summarisation, translation or instructions
+    /// Generate answers and compare them: sentiment, question-answering, summarisation, translation or instructions; or score
+    /// texts with the model's head: classify or regress
     #[arg(long, value_name = "KIND", requires = "data")]
     task: Option<String>,
     /// With --task, examples to ask: a file, a folder, or world:SET
     #[arg(long, value_name = "DATA", requires = "task")]
     data: Option<String>,
-    /// With --task, at most this many examples [default: 50]
+    /// With --task, at most this many examples [default: 50; all of them for classify and regress]
     #[arg(long, value_name = "N", requires = "task", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     items: Option<u32>,
     /// With --task, at most this many tokens of an answer [default: 64]
@@ -45,7 +48,10 @@ pub struct Arguments {
     /// With --prompt, what is to be answered, such as " {label}"
     #[arg(long, value_name = "TEMPLATE", requires = "prompt")]
     completion: Option<String>,
-    /// Tokens of a window [default: the model's context, at most 1024]
+    /// With --task classify or regress, the field that labels stand in [default: label]
+    #[arg(long, value_name = "FIELD", requires = "task")]
+    label: Option<String>,
+    /// Tokens of a window, or the most of a text that is scored [default: the model's context, at most 1024]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     context: Option<u32>,
     /// For an encoder, how many tokens are hidden one by one for its pseudo-perplexity [default: 500]
@@ -79,9 +85,17 @@ struct Report {
 const ROWS: usize = 8;
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
-    let kind = arguments.task.as_deref().map(kind_of).transpose()?;
+    let head = arguments.task.as_deref().and_then(scored::Head::parse);
+    let kind = match head {
+        Some(_) => None,
+        None => arguments.task.as_deref().map(kind_of).transpose()?,
+    };
+    scored::check(arguments, head)?;
     let named = checkpoint::Named::find(&arguments.checkpoint, &place.home)?;
     let (decoder, tokenizer) = named.open(&place.device)?;
+    if let Some(head) = head {
+        return scored::run(arguments, head, place, &decoder, &tokenizer);
+    }
     let text = match (kind, &arguments.text) {
         (Some(_), _) if decoder.config.family.is_encoder() => {
             return Err(Error::new("an encoder writes no answers that could be compared")
@@ -116,7 +130,7 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
 fn kind_of(name: &str) -> Result<TaskKind> {
     TaskKind::parse(name).ok_or_else(|| {
         Error::usage(format!("there is no task \"{name}\""))
-            .next(format!("give one of {}", TaskKind::ALL.map(TaskKind::name).join(", ")))
+            .next(format!("give one of {}, classify, regress", TaskKind::ALL.map(TaskKind::name).join(", ")))
     })
 }
 

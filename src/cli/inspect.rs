@@ -3,7 +3,7 @@
 use super::Place;
 use super::output::{self, count, number};
 use crate::Result;
-use crate::model::{Decoder, Group};
+use crate::model::{Answers, Decoder, Group, Score};
 use crate::run::checkpoint::{self, Named};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,12 @@ struct CheckpointReport {
     width: usize,
     context: usize,
     vocabulary: usize,
+    /// Of a head that classifies, in the order of its classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<String>>,
+    /// Whether its head gives a text a number.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    regresses: bool,
     groups: Vec<GroupReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<checkpoint::State>,
@@ -84,6 +90,8 @@ fn describe(decoder: &Decoder, state: Option<checkpoint::State>, path: PathBuf) 
         width: config.width,
         context: config.context,
         vocabulary: config.vocabulary,
+        labels: config.score.as_ref().map(Score::labels).filter(|labels| !labels.is_empty()).map(<[String]>::to_vec),
+        regresses: config.score.as_ref().is_some_and(|score| score.answers == Answers::Number),
         groups: groups.collect(),
         state,
         path,
@@ -115,6 +123,12 @@ fn render(report: &CheckpointReport) -> String {
         let loss = state.loss.map_or(String::new(), |loss| format!(", held-out loss {}", number(loss)));
         let checkpoint::State { run, phase, step, precision, .. } = state;
         text += &format!("run {run}, phase {phase}, step {step}, trained with products in {precision}{loss}\n");
+    }
+    if let Some(labels) = &report.labels {
+        text += &format!("its head tells {} classes apart: {}\n", labels.len(), labels.join(", "));
+    }
+    if report.regresses {
+        text += "its head gives a text a number\n";
     }
     format!("{text}\n{}\n", output::lay_out(table, 2))
 }

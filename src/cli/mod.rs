@@ -3,6 +3,7 @@
 mod bench;
 mod between;
 mod blend;
+mod classify;
 mod corpus;
 mod eval;
 pub mod figure;
@@ -61,6 +62,8 @@ enum Command {
     Train(train::Arguments),
     /// Measure the loss of a checkpoint on text
     Eval(eval::Arguments),
+    /// Say how likely each label of a checkpoint is for texts, or the number that it gives them
+    Classify(classify::Arguments),
     /// Let one or several checkpoints go on from a prompt, side by side
     Sample(sample::Arguments),
     /// Write a model whose weights lie between those of two checkpoints
@@ -138,6 +141,7 @@ fn run(arguments: Arguments) -> Result<()> {
         None => workbench::run(&arguments.workbench, &place),
         Some(Command::Train(train)) => train::run(train, &place),
         Some(Command::Eval(eval)) => eval::run(eval, &place),
+        Some(Command::Classify(classify)) => classify::run(classify, &place),
         Some(Command::Sample(sample)) => sample::run(sample, &place),
         Some(Command::Blend(blend)) => blend::blend(blend, &place),
         Some(Command::Average(average)) => blend::average(average, &place),

@@ -7,7 +7,7 @@ mod scored;
 
 pub use generated::Generated;
 pub use masked::Masked;
-pub use scored::ScoredTexts;
+pub use scored::{ScoredTexts, measures};
 
 use crate::Result;
 use crate::corpus::batches::{HeldOutBatch, HeldOutWindows};

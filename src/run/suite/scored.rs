@@ -41,22 +41,28 @@ impl ScoredTexts {
         if !self.suits(decoder.config.score.as_ref()) {
             return Err(Error::new("these texts cannot be measured").because("the model's head has other labels"));
         }
-        let (mut score, mut found) = (TextScore::default(), Vec::new());
+        let Some(found) = self.scored(decoder, cancel)? else { return Ok(None) };
+        let total = found.iter().map(|(_, scored)| scored.loss).sum();
+        let score = TextScore { total, tokens: found.len() as u64, ..TextScore::default() };
+        Ok(Some(Measure { score, metric: None, metrics: measures(&self.score.answers, &found) }))
+    }
+
+    /// What each text should be scored as and what it is scored as, in their order; `None` where it was cancelled.
+    pub fn scored(&self, decoder: &Decoder, cancel: &AtomicBool) -> Result<Option<Vec<(Target, Scored)>>> {
+        let mut found = Vec::new();
         for batch in &self.batches {
             if cancel.load(Ordering::Relaxed) {
                 return Ok(None);
             }
             let scored = objective::scores(decoder, batch)?;
-            score.total += scored.iter().map(|scored| scored.loss).sum::<f64>();
-            score.tokens += scored.len() as u64;
             found.extend(scored.into_iter().zip(&batch.labelled).map(|(scored, labelled)| (labelled.target, scored)));
         }
-        Ok(Some(Measure { score, metric: None, metrics: measures(&self.score.answers, &found) }))
+        Ok(Some(found))
     }
 }
 
 /// The measures of a score, the one that stands for all first.
-fn measures(answers: &Answers, found: &[(Target, Scored)]) -> Vec<MetricValue> {
+pub fn measures(answers: &Answers, found: &[(Target, Scored)]) -> Vec<MetricValue> {
     let measured = match answers {
         Answers::Classes(_) => {
             let pair = |(target, scored): &(Target, Scored)| match target {
