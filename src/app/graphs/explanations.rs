@@ -237,6 +237,22 @@ pub const EXPLANATIONS: &[Explanation] = &[
         source: "Lopez-Paz and Ranzato 2017, Gradient episodic memory, arXiv 1706.08840; Chaudhry et al. 2018, arXiv 1801.10112",
     },
     Explanation {
+        key: "classification",
+        title: "Classification by a head",
+        what: "`objective = \"classify\"` teaches a head beside the one for tokens: one matrix takes the hidden state of a text's last token to a score for each label, and the whole model learns with it. Accuracy and macro-F1 are of the label with the highest score, so that no answer names none. `frostline classify RUN TEXT` says how likely each label is.",
+        formula: "loss = −mean over texts of ln softmax(W·h)[label], nats per text",
+        normal: "The loss begins near ln(labels), and a loss that stays there has learned only how frequent the labels are. Accuracy should pass the share of the most frequent label, which is said before training. A loss that rises while accuracy stays is overfitting: the head is sure of its mistakes.",
+        source: "Radford et al. 2018, Improving language understanding by generative pre-training; Howard and Ruder 2018, ULMFiT, arXiv 1801.06146",
+    },
+    Explanation {
+        key: "regression",
+        title: "Regression by a head: Pearson, Spearman, squared error",
+        what: "`objective = \"regress\"` teaches a head that gives a text a number. Pearson says how nearly predictions lie on a rising line with the labels, Spearman how nearly they are in the same order; neither sees a wrong scale or shift, which the squared error does.",
+        formula: "loss = MSE = mean of (prediction − label)²; Pearson = cov / (σ·σ); Spearman = Pearson of ranks, equal ones sharing their mean rank",
+        normal: "An MSE at the variance of the labels and correlations near 0 are those of always guessing the mean. A high Spearman with a lower Pearson is a right order on a bent scale. A loss of numbers has no perplexity.",
+        source: "Pearson 1895; Spearman 1904; both for texts: Cer et al. 2017, SemEval-2017 task 1, arXiv 1708.00055",
+    },
+    Explanation {
         key: "masked language modelling",
         title: "Masked language modelling and its accuracy",
         what: "How an encoder learns (`objective = \"mlm\"`, on a preset such as bert-1m): 15% of a row's tokens are chosen; of these 80% become the mask token, 10% another token and 10% stay, and the loss is on the chosen ones alone, known from both sides. What is hidden follows from the seed and the row, and differs each time that a row comes. `masking = { whole_words = true }` hides words whole. The accuracy is how often the likeliest token is the hidden one, on held-out text whose hidden tokens are the same at every evaluation. Rows begin with the tokenizer's own mark ([CLS], <s>, or else its end-of-text mark).",

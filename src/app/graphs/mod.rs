@@ -126,6 +126,7 @@ pub fn explained(app: &App) -> Option<&'static str> {
             Some("token_f1") => "token-f1",
             Some("rouge_l") => "rouge-l",
             Some("chrf") => "chrf",
+            Some("pearson" | "spearman" | "mse") => "regression",
             Some("masked_accuracy") => "masked language modelling",
             Some("pseudo_perplexity") => "pseudo-perplexity",
             Some("bleu") => "bleu",
