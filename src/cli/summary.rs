@@ -3,7 +3,7 @@
 use super::output::{self, bytes, count, duration, number};
 use crate::protocol::{Evaluation, Event, Finished, SAMPLED, Transfer};
 use comfy_table::{Cell, CellAlignment};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 /// A terminal of this many columns has room for every column.
@@ -93,7 +93,7 @@ impl Summary {
         if wide {
             columns.push(Column::right("bits\n/byte", |phase| figure(phase.own(|own| own.bits_per_byte))));
         }
-        columns.push(Column::right("exact\nmatch", |phase| percent(phase.own(|own| own.value))));
+        columns.push(Column::right(&self.metric(), |phase| percent(phase.own(|own| own.value))));
         for (suite, has_metric) in self.retained() {
             columns.push(match has_metric {
                 true => {
@@ -106,6 +106,16 @@ impl Summary {
         }
         columns.push(Column::right("tokens\n/s", |phase| figure(median(&phase.tokens_per_second))));
         columns
+    }
+
+    /// What the phases' own examples are measured by, where it is the same for all.
+    fn metric(&self) -> String {
+        let names: BTreeSet<&str> = self.phases.iter().filter_map(|phase| phase.own_metric()).collect();
+        match (names.len(), names.first()) {
+            (1, Some(name)) => name.replacen('_', "\n", 1).replace('_', " "),
+            (0, _) => "exact\nmatch".into(),
+            _ => "task\nmetric".into(),
+        }
     }
 
     /// Suites that are compared with a base in any phase, and whether they have a metric.
@@ -176,6 +186,11 @@ impl Phase {
     /// A figure of the last evaluation of its own held-out data.
     fn own(&self, pick: impl Fn(&Evaluation) -> Option<f64>) -> Option<f64> {
         self.last(&self.name, pick)
+    }
+
+    /// What its own held-out data is measured by.
+    fn own_metric(&self) -> Option<&str> {
+        self.last.get(&self.name)?.metric.as_deref()
     }
 
     /// The mean over the last steps.

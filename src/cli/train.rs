@@ -5,7 +5,7 @@ use super::progress::{Bar, style};
 use super::summary::Summary;
 use super::{Place, interruption, output};
 use crate::Result;
-use crate::protocol::{Evaluation, Event, Finished, KL_BASE, PhaseStarted, SAMPLED, Step};
+use crate::protocol::{Evaluation, Event, Finished, KL_BASE, MetricValue, PhaseStarted, SAMPLED, Step};
 use crate::run::execute::Request;
 use crate::run::plan::{self, Overrides};
 use crate::run::{Observer, execute};
@@ -169,7 +169,8 @@ fn measured(name: &str, value: f64) -> String {
 fn describe(evaluation: &Evaluation) -> String {
     let (loss, perplexity) = (number(evaluation.loss), number(evaluation.perplexity));
     let mut line = format!("  step {:<6} {:<12} loss {loss:<6} ppl {perplexity:<6}", evaluation.step, evaluation.suite);
-    for metric in &evaluation.metrics {
+    let is_told = |metric: &&MetricValue| metric.name != KL_BASE || metric.value != 0.0;
+    for metric in evaluation.metrics.iter().filter(is_told) {
         line += &match metric.name == KL_BASE {
             true => format!(" kl {}", number(metric.value)),
             false => format!(" {}", measured(&metric.name, metric.value)),

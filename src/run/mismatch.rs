@@ -92,7 +92,11 @@ fn few(own: &Material) -> Option<String> {
     let count: usize = own
         .sources
         .iter()
-        .map(|(_, part, _)| if let Part::Examples { examples, .. } = part { examples.len() } else { FEW_EXAMPLES })
+        .map(|(_, part, _)| match part {
+            // Of texts that are scored, labels are counted, and too few are said, where they are read.
+            Part::Examples { examples, .. } if examples.iter().all(|example| example.label.is_none()) => examples.len(),
+            _ => FEW_EXAMPLES,
+        })
         .sum();
     (count < FEW_EXAMPLES).then(|| {
         format!(

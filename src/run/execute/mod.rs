@@ -2,6 +2,8 @@
 
 mod bound;
 mod divergence;
+#[cfg(test)]
+mod encoder_label_tests;
 mod ending;
 mod fisher;
 mod foresee;
