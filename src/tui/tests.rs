@@ -147,6 +147,18 @@ fn nothing_is_written_while_nothing_changes() {
 }
 
 #[test]
+fn what_time_asks_is_sent_though_nothing_else_happens() {
+    let (mut bench, _) = workbench(App::new(), (120, 40));
+    let ((requests, sent), (_host, messages)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    bench.attach(&super::Link { requests, messages });
+    bench.app = crate::app::prompt::testing::answering();
+    crate::app::prompt::testing::press(&mut bench.app, "b -");
+    bench.pass_time(Duration::from_secs(9));
+    let asked: Vec<crate::protocol::Ask> = sent.try_iter().map(|request| request.ask).collect();
+    assert!(matches!(asked.last(), Some(crate::protocol::Ask::Sample(ask)) if ask.lanes.len() == 3), "{asked:?}");
+}
+
+#[test]
 fn a_running_job_costs_little_over_a_slow_line() {
     let (mut bench, counter) = workbench(testing::sample_app(), (120, 40));
     bench.draw(Duration::ZERO).unwrap();

@@ -127,10 +127,11 @@ impl<W: Write> Workbench<W> {
         self.link_number
     }
 
-    /// Lets time pass: lines at the foot go.
+    /// Lets time pass: lines at the foot go, and what was to be asked in a moment is asked.
     pub fn pass_time(&mut self, now: Duration) {
         if self.app.tick(now) {
             self.stale = self.stale.max(Stale::Now);
+            self.follow_up();
         }
     }
 

@@ -173,7 +173,7 @@ fn most(set: &SetReport) -> String {
     let verb = if change > 0.0 { "comes back" } else { "goes" };
     match most.filter(|layer| undone(layer) > 0.0 && change.abs() >= 0.0005) {
         Some(layer) => format!(
-            "Most {verb} with {}: {:.3} nats/token, {} of it.\n",
+            "The largest part {verb} with {}: {:.3} nats/token, {} of it.\n",
             layer.layer,
             undone(layer),
             percent(undone(layer) / change.abs())
@@ -236,10 +236,10 @@ mod tests {
         {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
-        assert!(text.contains("Most comes back with block.0: 0.500 nats/token, 25% of it."), "{text}");
+        assert!(text.contains("The largest part comes back with block.0: 0.500 nats/token, 25% of it."), "{text}");
         let new = set(3.0, 1.0, &[("block.0", true, 1.5, 2.9)]);
         let text = render_set(&new, false);
-        assert!(text.contains("2.000 learned") && text.contains("Most goes with block.0: 0.500"), "{text}");
+        assert!(text.contains("2.000 learned") && text.contains("The largest part goes with block.0: 0.500"), "{text}");
         let worse = set(1.0, 3.0, &[("block.0", true, 3.5, 2.9)]);
         assert!(render_set(&worse, false).contains("No single layer"));
         assert!(render_set(&set(1.0, 1.0, &[("block.0", true, 1.1, 1.1)]), false).contains('–'));

@@ -136,5 +136,7 @@ fn signed(value: f64) -> String {
 }
 
 fn percent(share: f64) -> String {
-    format!("{:.0}%", 100.0 * share).replace('-', "−")
+    // Nothing has no sign.
+    let whole = (100.0 * share).round() + 0.0;
+    format!("{whole:.0}%").replace('-', "−")
 }
