@@ -98,4 +98,6 @@ fn what_cannot_be_studied_is_refused() {
     bench.refused(&["lab", "mitigations", "--name", "../x"], 2, &["cannot name a study"]);
     bench.refused(&["lab", "mitigations", "--new", "nowhere.txt"], 1, &["nowhere.txt"]);
     assert!(bench.runs().is_empty());
+    // What was refused for its data has begun nothing.
+    assert!(!bench.path("home/lab/mitigations/settings.json").exists());
 }

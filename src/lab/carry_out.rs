@@ -54,6 +54,8 @@ pub fn carry_out(request: &Request, watcher: &mut dyn Watcher) -> Result<LabRepo
     for plan in &plans {
         execute::check_names(plan, request.home)?;
     }
+    // What is refused up to here can be mended, and asked for again.
+    folder.begin(request.settings)?;
     let mut study = Study { request, design: &design, folder, trials: Vec::new(), pace: Pace::new(&plans), watcher };
     for (run, plan) in design.runs.iter().zip(&plans) {
         let trials = study.run(run, plan)?;

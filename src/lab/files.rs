@@ -38,9 +38,14 @@ impl Folder {
                     .because(format!("then it was {}", begun.describe()))
                     .next(format!("give the same again, another --name, or remove {}", folder.path.display())));
             }
-            None => write_json(&path, settings)?,
+            None => {}
         }
         Ok(folder)
+    }
+
+    /// Writes down what the study is begun with: from now on nothing else will do.
+    pub fn begin(&self, settings: &Settings) -> Result<()> {
+        write_json(&self.path.join(SETTINGS), settings)
     }
 
     /// Writes a run's plan down, and says where.
