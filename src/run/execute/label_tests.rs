@@ -3,7 +3,7 @@
 use super::testing::{execute, resume, stopped_after};
 use crate::protocol::{Evaluation, Event};
 use crate::run::execute::{Observer, PhaseRun};
-use crate::run::plan::{self, Overrides, Plan};
+use crate::run::plan::{self, ChangePlan, Overrides, Plan};
 use crate::run::{checkpoint, records};
 use candle_core::Device;
 use std::path::Path;
@@ -50,6 +50,7 @@ fn four_phases(folder: &TempDir) -> Plan {
 struct Watcher {
     evaluations: Vec<Evaluation>,
     notices: Vec<String>,
+    pulls: Vec<f64>,
 }
 
 impl Observer for Watcher {
@@ -57,6 +58,7 @@ impl Observer for Watcher {
         match event {
             Event::Evaluation(evaluation) => self.evaluations.push(evaluation.clone()),
             Event::Notice(notice) => self.notices.push(notice.text.clone()),
+            Event::Step(step) => self.pulls.extend(step.pull),
             _ => {}
         }
     }
@@ -107,10 +109,11 @@ fn a_classifier_learns_beside_replay_and_pulls_and_later_phases_keep_or_replace_
     assert!(records::read(&run).is_ok());
 }
 
-/// With the head frozen and thawed live, and more replayed.
+/// With the head frozen and thawed live, more replayed, and the words of the texts held to what the base said of them.
 #[test]
 fn a_classifier_goes_on_from_any_checkpoint_to_the_same_bits() {
-    let commands = [(9, "freeze head/score"), (13, "thaw head/score"), (13, "replay 0.5")];
+    let commands =
+        [(9, "freeze head/score"), (11, "kl 2"), (12, "kl 0.5"), (13, "thaw head/score"), (13, "replay 0.5")];
     let all: u64 = STEPS.iter().sum();
     let first = tempfile::tempdir().unwrap();
     let whole = stopped_after(&four_phases(&first), &first, all - 1, &commands);
@@ -123,4 +126,22 @@ fn a_classifier_goes_on_from_any_checkpoint_to_the_same_bits() {
             assert!(files(&stopped, step) == files(&whole, step), "step {step} from {at:?}");
         }
     }
+    // Done again from the plan alone; and without the pull it comes to something else.
+    let ends = |commands: &[(u64, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = four_phases(&folder);
+        plan.phases.truncate(2);
+        let change = |(step, command): &(u64, &str)| ChangePlan { step: *step, command: command.to_string() };
+        plan.changes = commands.iter().map(change).collect();
+        let mut watcher = Watcher::default();
+        execute(&plan, &folder, &mut watcher);
+        (files(&folder.path().join("home/runs/small"), 24), watcher.pulls)
+    };
+    let (again, pulls) = ends(&commands);
+    assert!(again == files(&whole, 24));
+    let (without, weights_alone) = ends(&[commands[0], commands[3], commands[4]]);
+    assert!(without != again);
+    // The pull of weights was on before; that of answers is added from its first step.
+    assert_eq!((pulls.len(), &pulls[..7]), (20, &weights_alone[..7]));
+    assert!(pulls[7] > weights_alone[7], "{} and {}", pulls[7], weights_alone[7]);
 }

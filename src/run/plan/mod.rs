@@ -24,7 +24,7 @@ pub use labels::{LABEL, TEXT};
 pub use masking::{MaskingPlan, check_objective};
 pub use overrides::Overrides;
 pub use presets::PRESETS;
-pub use pull::{NO_ANSWERS, PullPlan, predicts_next_token};
+pub use pull::PullPlan;
 pub(crate) use read::is_plain_name;
 pub use read::load;
 pub use replay::ReplayPlan;
