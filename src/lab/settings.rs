@@ -96,15 +96,26 @@ impl Settings {
         };
         match study {
             // What little a model learns in 400 steps helps nobody with labels.
-            Study::Transfer => {
-                Self { labels: vec![64, 256, 1024], rates: vec![5e-4, 2e-3], pretraining: (1500, 16), ..common }
-            }
-            Study::Forgetting => Self { rates: vec![2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3], ..common },
-            Study::Mitigations => Self { rates: vec![1e-3, 2e-3, 4e-3], ..common },
+            Study::Transfer => Self {
+                labels: vec![64, 128, 256, 512, 1024],
+                rates: vec![1e-3, 2e-3, 4e-3],
+                pretraining: (1500, 16),
+                tuning: (200, 8),
+                ..common
+            },
+            Study::Forgetting => Self { rates: vec![2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3], ..common },
+            Study::Mitigations => Self { rates: vec![2e-3, 4e-3, 8e-3], ..common },
             Study::Schedules => Self { labels: vec![100], rates: vec![5e-4, 1e-3, 2e-3], ..common },
-            Study::Objectives => {
-                Self { labels: vec![256, 1024], rates: vec![5e-4, 2e-3], pretraining: (1500, 16), ..common }
-            }
+            // An encoder that guesses hidden words leaves its first plateau, where it only knows how frequent words are,
+            // after some 2000 steps: many steps of short rows.
+            Study::Objectives => Self {
+                labels: vec![256, 1024],
+                rates: vec![5e-4, 2e-3],
+                context: 64,
+                pretraining: (4000, 16),
+                tuning: (200, 8),
+                ..common
+            },
         }
     }
 
