@@ -99,7 +99,8 @@ impl Settings {
             Study::Transfer => Self {
                 labels: vec![64, 128, 256, 512, 1024],
                 rates: vec![1e-3, 2e-3, 4e-3],
-                pretraining: (1500, 16),
+                context: 64,
+                pretraining: (4000, 16),
                 tuning: (200, 8),
                 ..common
             },
