@@ -3,11 +3,14 @@
 mod common;
 
 use candle_core::{DType, Device};
+use common::program::Bench;
 use common::{assert_within, fixture, tensors, u32s, values};
 use frostline::corpus::batches::{Batch, Batches, Packed, held_out_examples};
 use frostline::corpus::examples::{EncodedExample, Label};
 use frostline::learn::objective::{self, Scale};
 use frostline::model::{Answers, Config, Decoder, Gradients, Pooled, Target, Thaw, folder};
+use frostline::run::suite::ScoredTexts;
+use std::sync::atomic::AtomicBool;
 
 fn load(name: &str) -> Decoder {
     folder::load(&fixture(name), DType::F32, &Device::Cpu).unwrap()
@@ -42,10 +45,81 @@ fn scores_and_losses_are_those_of_transformers_however_texts_are_packed() {
                 batches.iter().flat_map(|held| objective::scores(&decoder, &held.batch).unwrap()).collect();
             let logits: Vec<f64> = scored.iter().flat_map(|scored| scored.scores.clone()).collect();
             assert_within(&logits, &values(&expected["logits"]), 1e-4, &format!("{name} in {context}"));
+            // As `frostline classify` scores them.
+            let score = decoder.config.score.clone().unwrap();
+            let texts = ScoredTexts::new(score, &examples(name), context, 8, 0).unwrap();
+            let found = texts.scored(&decoder, &AtomicBool::new(false)).unwrap().unwrap();
+            let found: Vec<f64> = found.iter().flat_map(|(_, scored)| scored.scores.clone()).collect();
+            assert_within(&found, &values(&expected["logits"]), 1e-4, &format!("{name} in {context}, classified"));
             let loss = scored.iter().map(|scored| scored.loss).sum::<f64>() / 3.0;
             assert_within(&[loss], &values(&expected["loss"]), 1e-4, name);
         }
     }
+}
+
+/// The folder that `transformers` wrote, with a tokenizer whose words are the numbers of tokens.
+#[test]
+fn classify_gives_the_number_of_a_folder_for_regression() {
+    let (bench, name) = (Bench::new(), "score-number");
+    std::fs::create_dir(bench.path("number")).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(fixture(name).join(file), bench.path("number").join(file)).unwrap();
+    }
+    let words: serde_json::Map<String, serde_json::Value> = (0..96).map(|id| (format!("w{id}"), id.into())).collect();
+    let model = serde_json::json!({"type": "WordLevel", "vocab": words, "unk_token": "w0"});
+    let split = serde_json::json!({"type": "WhitespaceSplit"});
+    let tokenizer = serde_json::json!({"version": "1.0", "added_tokens": [], "pre_tokenizer": split, "model": model});
+    bench.write("number/tokenizer.json", &tokenizer.to_string());
+    let expected = tensors(&fixture(name).join("expected.safetensors"));
+    let (ids, lengths) = (u32s(&expected["input_ids"]), u32s(&expected["lengths"]));
+    let text = |(ids, length): (&[u32], u32)| {
+        let words: Vec<String> = ids[..length as usize].iter().map(|id| format!("w{id}")).collect();
+        words.join(" ")
+    };
+    let texts: Vec<String> = ids.chunks(9).zip(lengths).map(text).collect();
+    let arguments = ["classify", "number", &texts[0], &texts[1], &texts[2], "--json"];
+    let report = &bench.json(&arguments)[0]["texts"];
+    let found: Vec<f64> = (0..3).map(|at| report[at]["number"].as_f64().unwrap()).collect();
+    assert_within(&found, &values(&expected["logits"]), 1e-4, "classify");
+}
+
+/// A BERT for masks with the pooler of its pretraining, as the first ones were published: `transformers` builds a classifier
+/// on that pooler, and so do we, also behind a checkpoint of ours.
+#[test]
+fn a_pretrained_pooler_is_the_classifiers() {
+    let (classifier, expected) = (load("score-bert"), tensors(&fixture("score-bert").join("expected.safetensors")));
+    let (bare, with_pooler) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = tensors(&fixture("score-bert").join("model.safetensors"));
+    let mut weights = tensors(&fixture("bert").join("model.safetensors"));
+    weights.extend(theirs.clone().into_iter().filter(|(name, _)| name.starts_with("bert.pooler.")));
+    std::fs::copy(fixture("bert").join("config.json"), with_pooler.path().join("config.json")).unwrap();
+    candle_core::safetensors::save(&weights, with_pooler.path().join("model.safetensors")).unwrap();
+    folder::check(with_pooler.path()).unwrap();
+    let read = |path: &std::path::Path| folder::load(path, DType::F32, &Device::Cpu).unwrap();
+    let masks = read(with_pooler.path());
+    assert_eq!(masks.parameters.len(), load("bert").parameters.len(), "it trains with a classifier alone");
+    folder::save(&masks, None, bare.path()).unwrap();
+    for folder in [with_pooler.path(), bare.path()] {
+        let score = classifier.config.score.clone().unwrap();
+        let decoder = read(folder).with_score(&score, 3).unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        folder::save(&decoder, None, copy.path()).unwrap();
+        // The scores themselves are drawn anew, here as there: those of the fixture take their place.
+        let file = copy.path().join("model.safetensors");
+        let mut weights = tensors(&file);
+        weights.extend(theirs.clone().into_iter().filter(|(name, _)| name.starts_with("classifier.")));
+        candle_core::safetensors::save(&weights, &file).unwrap();
+        let batches = held_out_examples(&examples("score-bert"), 9, 3, 0).unwrap();
+        let scored = objective::scores(&read(copy.path()), &batches[0].batch).unwrap();
+        let logits: Vec<f64> = scored.iter().flat_map(|scored| scored.scores.clone()).collect();
+        assert_within(&logits, &values(&expected["logits"]), 1e-4, "on the pretrained pooler");
+    }
+    let mut damaged = weights;
+    let short = damaged["bert.pooler.dense.bias"].narrow(0, 0, 4).unwrap().contiguous().unwrap();
+    damaged.insert("bert.pooler.dense.bias".into(), short);
+    candle_core::safetensors::save(&damaged, with_pooler.path().join("model.safetensors")).unwrap();
+    let error = folder::check(with_pooler.path()).unwrap_err().to_string();
+    assert!(error.contains("bert.pooler.dense.bias") && error.contains("shape"), "{error}");
 }
 
 #[test]

@@ -98,7 +98,14 @@ fn story_page(source: String) -> CorpusPage {
 fn words() -> Vec<TokenView> {
     let words = STORIES[0].split_inclusive(' ').zip(5..);
     words
-        .map(|(word, id)| TokenView { id, text: word.into(), surprise: None, learned: true, is_special: false })
+        .map(|(word, id)| TokenView {
+            id,
+            text: word.into(),
+            surprise: None,
+            learned: true,
+            is_special: false,
+            is_label: false,
+        })
         .collect()
 }
 

@@ -157,9 +157,10 @@ pub fn batches(shared: Arc<Shared>, plan: Plan, shelf: SharedShelf) -> impl Batc
         })?;
         let batch = data.batches.batch(step - first)?;
         let hides = |index: usize| plan.phases[index].objective == Objective::Mlm;
+        let labels = data.score.as_ref().map_or(&[][..], |score| score.labels());
         match place.is_some_and(|place| hides(place) || plan.ancestors(place).into_iter().any(hides)) {
-            true => masked_batch_view(step, &phase, &batch, &tokenizer),
-            false => batch_view(step, &phase, &batch, &tokenizer),
+            true => masked_batch_view(step, &phase, &batch, &tokenizer, labels),
+            false => batch_view(step, &phase, &batch, &tokenizer, labels),
         }
     }
 }

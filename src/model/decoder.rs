@@ -31,6 +31,8 @@ pub struct Decoder {
     head: Head,
     /// The last of the units, and its parameters the last: see [`Decoder::with_score`].
     pub(super) score: Option<ScoreHead>,
+    /// Weight and bias of a pretrained pooler, for the score that is put on the model: see [`Decoder::with_score`].
+    pub(super) pooler: Option<[Tensor; 2]>,
     angles: Option<Angles>,
     dtype: DType,
     device: Device,
@@ -97,7 +99,8 @@ impl Decoder {
         };
         let (parameters, device) = (b.parameters, device.clone());
         let recompute = Recompute::default();
-        Ok(Self { config, parameters, recompute, embedding, blocks, norm, head, score, angles, dtype, device })
+        let pooler = None;
+        Ok(Self { config, parameters, recompute, embedding, blocks, norm, head, score, pooler, angles, dtype, device })
     }
 
     /// Stores the matrices that `which` says in another type: see [`Parameters::store`].

@@ -48,6 +48,10 @@ pub enum Target {
     Number(f32),
 }
 
+/// The parameters of the pooler of BERT.
+pub(super) const POOLER_WEIGHT: &str = "score.dense.weight";
+pub(super) const POOLER_BIAS: &str = "score.dense.bias";
+
 /// No head has more classes.
 const MOST_CLASSES: usize = 1 << 16;
 
@@ -111,7 +115,8 @@ impl Config {
 
 impl Decoder {
     /// The same model with this score: its own where it has the same already, and a new one otherwise, drawn from the
-    /// seed. Nothing else changes, and what was drawn for a model at its beginning is the same.
+    /// seed, with the pooler that the model was pretrained with where it has one. Nothing else changes, and what was drawn
+    /// for a model at its beginning is the same.
     pub fn with_score(mut self, score: &Score, seed: u64) -> Result<Self> {
         if self.config.score.as_ref() == Some(score) {
             return Ok(self);
@@ -122,7 +127,12 @@ impl Decoder {
         let (dtype, device) = (self.dtype(), self.device().clone());
         let initializer =
             Initializer { seed, width: self.config.width, layers: self.config.layers, dtype, device: &device };
-        let draw = |name: &str, shape: &[usize], start: Start| initializer.draw(name, shape, start);
+        let pooler = self.pooler.take();
+        let draw = |name: &str, shape: &[usize], start: Start| match (name, &pooler) {
+            (POOLER_WEIGHT, Some([weight, _])) => Ok(weight.clone()),
+            (POOLER_BIAS, Some([_, bias])) => Ok(bias.clone()),
+            _ => initializer.draw(name, shape, start),
+        };
         let mut builder = Builder { parameters: std::mem::take(&mut self.parameters), source: &draw };
         self.score = Some(ScoreHead::new(&mut builder, &self.config, score)?);
         self.parameters = builder.parameters;

@@ -123,6 +123,9 @@ pub struct TokenView {
     pub learned: bool,
     /// A mark such as the end of a text, rather than text.
     pub is_special: bool,
+    /// No token of the text, but what the text before it should be scored as.
+    #[serde(default)]
+    pub is_label: bool,
 }
 
 /// Lengths of rows, in bytes and (of a sample) in tokens.

@@ -66,7 +66,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
         key: "batch",
         title: "What a step learned from",
         what: "The rows of one step's batch, in tokens, as the model read them: windows of running text, or examples \
-               packed side by side, none of which sees another. What is learned has the sign ▏. A batch is a function \
+               packed side by side, none of which sees another. What is learned has the sign ▏. Behind a text that \
+               is scored as a whole stands → with its label or number. A batch is a function \
                of the seed and the step, so that any step of the run can be shown again.",
         formula: "",
         normal: "Text as it is in the corpus. A spike of the loss often has its reason here: a table, another \

@@ -38,6 +38,7 @@ pub(crate) fn tokens(row: &CorpusRow, has_surprise: bool) -> Vec<TokenView> {
                 surprise,
                 learned: segment.learned,
                 is_special: word.starts_with("<|"),
+                is_label: false,
             });
         }
     }

@@ -80,13 +80,14 @@ pub struct Summary {
 
 /// Counts and means of a row's tokens.
 pub fn summary(tokens: &[TokenView]) -> Summary {
-    let of_text = tokens.iter().filter(|token| !token.is_special);
+    let own = tokens.iter().filter(|token| !token.is_label);
+    let of_text = own.clone().filter(|token| !token.is_special);
     let bytes: usize = of_text.clone().map(|token| token.text.len()).sum();
     let count = of_text.count();
     let surprises: Vec<f64> =
         tokens.iter().filter(|token| token.learned).filter_map(|token| token.surprise).map(f64::from).collect();
     Summary {
-        tokens: tokens.len(),
+        tokens: own.count(),
         bytes_per_token: (count > 0).then(|| bytes as f64 / count as f64),
         loss: (!surprises.is_empty()).then(|| surprises.iter().sum::<f64>() / surprises.len() as f64),
     }
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     fn token(text: &str, surprise: Option<f32>, learned: bool, is_special: bool) -> TokenView {
-        TokenView { id: 1, text: text.into(), surprise, learned, is_special }
+        TokenView { id: 1, text: text.into(), surprise, learned, is_special, is_label: false }
     }
 
     #[test]
@@ -108,6 +109,8 @@ mod tests {
             token("<|end|>", Some(3.0), true, true),
         ];
         assert_eq!(summary(&tokens), Summary { tokens: 3, bytes_per_token: Some(3.0), loss: Some(2.0) });
+        let label = TokenView { is_label: true, ..token(" → good  ", None, true, false) };
+        assert_eq!(summary(&[&tokens[..], &[label]].concat()), summary(&tokens), "a label is no token");
         assert_eq!(summary(&[]), Summary { tokens: 0, bytes_per_token: None, loss: None });
     }
 

@@ -121,13 +121,17 @@ pub fn explained(app: &App) -> Option<&'static str> {
         (_, Metric::BitsPerByte) => "bits-per-byte",
         (_, Metric::Task(task)) => match graphs.history.tasks.get(task).map(String::as_str) {
             Some(crate::protocol::KL_BASE) => "kl-base",
+            Some("accuracy") if graphs.is_of_head("accuracy") => "head-accuracy",
+            Some("macro_f1") if graphs.is_of_head("macro_f1") => "head-macro-f1",
             Some("exact_match") => "exact-match",
             Some("accuracy") => "accuracy",
             Some("macro_f1") => "macro-f1",
             Some("token_f1") => "token-f1",
             Some("rouge_l") => "rouge-l",
             Some("chrf") => "chrf",
-            Some("pearson" | "spearman" | "mse") => "regression",
+            Some("pearson") => "pearson",
+            Some("spearman") => "spearman",
+            Some("mse") => "mse",
             Some("masked_accuracy") => "masked language modelling",
             Some("pseudo_perplexity") => "pseudo-perplexity",
             Some("bleu") => "bleu",
@@ -152,6 +156,13 @@ impl Graphs {
             last_slots: other.last_slots.clone(),
             ..Self::default()
         }
+    }
+
+    /// Whether a head has the newest value of a task's metric, rather than generated answers: it scores texts, and has no
+    /// loss of tokens.
+    fn is_of_head(&self, metric: &str) -> bool {
+        let measured = self.history.suites.iter().filter_map(|suite| Some((suite.value(metric)?.steps.last()?, suite)));
+        measured.max_by_key(|(step, _)| **step).is_some_and(|(_, suite)| suite.token_loss.steps.is_empty())
     }
 
     /// Takes in what is new in the mirror.

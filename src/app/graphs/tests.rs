@@ -55,6 +55,44 @@ fn whatever_is_chosen_is_explained() {
 }
 
 #[test]
+fn what_a_head_is_measured_by_is_explained_as_such() {
+    let of = |perplexity: f64, names: &[&str]| {
+        let metrics = names.iter().map(|name| MetricValue { name: name.to_string(), value: 0.5 }).collect();
+        Event::Evaluation(Evaluation { perplexity, metrics, ..evaluation("one", 10, "one", 1.0) })
+    };
+    let keys = |perplexity: f64, names: &[&str]| {
+        let mut app = of_losses(&[2.0; 30]);
+        app.message(Message::Events { start: 0, events: vec![phase("one", 1, 40), of(perplexity, names)] });
+        let key = |task| {
+            app.graphs.metric = Metric::Task(task);
+            let key = explained(&app).unwrap();
+            assert!(EXPLANATIONS.iter().any(|explanation| explanation.key == key), "{key}");
+            key
+        };
+        (0..names.len()).map(key).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(f64::NAN, &["accuracy", "macro_f1"]), ["head-accuracy", "head-macro-f1"]);
+    assert_eq!(
+        keys(2.7, &["accuracy", "macro_f1"]),
+        ["accuracy", "macro-f1"],
+        "generated answers have a loss of tokens"
+    );
+    assert_eq!(keys(f64::NAN, &["pearson", "spearman", "mse"]), ["pearson", "spearman", "mse"]);
+}
+
+#[test]
+fn every_metric_of_the_table_is_explained() {
+    for facts in crate::protocol::METRICS {
+        let mut app = of_losses(&[2.0; 30]);
+        let metrics = vec![MetricValue { name: facts.name.into(), value: 0.5 }];
+        let of = Evaluation { metrics, ..evaluation("one", 10, "one", 1.0) };
+        app.message(Message::Events { start: 0, events: vec![phase("one", 1, 40), Event::Evaluation(of)] });
+        app.graphs.metric = Metric::Task(0);
+        assert_ne!(explained(&app), Some("task-metric"), "{}", facts.name);
+    }
+}
+
+#[test]
 fn a_suite_of_several_metrics_has_a_line_in_the_chart_of_each() {
     let mut app = two_phases();
     let metrics = |value: f64| {

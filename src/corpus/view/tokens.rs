@@ -31,7 +31,7 @@ pub fn token_views(tokens: &[(u32, bool)], tokenizer: &Tokenizer) -> Result<Vec<
             }
         }
         let text = if is_special { tokenizer.decode(&[id]) } else { decoder.push(tokenizer, id)? };
-        views.push(TokenView { id, text, surprise: None, learned, is_special });
+        views.push(TokenView { id, text, surprise: None, learned, is_special, is_label: false });
     }
     if let Some(last) = views.last_mut() {
         last.text.push_str(&decoder.finish());

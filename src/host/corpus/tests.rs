@@ -74,7 +74,8 @@ fn every_question_has_an_answer() {
     let step_one = Packed::new(encode(&[Example::pair("the", " mill")], &tokenizer, 16).unwrap().examples, 16, 1, 0, 0);
     let batches = step_one.unwrap();
     let tokenizer_of_batches = tokenizer.clone();
-    service.set_batches(Arc::new(move |step| batch_view(step, "tune", &batches.batch(step)?, &tokenizer_of_batches)));
+    service
+        .set_batches(Arc::new(move |step| batch_view(step, "tune", &batches.batch(step)?, &tokenizer_of_batches, &[])));
     let CorpusAnswer::Batch(batch) = ask(&service, CorpusAsk::Batch { step: 4 }) else { panic!("a batch") };
     let text = |learned| {
         batch.rows[0]

@@ -15,6 +15,7 @@ pub use files::{Files, Plain};
 use super::config::Config;
 use super::decoder::Decoder;
 use super::initialize::{Initializer, Start};
+use super::score::{POOLER_BIAS, POOLER_WEIGHT};
 use crate::{Error, Result};
 use candle_core::{D, DType, Device, Tensor};
 use std::cell::RefCell;
@@ -32,7 +33,14 @@ pub fn load(folder: &Path, dtype: DType, device: &Device) -> Result<Decoder> {
         true => initializer.draw(name, shape, start),
         false => read_parameter(&mut weights.borrow_mut(), &config, name, shape, dtype, device),
     };
-    let decoder = Decoder::build(config.clone(), &source, dtype, device)?;
+    let mut decoder = Decoder::build(config.clone(), &source, dtype, device)?;
+    if has_pooler(&config, &weights.borrow()) {
+        let read = |(name, shape): (&str, Vec<usize>)| {
+            read_parameter(&mut weights.borrow_mut(), &config, name, &shape, dtype, device)
+        };
+        let [weight, bias] = pooler(&config).map(read);
+        decoder.pooler = Some([weight?, bias?]);
+    }
     weights.into_inner().refuse_leftovers(config.tied)?;
     Ok(decoder)
 }
@@ -57,6 +65,18 @@ fn lacks_head(config: &Config, weights: &Weights) -> bool {
     config.family.is_encoder() && config.score.is_some() && !weights.has_any("cls.predictions.")
 }
 
+/// The parameters of the pooler, with their shapes.
+fn pooler(config: &Config) -> [(&'static str, Vec<usize>); 2] {
+    [(POOLER_WEIGHT, vec![config.width, config.width]), (POOLER_BIAS, vec![config.width])]
+}
+
+/// Whether an encoder that scores nothing yet has a pooler from its pretraining, as the first BERTs do: `transformers` builds a
+/// classifier on it.
+fn has_pooler(config: &Config, weights: &Weights) -> bool {
+    let tensors = ["bert.pooler.dense.weight", "bert.pooler.dense.bias"];
+    config.family.is_encoder() && config.score.is_none() && tensors.iter().all(|name| weights.has(name))
+}
+
 /// Refuses a folder that [`load`] would refuse, without reading the weights: only their names and shapes.
 pub fn check(folder: &Path) -> Result<Config> {
     let (config, weights) = open(folder)?;
@@ -71,6 +91,9 @@ pub fn check(folder: &Path) -> Result<Config> {
         Ok(Tensor::zeros((), DType::F32, &Device::Cpu)?.broadcast_as(shape)?)
     };
     Decoder::build(config.clone(), &source, DType::F32, &Device::Cpu)?;
+    if has_pooler(&config, &weights.borrow()) {
+        pooler(&config).iter().try_for_each(|(name, shape)| source(name, shape, Start::Zeros).map(drop))?;
+    }
     weights.into_inner().refuse_leftovers(config.tied)?;
     Ok(config)
 }
@@ -124,9 +147,11 @@ pub fn save_to(decoder: &Decoder, end_of_text: Option<u32>, files: &mut dyn File
 /// The tensors of a folder: views into the parameters, nothing copied yet.
 fn entries(decoder: &Decoder) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    for (_, parameter) in decoder.parameters.iter() {
-        let (value, mut start) = (&parameter.value, 0);
-        for piece in names::pieces(&decoder.config, &parameter.name)? {
+    let own = decoder.parameters.iter().map(|(_, parameter)| (parameter.name.as_str(), &parameter.value));
+    let pooler = decoder.pooler.iter().flat_map(|pooler| [POOLER_WEIGHT, POOLER_BIAS].into_iter().zip(pooler));
+    for (name, value) in own.chain(pooler) {
+        let mut start = 0;
+        for piece in names::pieces(&decoder.config, name)? {
             let rows = piece.rows.unwrap_or(value.dim(0)?);
             let part = value.narrow(0, start, rows)?;
             start += rows;

@@ -35,6 +35,9 @@ fn indented(area: Rect) -> Rect {
 
 /// What a token is: `" market" · id 512 · 2.31 nats · p 9.9%`.
 fn about(token: &TokenView) -> String {
+    if token.is_label {
+        return format!("{} · what the text before it should be scored as", token.text.trim());
+    }
     let text = match token.text.is_empty() {
         true => "a part of a character".into(),
         false => format!("\"{}\"", token.text.replace('\n', "↵")),
@@ -192,10 +195,14 @@ fn row_facts(app: &App) -> Vec<Part> {
 fn batch_facts(corpus: &Corpus) -> Vec<Part> {
     let mut parts = counts(corpus);
     let (row, rows) = (corpus.batch.window.cursor + 1, corpus.batch.window.rows.len());
-    let learned =
-        corpus.batch.tokens.get(corpus.batch.window.cursor).map(|tokens| tokens.iter().filter(|t| t.learned).count());
-    if let Some(learned) = learned {
-        parts.push(Part { text: format!("{learned} learned"), rank: 1 });
+    if let Some(tokens) = corpus.batch.tokens.get(corpus.batch.window.cursor) {
+        let learned = tokens.iter().filter(|token| token.learned && !token.is_label).count();
+        let labels = tokens.iter().filter(|token| token.is_label).count();
+        parts.push(match labels {
+            0 => Part { text: format!("{learned} learned"), rank: 1 },
+            1 => Part { text: "a text with its label".into(), rank: 1 },
+            _ => Part { text: format!("{labels} texts with their labels"), rank: 1 },
+        });
         parts.insert(0, Part { text: format!("row {row} of {rows}"), rank: 0 });
     }
     parts.push(Part { text: "esc goes back".into(), rank: 4 });
