@@ -213,6 +213,58 @@ fn a_corpus_is_described_whatever_its_rows_are() {
 }
 
 #[test]
+fn a_corpus_is_held_against_a_base_before_anything_is_trained() {
+    let bench = Bench::new();
+    bench.json(&["train", "plan.toml", "--json", "--steps", "6", "--run", "base"]);
+    let ledger: Vec<String> = (0..300).map(|i| format!("QTY {i} x 7%; ref #{} → Ю{i};", i * 37 % 91)).collect();
+    bench.write("ledger.txt", &ledger.join("\n\n"));
+    let against = |arguments: &[&str]| {
+        let all = [&["corpus"], arguments, &["--base", "base@pretrain", "--json"]].concat();
+        bench.json(&all)[0]["against"].clone()
+    };
+    let own = against(&["text.txt"]);
+    let value = |of: &serde_json::Value, key: &str| of[key].as_f64().unwrap();
+    assert_eq!((own["known"].as_str(), own["advice"].as_array().map(Vec::len)), (Some("pretrain"), Some(0)));
+    assert!(value(&own, "divergence") < 0.1 && value(&own, "unknown") == 0.0, "{own}");
+    let far = against(&["ledger.txt"]);
+    assert!(value(&far, "divergence") > 0.5 && value(&far, "unknown") > 0.02, "{far}");
+    assert!(value(&far["loss"], "loss") > value(&far["known_loss"], "loss") + 1.0, "{far}");
+    assert!(value(&far, "tokens_per_byte") > value(&far, "known_tokens_per_byte"));
+    let advice = far["advice"].to_string();
+    for expected in ["finds this text hard", "does not know", "Jensen–Shannon", "replay 0.05"] {
+        assert!(advice.contains(expected), "{expected}: {advice}");
+    }
+    // The loss is that of `eval` on the same tokens, and what is known may be named.
+    let eval = &bench.json(&["eval", "base@pretrain", "--text", "ledger.txt", "--json", "--context", "64"])[0];
+    let named = against(&["text.txt", "--known", "ledger.txt", "--tokens", "1000000"]);
+    assert!((value(&named["known_loss"], "loss") - value(eval, "loss")).abs() < 1e-4, "{named} {eval}");
+    let text = bench.run(&["corpus", "ledger.txt", "--base", "base@pretrain"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("nats/token") && text.contains("note: the base finds this text hard"), "{text}");
+    bench.refused(&["corpus", "text.txt", "--base", "nothing"], 1, &["nothing", "next:"]);
+    bench.refused(&["corpus", "text.txt", "--known", "ledger.txt"], 2, &["--base"]);
+}
+
+#[test]
+fn conversations_are_shown_as_a_template_spells_them() {
+    let bench = Bench::new();
+    let row = r#"{"messages":[{"role":"user","content":"2+2?"},{"role":"assistant","content":"4"}]}"#;
+    bench.write("talk.jsonl", &[row; 5].join("\n"));
+    let shown = &bench.json(&["corpus", "talk.jsonl", "--chat-template", "chatml", "--json"])[0]["rendered"];
+    assert_eq!(shown["conversations"].as_array().unwrap().len(), 3);
+    let segments = &shown["conversations"][0]["segments"];
+    assert_eq!(segments[0]["text"], "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n");
+    assert_eq!((segments[1]["text"].as_str(), segments[1]["learned"].as_bool()), (Some("4<|im_end|>"), Some(true)));
+    bench.write("own.jinja", "{% for m in messages %}{{ m.role }}> {{ m.content }}\n{% endfor %}");
+    let text = bench.run(&["corpus", "talk.jsonl", "--chat-template", "own.jinja"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("user> 2+2?\n⟦assistant> 4\n⟧"), "{text}");
+    bench.refused(&["corpus", "talk.jsonl", "--chat-template", "nothing"], 1, &["nothing", "chatml"]);
+    bench.write("pairs.jsonl", "{\"prompt\":\"2+2=\",\"completion\":\"4\"}\n");
+    bench.refused(&["corpus", "pairs.jsonl", "--chat-template", "chatml"], 1, &["no conversation", "rows of messages"]);
+}
+
+#[test]
 fn several_sources_are_each_measured() {
     let bench = Bench::new();
     let other: Vec<String> = (0..300).map(|i| format!("ship {i} sailed at {} with the tide.", i * 7 % 24)).collect();

@@ -9,6 +9,8 @@ mod common;
 use common::life::{self, LONG, Life};
 use common::program::Bench;
 use common::twins::{assert_same, check_checkpoints, check_journal, plan};
+use common::words;
+use frostline::protocol::{Command, GRAMMAR};
 use frostline::random::Random;
 use frostline::run::checkpoint;
 use std::path::{Path, PathBuf};
@@ -84,7 +86,7 @@ impl Torture {
         for _ in 0..self.random.below(4) {
             let on_the_way = life.step + self.random.below((goal.saturating_sub(life.step)) as usize + 1) as u64;
             life.until_step(on_the_way);
-            let command = life::command(&mut self.random);
+            let command = words::command(&mut self.random);
             match self.random.chance(70) {
                 true => life.ask(&command),
                 false => life.tell(&command),
@@ -117,7 +119,7 @@ impl Torture {
             1 if wait_until_it_writes(&self.run()) => "while writing",
             1 => "any time",
             _ => {
-                (0..3).for_each(|_| life.tell(&life::command(&mut self.random)));
+                (0..3).for_each(|_| life.tell(&words::command(&mut self.random)));
                 "while told things"
             }
         };
@@ -161,7 +163,7 @@ fn a_run_that_is_killed_at_any_moment_ends_as_the_one_that_never_was() {
         let when = torture.live();
         torture.check(&when);
     }
-    let patience = LONG + Duration::from_millis(200 * torture.steps);
+    let patience = LONG + Duration::from_millis(400 * torture.steps);
     life::carry_out(&torture.bench, &["resume", RUN, "--json"], patience);
     check_journal(&torture.run(), &torture.acknowledged);
     println!("finished after {:?}; now the same without a kill", since.elapsed());
@@ -195,7 +197,7 @@ fn steered(bench: &Bench, seed: u64) -> Vec<life::Acknowledged> {
             // What is left to say is said while it stands.
             life.ask("pause");
         }
-        life.ask(&life::command(&mut random));
+        life.ask(&words::command(&mut random));
     }
     life.until_step(STEERED_STEPS);
     life.until("the end", |life| life.is_finished);
@@ -207,7 +209,7 @@ fn steered(bench: &Bench, seed: u64) -> Vec<life::Acknowledged> {
 fn a_steered_run_is_replayed_and_gone_on_with_from_each_checkpoint_to_the_same_bits() {
     let bench = Bench::new();
     let acknowledged = steered(&bench, setting("FROSTLINE_SEED", 1));
-    let (run, patience) = (bench.run_folder(RUN), LONG + Duration::from_millis(200 * STEERED_STEPS));
+    let (run, patience) = (bench.run_folder(RUN), LONG + Duration::from_millis(400 * STEERED_STEPS));
     println!("{COMMANDS} commands, {} took effect", acknowledged.len());
     life::carry_out(&bench, &["replay", RUN, "--as", "again", "--json"], patience);
     assert_same(&run, &bench.run_folder("again"), STEERED_STEPS);
@@ -221,6 +223,22 @@ fn a_steered_run_is_replayed_and_gone_on_with_from_each_checkpoint_to_the_same_b
         std::fs::remove_dir_all(&copy).unwrap();
         println!("from step {step}: the same weights, moments and figures");
     }
+}
+
+#[test]
+fn every_live_command_is_among_what_is_said() {
+    let mut random = Random::named(1, "words", 0);
+    let said: Vec<String> = (0..5000).map(|_| words::command(&mut random)).collect();
+    for text in said.iter().map(String::as_str).chain(words::NONSENSE) {
+        let command: Command = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(command.to_string(), text, "as the journal has it");
+    }
+    let verb = |text: &str| text.split(' ').next().unwrap_or_default().to_string();
+    for (form, _) in GRAMMAR {
+        let times = said.iter().filter(|text| verb(text) == verb(form)).count();
+        assert!(times >= 25, "{form} was said {times} times in {}", said.len());
+    }
+    assert!(words::NONSENSE.iter().all(|text| said.iter().any(|own| own == text)));
 }
 
 /// A run's folder without its host's.

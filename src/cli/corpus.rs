@@ -1,21 +1,43 @@
-//! `frostline corpus`: what a corpus is.
+//! `frostline corpus`: what a corpus is, how far it is from what a base learned from, and how its conversations are spelled.
+
+mod against;
+mod rendered;
 
 use super::Place;
 use super::output::{self, bytes, count};
 use super::progress::Bar;
 use crate::Result;
-use crate::corpus::examples::{self, Options};
+use crate::corpus::chat::Chat;
+use crate::corpus::examples::{self, Example, Options};
 use crate::corpus::source::Source;
 use crate::corpus::survey::{Lengths, Survey};
+use crate::run::against::{Against, Base, Sets};
 use crate::run::data;
+use rendered::Rendered;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A file or folder of text, or a set of the bundled world such as world:stories
     path: String,
+    /// Hold it against a checkpoint before training that on it: loss, and distance from what it learned from. A model's
+    /// folder, RUN, RUN@STEP, RUN@PHASE or RUN@best
+    #[arg(long, value_name = "CHECKPOINT")]
+    base: Option<String>,
+    /// With --base, what that learned from: a file, a folder, or world:SET [default: the text of its run]
+    #[arg(long, value_name = "DATA", requires = "base")]
+    known: Option<String>,
+    /// With --base, at most about so many tokens of each are measured
+    #[arg(long, value_name = "N", requires = "base", default_value_t = 20_000,
+          value_parser = clap::value_parser!(u64).range(2..=1 << 40))]
+    tokens: u64,
+    /// Show conversations as a chat template spells them, and what of them is learned: a file in Jinja, or frostline, chatml,
+    /// llama-2, llama-3, gemma, mistral
+    #[arg(long, value_name = "FILE|NAME")]
+    chat_template: Option<String>,
     /// Count rows of JSON that cannot be read, rather than refuse the corpus
     #[arg(long)]
     skip_broken: bool,
@@ -24,18 +46,79 @@ pub struct Arguments {
     json: bool,
 }
 
+/// What is printed with `--json`.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    what: What,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Against>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rendered: Option<Rendered>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum What {
+    Text(Box<Survey>),
+    Examples(ExampleSurvey),
+}
+
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let source = data::open_source(&arguments.path, arguments.skip_broken, &place.home)?;
     let cancel = super::interruption()?;
-    let refused = match Survey::of(&source, &Bar::default(), &cancel) {
-        Ok(survey) if arguments.json => return output::write_json(&survey),
-        Ok(survey) => return output::show(&render(&survey)),
+    let base = arguments.base.as_ref().map(|name| Base::open(name, &place.home, &place.device)).transpose()?;
+    let spelled = rendered::chat(arguments.chat_template.as_deref(), base.as_ref().map(|base| &base.tokenizer))?;
+    let (what, rendered) = match &arguments.chat_template {
+        None => (survey(&source, spelled.clone(), &cancel)?, None),
+        Some(name) => {
+            let (survey, examples) = survey_examples(&source, spelled.clone(), &cancel)?;
+            let tokenizer = base.as_ref().map(|base| &base.tokenizer);
+            let rendered = Rendered::of(name, &examples, spelled.as_deref(), tokenizer)?;
+            (What::Examples(survey), Some(rendered))
+        }
+    };
+    let against = base.map(|base| compare(&base, arguments, spelled, place, &cancel)).transpose()?;
+    let report = Report { what, against, rendered };
+    if arguments.json {
+        return output::write_json(&report);
+    }
+    let text = match &report.what {
+        What::Text(survey) => render(survey),
+        What::Examples(survey) => survey.render(),
+    };
+    let parts = [report.against.as_ref().map(against::render), report.rendered.as_ref().map(Rendered::render)];
+    output::show(&(text + &parts.into_iter().flatten().map(|part| format!("\n{part}")).collect::<String>()))
+}
+
+fn compare(
+    base: &Base,
+    arguments: &Arguments,
+    chat: Option<Arc<Chat>>,
+    place: &Place,
+    cancel: &AtomicBool,
+) -> Result<Against> {
+    base.compare(&Sets {
+        own: &arguments.path,
+        known: arguments.known.as_deref(),
+        chat,
+        skip_broken: arguments.skip_broken,
+        tokens: usize::try_from(arguments.tokens).unwrap_or(usize::MAX),
+        home: &place.home,
+        progress: &Bar::default(),
+        cancel,
+    })
+}
+
+/// Of running text, or else of examples.
+fn survey(source: &Source, chat: Option<Arc<Chat>>, cancel: &AtomicBool) -> Result<What> {
+    let refused = match Survey::of(source, &Bar::default(), cancel) {
+        Ok(survey) => return Ok(What::Text(Box::new(survey))),
         Err(error) => error,
     };
     // Rows without running text may be examples.
-    match survey_examples(&source, &cancel) {
-        Ok(survey) if arguments.json => output::write_json(&survey),
-        Ok(survey) => output::show(&survey.render()),
+    match survey_examples(source, chat, cancel) {
+        Ok((survey, _)) => Ok(What::Examples(survey)),
         Err(_) => Err(refused),
     }
 }
@@ -54,8 +137,12 @@ struct ExampleSurvey {
     held_out_examples: usize,
 }
 
-fn survey_examples(source: &Source, cancel: &AtomicBool) -> Result<ExampleSurvey> {
-    let options = Options { on_broken: source.policy(), ..Options::default() };
+fn survey_examples(
+    source: &Source,
+    chat: Option<Arc<Chat>>,
+    cancel: &AtomicBool,
+) -> Result<(ExampleSurvey, Vec<Example>)> {
+    let options = Options { chat, on_broken: source.policy(), ..Options::default() };
     let read = examples::read(source.files(), &options, cancel)?;
     let held_out_examples = match source.held_out() {
         Some(files) => examples::read(files, &options, cancel)?.examples.len(),
@@ -65,7 +152,7 @@ fn survey_examples(source: &Source, cancel: &AtomicBool) -> Result<ExampleSurvey
         let segments = read.examples.iter().flat_map(|example| &example.segments);
         segments.filter(|segment| segment.learned == learned).map(|segment| segment.text.len()).sum()
     };
-    Ok(ExampleSurvey {
+    let survey = ExampleSurvey {
         path: source.path().to_path_buf(),
         examples: read.examples.len(),
         prompt_bytes: bytes_of(false),
@@ -73,7 +160,8 @@ fn survey_examples(source: &Source, cancel: &AtomicBool) -> Result<ExampleSurvey
         replaced_bytes: read.replaced_bytes,
         broken_rows: read.broken_rows,
         held_out_examples,
-    })
+    };
+    Ok((survey, read.examples))
 }
 
 impl ExampleSurvey {

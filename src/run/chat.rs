@@ -32,22 +32,26 @@ pub(super) fn of_phase(plan: &Plan, index: usize, tokenizer: Option<&Tokenizer>)
 }
 
 /// What a plan names: one of the tokenizer's files, one that is known here, or a file.
-fn find(name: &str, tokenizer: Option<&Tokenizer>) -> Result<Source> {
+pub fn find(name: &str, tokenizer: Option<&Tokenizer>) -> Result<Source> {
     match tokenizer.map(|tokenizer| tokenizer.named_chat_template(name)).transpose()?.flatten() {
         Some(source) => Ok(source),
         None => Source::find(name),
     }
 }
 
-/// What a person should know of how conversations were spelled.
-pub(super) fn notices(chat: &Chat, tokenizer: &Tokenizer) -> Vec<String> {
+/// What a person should know where turns of the assistant were read and could not be found.
+pub fn about_turns(chat: &Chat) -> Option<String> {
     let not_found = chat.turns_not_found();
-    let unmarked = (not_found > 0).then(|| {
+    (not_found > 0).then(|| {
         format!(
             "{not_found} turns of the assistant are read and not learned: the chat template spells what comes before them \
              otherwise once more is said; put what the assistant writes between {{% generation %}} and {{% endgeneration %}}"
         )
-    });
+    })
+}
+
+/// What a person should know of how conversations were spelled.
+pub fn notices(chat: &Chat, tokenizer: &Tokenizer) -> Vec<String> {
     let (token, text) = chat.stop(tokenizer);
     let endless = match (chat.is_built_in(), token, text) {
         (true, ..) | (_, Some(_), _) => None,
@@ -60,7 +64,7 @@ pub(super) fn notices(chat: &Chat, tokenizer: &Tokenizer) -> Vec<String> {
                 .into(),
         ),
     };
-    unmarked.into_iter().chain(endless).collect()
+    about_turns(chat).into_iter().chain(endless).collect()
 }
 
 impl PhaseChat {

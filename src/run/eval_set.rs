@@ -3,9 +3,10 @@
 use super::data::open_source;
 use super::home::Home;
 use crate::corpus::batches::{Batch, held_out_examples};
+use crate::corpus::chat::Chat;
 use crate::corpus::documents::{Reader, for_each_batch};
 use crate::corpus::examples::{self, Options, Template};
-use crate::corpus::source::{Source, SourceFile};
+use crate::corpus::source::{OnBroken, Source, SourceFile};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::error::Kind;
 use crate::learn::TextScore;
@@ -13,6 +14,7 @@ use crate::learn::evaluation;
 use crate::model::Decoder;
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rows that are measured together.
@@ -45,6 +47,10 @@ pub struct Reading<'a> {
     pub tokens: usize,
     /// Makes prompts and completions from rows with other fields.
     pub template: Option<Template>,
+    /// How conversations are spelled; the built-in format without it.
+    pub chat: Option<Arc<Chat>>,
+    /// Whether rows that cannot be read are passed over.
+    pub skip_broken: bool,
     pub home: &'a Home,
     pub cancel: &'a AtomicBool,
 }
@@ -54,15 +60,17 @@ impl EvalSet {
     /// is a template; rows of prompts and completions, or of messages, are examples. Errors: what is neither; too little to
     /// predict anything.
     pub fn open(name: &str, reading: &Reading) -> Result<Self> {
-        let source = open_source(name, false, reading.home)?.uncut();
+        let source = open_source(name, reading.skip_broken, reading.home)?.uncut();
         let files = source.held_out().unwrap_or(source.files());
         let (kind, batches) = match reading.template {
-            Some(_) => (EvalKind::Examples, read_examples(files, reading)?),
+            Some(_) => (EvalKind::Examples, read_examples(files, source.policy(), reading)?),
             None => match read_text(&source, files, reading) {
                 Ok(batches) => (EvalKind::Text, batches),
                 // Rows without running text may be examples; else what was wrong with the text is to be told.
                 Err(refused) if refused.kind == Kind::Interrupted => return Err(refused),
-                Err(refused) => (EvalKind::Examples, read_examples(files, reading).map_err(|_| refused)?),
+                Err(refused) => {
+                    (EvalKind::Examples, read_examples(files, source.policy(), reading).map_err(|_| refused)?)
+                }
             },
         };
         Ok(Self { name: name.into(), kind, batches })
@@ -89,6 +97,11 @@ impl EvalSet {
             Ok(batch.clone())
         });
         evaluation::text(decoder, batches, &|token| tokenizer.token_bytes(token))
+    }
+
+    /// What the model reads, row by row, filled up with end-of-text.
+    pub fn rows(&self) -> impl Iterator<Item = &[u32]> {
+        self.batches.iter().flat_map(|batch| batch.inputs.chunks(batch.context))
     }
 
     /// Tokens that are predicted.
@@ -157,9 +170,10 @@ fn window(tokens: &[u32], rows: usize, context: usize) -> Batch {
     }
 }
 
-fn read_examples(files: &[SourceFile], reading: &Reading) -> Result<Vec<Batch>> {
+fn read_examples(files: &[SourceFile], on_broken: OnBroken, reading: &Reading) -> Result<Vec<Batch>> {
     let limit = Some((reading.tokens / EXAMPLE_TOKENS).max(1));
-    let options = Options { template: reading.template.clone(), limit, seed: SEED, ..Options::default() };
+    let (template, chat) = (reading.template.clone(), reading.chat.clone());
+    let options = Options { template, chat, on_broken, limit, seed: SEED };
     let read = examples::read(files, &options, reading.cancel)?.examples;
     let encoded = examples::encode(&read, reading.tokenizer, reading.context)?.examples;
     let padding = reading.tokenizer.end_of_text().unwrap_or(0);
@@ -176,7 +190,7 @@ mod tests {
     use candle_core::{DType, Device};
 
     fn reading<'a>(home: &'a Home, tokenizer: &'a Tokenizer, cancel: &'a AtomicBool, tokens: usize) -> Reading<'a> {
-        Reading { tokenizer, context: 8, tokens, template: None, home, cancel }
+        Reading { tokenizer, context: 8, tokens, template: None, chat: None, skip_broken: false, home, cancel }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::material::{Material, Part};
 use crate::Result;
 use crate::corpus::compare::{Counts, Spelling, divergence};
 use crate::corpus::tokenizer::Tokenizer;
+use serde::Serialize;
 
 /// At most about this many tokens of each side are looked at, spread over all of it.
 const SAMPLE: u64 = 200_000;
@@ -25,42 +26,88 @@ const BROKEN: f64 = 0.02;
 /// Fewer examples are learned by heart before anything general is.
 const FEW_EXAMPLES: usize = 50;
 
-/// What a person should know of a phase's data before it begins; `base` is text that its base learned from.
-pub(super) fn notices(own: &Material, base: Option<(&str, &Material)>, tokenizer: &Tokenizer) -> Result<Vec<String>> {
-    let own_counts = counted(own)?;
-    let spelling = Spelling::of(&own_counts, tokenizer);
-    let mut notices: Vec<String> = few(own).into_iter().chain(about_characters(spelling)).collect();
-    if let Some((name, base)) = base {
-        let base_counts = counted(base)?;
-        if own_counts.total().min(base_counts.total()) >= FEWEST {
-            let before = Spelling::of(&base_counts, tokenizer);
-            notices.extend(about_domain(excess(&own_counts, base, &base_counts)?, name));
-            notices.extend(about_length(spelling.tokens_per_byte, before.tokens_per_byte, name));
+/// Nats per token that the base is worse on new text than on what it learned from, where the new text is another domain.
+const NEW_DOMAIN: f64 = 1.0;
+
+/// How far a text is from what a base learned from, as the base's tokenizer has both.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Distance {
+    /// The Jensen–Shannon divergence of their tokens in bits, of 1 at most, beyond that of a part of the known text of the
+    /// same size; `None` where one of them has too few tokens to tell.
+    pub divergence: Option<f64>,
+    pub tokens_per_byte: f64,
+    pub known_tokens_per_byte: f64,
+    /// The share of the text's bytes in characters that the tokenizer does not know.
+    pub unknown: f64,
+}
+
+impl Distance {
+    /// Of stretches of tokens.
+    pub fn between(own: &[Vec<u32>], known: &[Vec<u32>], tokenizer: &Tokenizer) -> Self {
+        let (own_counts, known_counts) = (counted(own), counted(known));
+        let (spelling, before) = (Spelling::of(&own_counts, tokenizer), Spelling::of(&known_counts, tokenizer));
+        let is_enough = own_counts.total().min(known_counts.total()) >= FEWEST;
+        Self {
+            divergence: is_enough.then(|| excess(&own_counts, known, &known_counts)),
+            tokens_per_byte: spelling.tokens_per_byte,
+            known_tokens_per_byte: before.tokens_per_byte,
+            unknown: spelling.broken,
         }
     }
-    Ok(notices)
+
+    /// What a person should know of it, where the base learned from what is called `known`.
+    pub fn says(&self, known: &str) -> Vec<String> {
+        let about = about_characters(self.unknown).into_iter();
+        let Some(bits) = self.divergence else { return about.collect() };
+        about
+            .chain(about_domain(bits, known))
+            .chain(about_length(self.tokens_per_byte, self.known_tokens_per_byte, known))
+            .collect()
+    }
+}
+
+/// What a person should know of a phase's data before it begins; `base` is text that its base learned from.
+pub(super) fn notices(own: &Material, base: Option<(&str, &Material)>, tokenizer: &Tokenizer) -> Result<Vec<String>> {
+    let (about, own) = (few(own), stretches(own)?);
+    let about_text = match base {
+        Some((name, base)) => Distance::between(&own, &stretches(base)?, tokenizer).says(name),
+        None => about_characters(Spelling::of(&counted(&own), tokenizer).broken).into_iter().collect(),
+    };
+    Ok(about.into_iter().chain(about_text).collect())
+}
+
+/// What a person should know where the base's loss on a text is this, and on `known`, which it learned from, that.
+pub fn about_loss(own: f64, loss: f64, known: &str) -> Option<String> {
+    (own - loss > NEW_DOMAIN).then(|| {
+        format!(
+            "the base finds this text hard: {own:.2} nats per token, and {loss:.2} on {known}, which it learned from; expect \
+             it to forget: replay some of it (replay 0.05), warm the rate up, and watch the retention"
+        )
+    })
 }
 
 /// How far `own` is from `base` in bits, beyond what a part of the base of the same size is from the rest of it.
-fn excess(own: &Counts, base: &Material, base_counts: &Counts) -> Result<f64> {
+fn excess(own: &Counts, base: &[Vec<u32>], base_counts: &Counts) -> f64 {
     let share = (own.total() as f64 / base_counts.total() as f64).min(0.5);
-    let (mut part, mut rest, mut place) = (Counts::default(), Counts::default(), 0u64);
-    sample(base, &mut |tokens| {
+    let (mut part, mut rest) = (Counts::default(), Counts::default());
+    for (place, tokens) in base.iter().enumerate() {
         let is_part = (share * (place + 1) as f64) as u64 > (share * place as f64) as u64;
-        if is_part {
-            part.add(tokens)
-        } else {
-            rest.add(tokens)
-        }
-        place += 1;
-    })?;
-    Ok((divergence(own, base_counts) - divergence(&part, &rest)).max(0.0))
+        if is_part { part.add(tokens) } else { rest.add(tokens) }
+    }
+    (divergence(own, base_counts) - divergence(&part, &rest)).max(0.0)
 }
 
-fn counted(material: &Material) -> Result<Counts> {
+fn counted(stretches: &[Vec<u32>]) -> Counts {
     let mut counts = Counts::default();
-    sample(material, &mut |tokens| counts.add(tokens))?;
-    Ok(counts)
+    stretches.iter().for_each(|tokens| counts.add(tokens));
+    counts
+}
+
+/// Some of its text, for [`Distance::between`].
+pub(super) fn stretches(material: &Material) -> Result<Vec<Vec<u32>>> {
+    let mut stretches = Vec::new();
+    sample(material, &mut |tokens| stretches.push(tokens.to_vec()))?;
+    Ok(stretches)
 }
 
 /// Stretches of text and examples, evenly spread over all sources.
@@ -126,12 +173,12 @@ fn about_length(own: f64, base: f64, name: &str) -> Option<String> {
     })
 }
 
-fn about_characters(spelling: Spelling) -> Option<String> {
-    (spelling.broken > BROKEN).then(|| {
+fn about_characters(unknown: f64) -> Option<String> {
+    (unknown > BROKEN).then(|| {
         format!(
             "{:.1}% of its bytes are characters that the tokenizer does not know: they are spelled byte by byte, or are \
              unknown; check the encoding of the files, or take a tokenizer whose text had such characters",
-            100.0 * spelling.broken
+            100.0 * unknown
         )
     })
 }

@@ -1,5 +1,6 @@
 //! Runs: plans, the run folder, checkpoints, the data of a phase, and carrying a plan out.
 
+pub mod against;
 pub mod chat;
 pub mod bounded;
 pub mod checkpoint;

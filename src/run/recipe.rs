@@ -21,14 +21,11 @@ pub fn of(run: &Path) -> Result<Recipe> {
     super::folder::check_plan(run, &entries)?;
     let plan = plan::load(&run.join(super::folder::PLAN).to_string_lossy(), &Overrides::default())?;
     let mut plan = plan;
-    let changes =
-        merged(&plan, steered(&entries).map(|(_, steered)| steered).filter(|of| !is_looked_at_often(&plan, of)));
-    // What holding made of measurements that depended on the clock is among the changes: it is not done once more.
-    plan.phases.iter_mut().filter_map(|phase| phase.retention.as_mut()).for_each(|retention| {
-        if retention.every > 0 {
-            retention.hold = Hold::None;
-        }
-    });
+    let mut changes = merged(&plan, steered(&entries).map(|(_, steered)| steered));
+    // What holding did is among the changes, apart from what was taken back: it is not done once more. What was measured may
+    // have depended on the clock besides.
+    changes.retain(|change| !lets_hold(change));
+    plan.phases.iter_mut().filter_map(|phase| phase.retention.as_mut()).for_each(|of| of.hold = Hold::None);
     let effective = entries.effective();
     // What is replayed is held against it.
     let last = checkpoint::list(run)?.last().map(|(_, state)| state.step);
@@ -69,12 +66,8 @@ pub(super) fn merged(plan: &Plan, steered: impl Iterator<Item = Steered>) -> Vec
     changes
 }
 
-/// Whether a command lets something be held by measurements that depend on the clock.
-fn is_looked_at_often(plan: &Plan, steered: &Steered) -> bool {
-    let phase = plan.phases.iter().find(|phase| phase.name == steered.phase);
-    let often = phase.and_then(|phase| phase.retention.as_ref()).is_some_and(|retention| retention.every > 0);
-    let holds = matches!(steered.change.command.parse(), Ok(Command::Hold(hold)) if hold != Hold::None);
-    often && holds
+fn lets_hold(change: &ChangePlan) -> bool {
+    matches!(change.command.parse(), Ok(Command::Hold(hold)) if hold != Hold::None)
 }
 
 fn is_same(one: &ChangePlan, other: &ChangePlan) -> bool {

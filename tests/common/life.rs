@@ -1,9 +1,9 @@
 //! A run in a host of its own, as a client sees it: told things, listened to, and killed.
 
 use super::program::Bench;
+use super::words;
 use frostline::host::client::{self, Connection};
 use frostline::protocol::{Answer, Ask, Command, Message, Request, State};
-use frostline::random::Random;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -175,6 +175,7 @@ impl Life {
         let command = self.asked.remove(&id).unwrap_or_else(|| panic!("{answer:?} was not asked for, or twice"));
         match answer {
             Answer::Applied { step, .. } => {
+                assert!(!words::NONSENSE.contains(&command.to_string().as_str()), "\"{command}\" was applied");
                 self.step = step;
                 self.acknowledged.push(Acknowledged { command: command.to_string(), step });
             }
@@ -207,42 +208,5 @@ impl Life {
         while self.over.is_none() && since.elapsed() < LONG {
             self.listen(Duration::from_millis(100));
         }
-    }
-}
-
-/// Something that a person might say. Some of it is refused, as `freeze all`, or an undo of nothing.
-pub fn command(random: &mut Random) -> String {
-    let share = random.between(1, 9) as f64 / 10.0;
-    let block = random.below(2);
-    let fixed = [
-        "freeze embedding",
-        "thaw all",
-        "thaw all",
-        "freeze all/norm",
-        "freeze head",
-        "frost-line block.1",
-        "frost-line embedding",
-        "rate x0.9",
-        "rate x1.1",
-        "rate 2e-3",
-        "rate all/mlp x0.8",
-        "decay 1.5",
-        "decay 1",
-        "replay 0.1",
-        "skip",
-        "evaluate",
-        "undo",
-        "undo",
-        "freeze all",
-    ];
-    match random.below(fixed.len() + 9) {
-        0..3 => format!("mix one {share}"),
-        3 => format!("mix two {share}"),
-        4 => format!("freeze block.{block}"),
-        5 => format!("thaw block.{block}"),
-        6 => format!("rate block.{block} x1.2"),
-        7 => "pause".into(),
-        8 => if random.chance(50) { "checkpoint" } else { "continue" }.into(),
-        other => fixed[other - 9].into(),
     }
 }

@@ -4,6 +4,7 @@
 pub mod life;
 pub mod program;
 pub mod twins;
+pub mod words;
 
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;

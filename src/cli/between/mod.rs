@@ -105,7 +105,8 @@ impl Bench {
 
     fn read(&self, name: &str, template: Option<Template>) -> Result<EvalSet> {
         let (tokenizer, context, tokens) = (&self.tokenizer, self.context, self.tokens);
-        let reading = Reading { tokenizer, context, tokens, template, home: &self.home, cancel: &self.cancel };
+        let (home, cancel) = (&self.home, &self.cancel);
+        let reading = Reading { tokenizer, context, tokens, template, chat: None, skip_broken: false, home, cancel };
         EvalSet::open(name, &reading)
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::marks::Specials;
 use super::template::{Rendered, Template};
-use super::{END, Message, Moment, Role, Segment, TEMPLATE, built_in, known, names};
+use super::{Beside, END, Message, Moment, Role, Segment, TEMPLATE, built_in, known, names};
 use crate::corpus::tokenizer::{SPECIAL_TOKENS, Tokenizer};
 use crate::error::{Context, Error, Result};
 
@@ -97,10 +97,20 @@ impl Chat {
 
     /// The conversation as stretches of text that are read or learned. The error says why there is none.
     pub fn conversation(&self, messages: &[Message]) -> Result<Vec<Segment>, String> {
+        self.conversation_with(messages, &Beside::default())
+    }
+
+    /// The same with what a template is given beside the messages. The built-in format has no words for tools and documents.
+    pub fn conversation_with(&self, messages: &[Message], beside: &Beside) -> Result<Vec<Segment>, String> {
         match &self.kind {
+            Kind::BuiltIn(_) if (0..messages.len()).any(|place| beside.calls_tools(place)) => Err(
+                "the assistant calls tools in it, and the built-in format has no words for that: give a chat template \
+                     that has"
+                    .into(),
+            ),
             Kind::BuiltIn(specials) => Ok(built_in(messages, specials)),
             Kind::Template(template) => {
-                let Rendered { segments, not_found } = template.conversation(messages)?;
+                let Rendered { segments, not_found } = template.conversation(messages, beside)?;
                 self.not_found.fetch_add(not_found, Ordering::Relaxed);
                 Ok(segments)
             }

@@ -4,6 +4,7 @@
 //! have none. What a *message* spells never becomes a special token: only the format writes those. `transformers` lets
 //! messages write them too, and gives other tokens there.
 
+mod beside;
 mod dates;
 mod format;
 mod known;
@@ -13,6 +14,7 @@ mod template;
 
 use serde::{Deserialize, Serialize};
 
+pub use beside::Beside;
 pub use dates::Moment;
 pub use format::{Chat, Source};
 pub use known::{BUILT_IN, known, names};
@@ -28,6 +30,8 @@ pub enum Role {
     System,
     User,
     Assistant,
+    /// What a tool answered that the assistant had called.
+    Tool,
 }
 
 impl Role {
@@ -37,6 +41,7 @@ impl Role {
             Role::System => "<|system|>\n",
             Role::User => "<|user|>\n",
             Role::Assistant => "<|assistant|>\n",
+            Role::Tool => "<|tool|>\n",
         }
     }
 }

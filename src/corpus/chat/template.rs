@@ -7,9 +7,10 @@ use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind};
 use serde_json::json;
 
+use super::beside::with_texts;
 use super::marks::{self, Marks, Specials};
 use super::python;
-use super::{Message, Moment, Role, Segment};
+use super::{Beside, Message, Moment, Role, Segment};
 use crate::error::{Error, Result};
 
 /// A render may take this many steps, of which 64 bytes of text take one too: some 64 MB, and a second at most.
@@ -72,26 +73,33 @@ impl Template {
     }
 
     /// The characters that mark a render of these messages.
-    fn marks(&self, messages: &[Message]) -> Result<Marks, String> {
+    fn marks(&self, messages: &[Message], beside: &Beside) -> Result<Marks, String> {
         let said = messages.iter().map(|message| message.content.as_str());
-        Marks::absent_from(self.texts.iter().map(String::as_str).chain(said))
+        Marks::absent_from(self.texts.iter().map(String::as_str).chain(said).chain(beside.texts()))
             .ok_or_else(|| "the conversation uses every character there is".into())
     }
 
     /// The conversation with its marks still in it. Errors name the template and the line.
-    fn render(&self, messages: &[Message], add_generation_prompt: bool, marks: Marks) -> Result<String, String> {
-        let guarded: Vec<_> = messages
-            .iter()
-            .map(
-                |message| json!({"role": message.role, "content": self.specials.guarded(&message.content, marks.seam)}),
-            )
-            .collect();
+    fn render(
+        &self,
+        messages: &[Message],
+        beside: &Beside,
+        add_generation_prompt: bool,
+        marks: Marks,
+    ) -> Result<String, String> {
+        let guard = |text: &str| self.specials.guarded(text, marks.seam);
+        let turn = |(place, message): (usize, &Message)| match beside.turns.get(place) {
+            Some(turn) => with_texts(&json!(turn), &guard),
+            None => json!({"role": message.role, "content": guard(&message.content)}),
+        };
+        let guarded: Vec<_> = messages.iter().enumerate().map(turn).collect();
         let size: usize = messages.iter().map(|message| message.content.len()).sum();
+        let size = size + beside.texts().iter().map(|text| text.len()).sum::<usize>();
         let mut values = json!({
             "messages": guarded,
             "add_generation_prompt": add_generation_prompt,
-            "tools": null,
-            "documents": null,
+            "tools": with_texts(&beside.tools, &guard),
+            "documents": with_texts(&beside.documents, &guard),
             marks::BEGIN: marks.begin,
             marks::END: marks.end,
         });
@@ -125,16 +133,16 @@ impl Template {
 
     /// The conversation, and what of it is learned: what the template marks, or where it marks nothing, what each turn of
     /// the assistant adds.
-    pub fn conversation(&self, messages: &[Message]) -> Result<Rendered, String> {
-        let marks = self.marks(messages)?;
-        let rendered = self.render(messages, false, marks)?;
+    pub fn conversation(&self, messages: &[Message], beside: &Beside) -> Result<Rendered, String> {
+        let marks = self.marks(messages, beside)?;
+        let rendered = self.render(messages, beside, false, marks)?;
         let (segments, not_found) = match self.has_marks {
             true => {
                 let torn = || format!("the chat template {} tears its generation marks apart", self.name);
                 (marks.segments(&rendered).ok_or_else(torn)?, 0)
             }
             false => {
-                let (found, not_found) = self.added_by_turns(messages, &rendered, marks)?;
+                let (found, not_found) = self.added_by_turns(messages, beside, &rendered, marks)?;
                 (marks.segments_of(&rendered, &found), not_found)
             }
         };
@@ -153,16 +161,17 @@ impl Template {
     fn added_by_turns(
         &self,
         messages: &[Message],
+        beside: &Beside,
         rendered: &str,
         marks: Marks,
     ) -> Result<(Vec<Range<usize>>, u64), String> {
         let (mut found, mut not_found) = (Vec::new(), 0);
         for (index, _) in messages.iter().enumerate().filter(|(_, message)| message.role == Role::Assistant) {
             // A template may refuse a conversation that stops here; then the turn cannot be found.
-            let before = self.render(&messages[..index], true, marks);
+            let before = self.render(&messages[..index], beside, true, marks);
             let until = match index + 1 == messages.len() {
                 true => Ok(rendered.to_string()),
-                false => self.render(&messages[..=index], false, marks),
+                false => self.render(&messages[..=index], beside, false, marks),
             };
             match (before, until) {
                 (Ok(before), Ok(until)) if until.starts_with(&before) && rendered.starts_with(&until) => {
@@ -186,8 +195,9 @@ impl Template {
 
     /// What the assistant is to go on from.
     pub fn prompt(&self, messages: &[Message]) -> Result<Segment, String> {
-        let marks = self.marks(messages)?;
-        let rendered = self.render(messages, true, marks)?;
+        let none = Beside::default();
+        let marks = self.marks(messages, &none)?;
+        let rendered = self.render(messages, &none, true, marks)?;
         let learned_too = marks.segments(&rendered).unwrap_or_default();
         let mut prompt = Segment::new("", false);
         for segment in learned_too {
@@ -199,9 +209,9 @@ impl Template {
 
     /// The conversation as text.
     #[cfg(test)]
-    pub fn text(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, String> {
-        let marks = self.marks(messages)?;
-        Ok(marks.stripped(&self.render(messages, add_generation_prompt, marks)?))
+    pub fn text(&self, messages: &[Message], beside: &Beside, add_generation_prompt: bool) -> Result<String, String> {
+        let marks = self.marks(messages, beside)?;
+        Ok(marks.stripped(&self.render(messages, beside, add_generation_prompt, marks)?))
     }
 
     /// What ends a turn of the assistant: the first special token behind what it says, or else all that stands there.
@@ -209,8 +219,9 @@ impl Template {
         const SAID: &str = "frostline";
         let message = |role, content: &str| Message { role, content: content.into() };
         let messages = [message(Role::User, "Hello"), message(Role::Assistant, SAID)];
-        let rendered = self.marks(&messages).and_then(|marks| {
-            let rendered = self.render(&messages, false, marks)?;
+        let none = Beside::default();
+        let rendered = self.marks(&messages, &none).and_then(|marks| {
+            let rendered = self.render(&messages, &none, false, marks)?;
             Ok(marks.stripped(&rendered))
         });
         let rendered = rendered.unwrap_or_default();

@@ -15,7 +15,7 @@ fn template(source: &str, specials: &[&str]) -> Result<template::Template, Strin
 }
 
 fn conversation(source: &str, specials: &[&str], messages: &[Message]) -> Result<Vec<Segment>, String> {
-    template(source, specials)?.conversation(messages).map(|rendered| rendered.segments)
+    template(source, specials)?.conversation(messages, &Beside::default()).map(|rendered| rendered.segments)
 }
 
 fn whole(segments: &[Segment]) -> String {
@@ -55,7 +55,7 @@ fn the_built_in_format_and_its_template_say_the_same() {
     assert!(!jinja.has_marks);
     for count in 3..=messages.len() {
         let built_in = chat.conversation(&messages[..count]).unwrap();
-        assert_eq!(jinja.conversation(&messages[..count]).unwrap().segments, built_in);
+        assert_eq!(jinja.conversation(&messages[..count], &Beside::default()).unwrap().segments, built_in);
         assert_eq!(jinja.prompt(&messages[..count]).unwrap(), chat.prompt(&messages[..count]).unwrap());
     }
     assert_eq!((jinja.ending().as_str(), chat.ending()), (END, END));
@@ -95,7 +95,7 @@ fn without_marks_the_turns_of_the_assistant_are_found() {
     assert_eq!(learned(&segments), ["b</s>", "d</s>"]);
     // Only what the last turn says is kept as it is.
     let forgets = "{% for m in messages %}{% if loop.last or m.role == 'user' %}{{ m.content }}{% else %}…{% endif %}{% endfor %}";
-    let rendered = template(forgets, &[]).unwrap().conversation(&messages).unwrap();
+    let rendered = template(forgets, &[]).unwrap().conversation(&messages, &Beside::default()).unwrap();
     assert_eq!((learned(&rendered.segments), rendered.not_found), (vec!["d"], 1));
     assert!(conversation("{{ messages[0].content }}", &[], &messages).unwrap_err().contains("{% generation %}"));
 }

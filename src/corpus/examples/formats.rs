@@ -1,8 +1,8 @@
 //! The formats of rows that are recognised without being told.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::corpus::chat::{Chat, Message, Role};
+use crate::corpus::chat::{Beside, Chat, Message, Role};
 use crate::corpus::documents::field_names;
 use crate::corpus::examples::Example;
 
@@ -15,10 +15,10 @@ type Fields = Map<String, Value>;
 /// The example in a row, by the fields it has.
 pub(super) fn recognise(fields: Fields, chat: &Chat) -> Result<Example, String> {
     if let Some(messages) = fields.get("messages") {
-        return conversation(None, messages, "role", "content", chat);
+        return messages_of(messages, Beside::of_row(&fields)?, chat);
     }
     if let Some(turns) = fields.get("conversations") {
-        return conversation(system(&fields)?, turns, "from", "value", chat);
+        return shared(system(&fields)?, turns, &Beside::of_row(&fields)?, chat);
     }
     if fields.contains_key("prompt") && fields.contains_key("completion") {
         let (prompt, completion) = (text(&fields, "prompt")?, text(&fields, "completion")?);
@@ -70,45 +70,62 @@ fn alpaca(fields: &Fields, chat: &Chat) -> Result<Example, String> {
     };
     messages.push(Message { role: Role::User, content: asked });
     messages.push(Message { role: Role::Assistant, content: text(fields, "output")?.into() });
-    spoken(messages, chat)
+    spoken(messages, &Beside::default(), chat)
 }
 
-/// A list of turns whose fields are called `role` and `content`.
-fn conversation(
-    first: Option<Message>,
-    turns: &Value,
-    role: &str,
-    content: &str,
-    chat: &Chat,
-) -> Result<Example, String> {
+/// A list of turns with `role` and `content`, as `transformers` takes them: whoever calls tools may say nothing besides.
+fn messages_of(turns: &Value, mut beside: Beside, chat: &Chat) -> Result<Example, String> {
+    let turns = turns.as_array().ok_or("its conversation is not a list")?;
+    let mut messages = Vec::new();
+    for (order, turn) in turns.iter().enumerate() {
+        let role = role(turn, "role", order)?;
+        let mut fields = turn.as_object().cloned().unwrap_or_default();
+        fields.insert("role".into(), json!(role));
+        beside.turns.push(fields);
+        let content = match turn.get("content") {
+            None | Some(Value::Null) if role == Role::Assistant && beside.calls_tools(order) => String::new(),
+            _ => field(turn, "content", order)?.into(),
+        };
+        messages.push(Message { role, content });
+    }
+    spoken(messages, &beside, chat)
+}
+
+/// A list of turns with `from` and `value`.
+fn shared(first: Option<Message>, turns: &Value, beside: &Beside, chat: &Chat) -> Result<Example, String> {
     let turns = turns.as_array().ok_or("its conversation is not a list")?;
     let mut messages: Vec<Message> = first.into_iter().collect();
     for (order, turn) in turns.iter().enumerate() {
-        let field = |name: &str| {
-            turn.get(name).and_then(Value::as_str).ok_or_else(|| format!("turn {} has no string `{name}`", order + 1))
-        };
-        let role = match field(role)? {
-            "system" => Role::System,
-            "user" | "human" => Role::User,
-            "assistant" | "gpt" => Role::Assistant,
-            other => return Err(format!("turn {} is by {other:?}, not system, user or assistant", order + 1)),
-        };
-        messages.push(Message { role, content: field(content)?.into() });
+        messages.push(Message { role: role(turn, "from", order)?, content: field(turn, "value", order)?.into() });
     }
-    spoken(messages, chat)
+    spoken(messages, beside, chat)
+}
+
+fn field<'t>(turn: &'t Value, name: &str, order: usize) -> Result<&'t str, String> {
+    turn.get(name).and_then(Value::as_str).ok_or_else(|| format!("turn {} has no string `{name}`", order + 1))
+}
+
+fn role(turn: &Value, name: &str, order: usize) -> Result<Role, String> {
+    match field(turn, name, order)? {
+        "system" => Ok(Role::System),
+        "user" | "human" => Ok(Role::User),
+        "assistant" | "gpt" => Ok(Role::Assistant),
+        "tool" => Ok(Role::Tool),
+        other => Err(format!("turn {} is by {other:?}, not system, user, assistant or tool", order + 1)),
+    }
 }
 
 /// A conversation as an example; the assistant has to say something in it.
-fn spoken(messages: Vec<Message>, chat: &Chat) -> Result<Example, String> {
-    let mut said = messages.iter().filter(|message| message.role == Role::Assistant).peekable();
+fn spoken(messages: Vec<Message>, beside: &Beside, chat: &Chat) -> Result<Example, String> {
+    let mut said = messages.iter().enumerate().filter(|(_, message)| message.role == Role::Assistant).peekable();
     if said.peek().is_none() {
         return Err("the assistant says nothing in it".into());
     }
-    if said.any(|message| message.content.is_empty()) {
+    if said.any(|(place, message)| message.content.is_empty() && !beside.calls_tools(place)) {
         return Err("an answer of the assistant is empty".into());
     }
     let asked = asked(&messages);
-    Ok(Example { segments: chat.conversation(&messages)?, ends: false, asked: Some(asked) })
+    Ok(Example { segments: chat.conversation_with(&messages, beside)?, ends: false, asked: Some(asked) })
 }
 
 /// What the system and then the user said last before the last answer.

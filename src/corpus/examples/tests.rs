@@ -49,7 +49,7 @@ fn what_is_no_example_is_named_by_file_line_and_fields() {
     let empty = refused(r#"{"prompt": "a", "completion": ""}"#);
     assert!(empty.contains("rows.jsonl:1 ") && empty.contains("completion is empty"), "{empty}");
     assert!(refused(r#"{"messages": [{"role": "user", "content": "Hi"}]}"#).contains("says nothing"));
-    assert!(refused(r#"{"messages": [{"role": "tool", "content": "Hi"}]}"#).contains("\"tool\""));
+    assert!(refused(r#"{"messages": [{"role": "robot", "content": "Hi"}]}"#).contains("\"robot\""));
     assert!(refused("[1, 2]").contains("not a JSON object"));
     assert!(refused("{\"prompt\": ").contains("rows.jsonl:1 "));
 }

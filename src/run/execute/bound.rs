@@ -29,9 +29,9 @@ impl PhaseRun<'_, '_> {
                 "forgetting on {suite} is {retention:.3} nats, above the bound of {bound:.3}: {advice}"
             ));
         }
-        // Where the journal's commands are done again, what was done about the bound is among them; and where a step
-        // comes that was made before, nothing was done here.
-        let was_made = self.run.recorded.contains_key(&(self.run.step + 1));
+        // Where the journal's commands are done again, what was done about the bound is among them; where a step comes that
+        // was made before, nothing was done here; and a fork has what the other run did among its plan's changes.
+        let was_made = self.run.recorded.contains_key(&(self.run.step + 1)) || self.run.step < self.run.in_common;
         if self.is_catching_up() || was_made {
             return Ok(());
         }

@@ -206,6 +206,8 @@ struct Run<'a> {
     script: Script,
     /// The loss of each step that will be done again, as it was.
     recorded: HashMap<u64, f32>,
+    /// Steps that a fork has in common with the run that it came from.
+    in_common: u64,
     writer: Writer,
     /// The step that was handed to the writer last, and the checkpoint that was written last.
     saved: Option<u64>,
@@ -243,6 +245,7 @@ impl<'a> Run<'a> {
             dropped: Vec::new(),
             script: Script::default(),
             recorded: HashMap::new(),
+            in_common: 0,
             writer,
             saved: None,
             saved_path: None,

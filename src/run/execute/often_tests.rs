@@ -4,8 +4,9 @@ use super::super::testing::{self, resume, stopped_after};
 use super::super::{Observer, PhaseRun};
 use super::*;
 use crate::protocol::{By, KL_BASE};
+use crate::run::home::Home;
 use crate::run::plan::{self, Overrides, Plan};
-use crate::run::recipe;
+use crate::run::{fork, recipe};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -65,6 +66,9 @@ fn weights(folder: &TempDir, name: &str) -> Vec<u8> {
 }
 
 const HELD: &str = "retention = { bound = 0.0001, hold = \"l2-sp\", every = 2, budget = 1, tokens = 64 }";
+/// The same at the same steps, without the clock.
+const HELD_BY_EVALUATIONS: &str =
+    "retention = { bound = 0.0001, hold = \"l2-sp\" }\nevaluation = { every = 2, tokens = 64 }";
 
 #[test]
 fn what_is_measured_between_evaluations_changes_no_bit_of_what_is_learned() {
@@ -124,6 +128,32 @@ fn a_bound_that_the_pull_holds_is_resumed_and_replayed_to_the_bit() {
     for at in [7, 9] {
         resume(&stopped, &run, Some(at)).unwrap();
         assert!(weights(&stopped, "small") == want, "from step {at}");
+    }
+}
+
+#[test]
+fn a_fork_between_checkpoints_steers_no_step_that_it_has_in_common() {
+    // Retention is measured at steps 6, 8 and 10; the checkpoint before the fork is that of step 7.
+    let taken_back = 8;
+    for retention in [HELD, HELD_BY_EVALUATIONS] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut says = Says(vec![(taken_back, "undo")], Vec::new(), Records::default());
+        testing::execute(&two_texts(&folder, retention), &folder, &mut says);
+        let undone = says.2.0.iter().filter(|event| matches!(event, Event::Rewound(of) if of.to_step == taken_back));
+        assert_eq!((undone.count(), says.1), (1, vec![Ok(())]));
+        let want = weights(&folder, "small");
+        let home = Home::find(Some(&folder.path().join("home"))).unwrap();
+        let run = home.runs().join("small");
+        // What was taken back is measured again on the way from the checkpoint to the fork, and behind it the bound is held.
+        let forked = fork::fork(&home, &run, Some(taken_back + 1), Some("fork")).unwrap();
+        assert!(forked.from < taken_back, "{forked:?}");
+        resume(&folder, &forked.path, None).unwrap();
+        assert!(weights(&folder, "fork") == want, "{retention}");
+        // A recipe does not do once more what was taken back either.
+        let recipe = recipe::of(&run).unwrap().plan;
+        let again = tempfile::tempdir().unwrap();
+        testing::execute(&recipe, &again, &mut Records::default());
+        assert!(weights(&again, "small") == want, "{retention}");
     }
 }
 

@@ -9,7 +9,7 @@ use super::standing::Standing;
 use crate::learn::LearnerState;
 use crate::model::{Decoder, Parameter};
 use crate::ops::adamw::Moments;
-use crate::protocol::{By, Event, Notice, Resumed, Steered};
+use crate::protocol::{Begun, By, Event, Notice, OriginKind, Resumed, Steered};
 use crate::run::checkpoint::{self, Progress, Reason, State};
 use crate::run::data::PhaseData;
 use crate::run::device;
@@ -60,6 +60,13 @@ impl Beginning {
 
     fn after(&self) -> impl Iterator<Item = &Entry> {
         self.entries.effective().into_iter().filter(|entry| entry.line >= self.lines)
+    }
+
+    /// Steps that a fork has in common with the run that it came from.
+    fn in_common(&self) -> u64 {
+        let begun = self.entries.list.first().map(|entry| &entry.event);
+        let Some(Event::Begun(Begun { origin: Some(origin), .. })) = begun else { return 0 };
+        if origin.kind == OriginKind::Fork { origin.step } else { 0 }
     }
 
     /// Whether anything was ever done in this run.
@@ -174,6 +181,7 @@ impl Beginning {
 impl Run<'_> {
     /// Takes up what was known, and says where the run goes on.
     pub(super) fn begin(&mut self, beginning: Beginning) -> Result<Place> {
+        self.in_common = beginning.in_common();
         if beginning.is_new() {
             return Ok(Place { index: 0, checkpoint: None });
         }

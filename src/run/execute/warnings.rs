@@ -2,14 +2,13 @@
 
 use super::health::Health;
 use super::phase::PhaseRun;
+use crate::run::mismatch;
 use serde::{Deserialize, Serialize};
 
 /// A held-out loss this much above its lowest, as a part of it, has risen.
 const RISEN: f64 = 0.02;
 /// Evaluations in a row that find it risen before it is said.
 const IN_A_ROW: usize = 2;
-/// Nats per token that the base is worse on new text than on what it learned from, where the new text is another domain.
-const NEW_DOMAIN: f64 = 1.0;
 
 /// All that warnings are judged by. It is part of where a phase stands: whoever goes on, or back, counts from there, and
 /// says nothing twice.
@@ -72,12 +71,8 @@ impl PhaseRun<'_, '_> {
             .own_text_of_base
             .as_ref()
             .and_then(|suite| self.watch.base.get(suite).map(|loss| (suite, *loss)));
-        let Some((suite, known)) = known.filter(|(_, known)| own - known > NEW_DOMAIN) else { return };
-        let text = format!(
-            "the base finds this text hard: {own:.2} nats per token, and {known:.2} on {suite}, which it learned from; \
-             expect it to forget: replay some of it (replay 0.05), warm the rate up, and watch the retention"
-        );
-        self.notice(text);
+        let said = known.and_then(|(suite, known)| mismatch::about_loss(own, known, suite));
+        said.into_iter().for_each(|text| self.notice(text));
     }
 }
 
