@@ -256,7 +256,7 @@ impl Decoder {
     }
 
     /// See [`Head::answers`].
-    pub fn answers<'a>(&'a self, hidden: &'a Tensor) -> Answers<'a> {
+    pub fn answers(&self, hidden: &Tensor) -> Result<Answers<'_>> {
         self.head.answers(&self.parameters, hidden)
     }
 
@@ -264,7 +264,7 @@ impl Decoder {
     pub fn distilled(
         &self,
         hidden: &Tensor,
-        teacher: Answers,
+        teacher: &Answers,
         softness: (f64, f64),
         gradients: &mut Gradients,
     ) -> Result<(Vec<f32>, Tensor)> {

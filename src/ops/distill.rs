@@ -7,24 +7,26 @@
 //! 1606.09282) where the teacher is the student as it was before. Times T², as there, so that a temperature does not
 //! weaken the pull beside a loss of its own.
 
+use super::cross_entropy::Slots;
 use super::storage::{on_cpu_f32, with_mut_from};
-use super::{Precision, Slot, cpu, linear};
+use super::{Precision, cpu, linear};
 use candle_core::{D, DType, Result, Tensor, bail};
 
 /// Logits that a chunk may hold of either model: 32 MiB of f32 each, in rows from 16 to 512.
 const CHUNK_ELEMENTS: usize = 1 << 23;
 
-/// Hidden states (n, width) and the head's weight (vocabulary, width) that makes logits of them; widths may differ
-/// between models, vocabularies may not.
-#[derive(Clone, Copy, Debug)]
+/// What a head's last product reads (n, width), the weight (vocabulary, width) that makes logits of it, and the bias
+/// (vocabulary) on them where there is one; widths may differ between models, vocabularies may not.
+#[derive(Clone, Debug)]
 pub struct Answers<'a> {
-    pub hidden: &'a Tensor,
+    pub hidden: Tensor,
     pub weight: &'a Tensor,
+    pub bias: Option<&'a Tensor>,
 }
 
 impl Answers<'_> {
     fn logits(&self, start: usize, rows: usize, precision: Precision) -> Result<Tensor> {
-        linear::forward(&self.hidden.narrow(0, start, rows)?, self.weight, None, None, precision)
+        linear::forward(&self.hidden.narrow(0, start, rows)?, self.weight, self.bias, None, precision)
     }
 }
 
@@ -45,32 +47,35 @@ fn chunks(student: &Answers, teacher: &Answers, temperature: f64) -> Result<Vec<
 }
 
 /// KL(teacher ‖ student) of each row, nats.
-pub fn divergences(student: Answers, teacher: Answers, temperature: f64, precision: Precision) -> Result<Vec<f32>> {
+pub fn divergences(student: &Answers, teacher: &Answers, temperature: f64, precision: Precision) -> Result<Vec<f32>> {
     let mut all = Vec::new();
-    for (start, rows) in chunks(&student, &teacher, temperature)? {
+    for (start, rows) in chunks(student, teacher, temperature)? {
         let (own, other) = (student.logits(start, rows, precision)?, teacher.logits(start, rows, precision)?);
         all.extend(of_logits(&own, &other, temperature, None)?.0);
     }
     Ok(all)
 }
 
-/// T² · KL(teacher ‖ student) of each row, and the gradient of `scale` · (their sum) for the student's hidden states,
-/// (n, width); that of the student's head is added to `slot` where it trains. Nothing goes to the teacher.
+/// T² · KL(teacher ‖ student) of each row, and the gradient of `scale` · (their sum) for what the student's last product
+/// reads, (n, width); those of its weight and bias are added to `slots` where they train. Nothing goes to the teacher.
 pub fn losses_and_gradients(
-    student: Answers,
-    teacher: Answers,
+    student: &Answers,
+    teacher: &Answers,
     (temperature, scale): (f64, f64),
     precision: Precision,
-    mut slot: Option<&mut Slot>,
+    mut slots: Slots,
 ) -> Result<(Vec<f32>, Tensor)> {
     let (mut all, mut gradients) = (Vec::new(), Vec::new());
-    for (start, rows) in chunks(&student, &teacher, temperature)? {
+    for (start, rows) in chunks(student, teacher, temperature)? {
         let (own, other) = (student.logits(start, rows, precision)?, teacher.logits(start, rows, precision)?);
         let (divergences, gradient) = of_logits(&own, &other, temperature, Some(scale * temperature))?;
         all.extend(divergences.into_iter().map(|divergence| (temperature * temperature) as f32 * divergence));
         gradients.push(linear::backward_input(&gradient, student.weight, precision)?);
-        if let Some(slot) = slot.as_deref_mut() {
+        if let Some(slot) = slots.weight.as_deref_mut() {
             linear::backward_weight(&gradient, &student.hidden.narrow(0, start, rows)?, precision, slot)?;
+        }
+        if let Some(slot) = slots.bias.as_deref_mut() {
+            linear::backward_bias(&gradient, slot)?;
         }
     }
     let gradient = match gradients.len() {

@@ -18,10 +18,15 @@ fn objective(t: &[Tensor], temperature: f64) -> Tensor {
 }
 
 fn gradients(t: &[Tensor], temperature: f64) -> (Vec<f32>, Tensor, Tensor) {
-    let (student, teacher) = (Answers { hidden: &t[0], weight: &t[1] }, Answers { hidden: &t[2], weight: &t[3] });
     let mut slot = None;
-    let (rows, dx) = losses_and_gradients(student, teacher, (temperature, SCALE), F32, Some(&mut slot)).unwrap();
+    let slots = Slots { weight: Some(&mut slot), bias: None };
+    let (own, other) = (answers(&t[0], &t[1]), answers(&t[2], &t[3]));
+    let (rows, dx) = losses_and_gradients(&own, &other, (temperature, SCALE), F32, slots).unwrap();
     (rows, dx, slot.unwrap())
+}
+
+fn answers<'a>(hidden: &Tensor, weight: &'a Tensor) -> Answers<'a> {
+    Answers { hidden: hidden.clone(), weight, bias: None }
 }
 
 fn inputs((n, width, other_width, vocabulary): (usize, usize, usize, usize)) -> [Tensor; 4] {
@@ -52,6 +57,45 @@ fn gradients_agree_with_finite_differences_and_autograd() {
     }
 }
 
+/// The divergences, and the gradients of [x, weight, bias]: of `objective` with a column of ones beside each x, and the
+/// bias beside its weight.
+fn biased(t: &[Tensor], (bias, other_bias): (&Tensor, &Tensor)) -> (Vec<f32>, [Tensor; 3]) {
+    let (mut dw, mut db) = (None, None);
+    let slots = Slots { weight: Some(&mut dw), bias: Some(&mut db) };
+    let own = Answers { bias: Some(bias), ..answers(&t[0], &t[1]) };
+    let other = Answers { bias: Some(other_bias), ..answers(&t[2], &t[3]) };
+    let (rows, dx) = losses_and_gradients(&own, &other, (2.5, SCALE), F32, slots).unwrap();
+    (rows, [dx, dw.unwrap(), db.unwrap()])
+}
+
+#[test]
+fn a_bias_has_its_gradient_and_the_kernel_the_same() {
+    for (shape, precise) in [((4, 3, 2, 5), true), ((600, 9, 4, 70), false)] {
+        let (n, .., vocabulary) = shape;
+        let inputs = inputs(shape);
+        let (bias, other_bias) = (random(vocabulary, 5), random(vocabulary, 6));
+        let (want_rows, want) = biased(&inputs, (&bias, &other_bias));
+        if precise {
+            let column = |bias: &Tensor| bias.reshape((vocabulary, 1)).unwrap();
+            let with = |x: &Tensor, of: &Tensor| Tensor::cat(&[x, of], 1).unwrap();
+            let ones = Tensor::ones((n, 1), DType::F64, &Device::Cpu).unwrap();
+            let [x, w, other_x, other_w] = &inputs;
+            let whole =
+                [with(x, &ones), with(w, &column(&bias)), with(other_x, &ones), with(other_w, &column(&other_bias))];
+            let loss = want_rows.iter().map(|row| *row as f64).sum::<f64>() * SCALE;
+            assert!((loss - values(&objective(&whole, 2.5))[0]).abs() < 1e-6);
+            let d_x = finite_differences(&whole, 0, |t| objective(t, 2.5));
+            assert_close(&want[0], &d_x.narrow(1, 0, 3).unwrap(), 1e-7);
+            let d_weight = finite_differences(&whole, 1, |t| objective(t, 2.5));
+            assert_close(&want[1], &d_weight.narrow(1, 0, 3).unwrap(), 1e-7);
+            assert_close(&want[2], &d_weight.narrow(1, 3, 1).unwrap().flatten_all().unwrap(), 1e-7);
+        }
+        let (rows, got) = biased(&inputs.each_ref().map(single), (&single(&bias), &single(&other_bias)));
+        got.iter().zip(&want).for_each(|(got, want)| assert_close(got, want, 1e-5));
+        assert!(rows.iter().zip(&want_rows).all(|(got, want)| (got - want).abs() < 3e-5));
+    }
+}
+
 #[test]
 fn the_kernel_agrees_with_the_plain_expression() {
     for shape in [(1, 1, 1, 1), (7, 5, 5, 3), (600, 9, 4, 70), (17, 4, 4, 300_001), (1, 4, 3, 30_001)] {
@@ -63,8 +107,7 @@ fn the_kernel_agrees_with_the_plain_expression() {
             assert_close(&dx, &want_dx, 1e-5);
             assert_close(&dw, &want_dw, 1e-5);
             let [x, w, other_x, other_w] = &single;
-            let (own, other) = (Answers { hidden: x, weight: w }, Answers { hidden: other_x, weight: other_w });
-            let alone = divergences(own, other, temperature, F32).unwrap();
+            let alone = divergences(&answers(x, w), &answers(other_x, other_w), temperature, F32).unwrap();
             for ((got, want), alone) in rows.iter().zip(&want_rows).zip(&alone) {
                 assert!((got - want).abs() < 3e-5, "{shape:?} {temperature}: {got} and {want}");
                 assert!((alone * (temperature * temperature) as f32 - want).abs() < 3e-5);
@@ -76,18 +119,18 @@ fn the_kernel_agrees_with_the_plain_expression() {
 #[test]
 fn a_model_is_no_way_from_itself_and_what_cannot_be_compared_is_refused() {
     let [x, w, other_x, other_w] = inputs((30, 8, 8, 50)).map(|tensor| single(&tensor));
-    let own = Answers { hidden: &x, weight: &w };
-    let mut slot = None;
-    let (rows, dx) = losses_and_gradients(own, own, (2.0, 1.0), F32, Some(&mut slot)).unwrap();
+    let (own, mut slot) = (&answers(&x, &w), None);
+    let slots = Slots { weight: Some(&mut slot), bias: None };
+    let (rows, dx) = losses_and_gradients(own, own, (2.0, 1.0), F32, slots).unwrap();
     assert!(rows.iter().all(|row| *row == 0.0));
     assert!(values(&dx).iter().chain(&values(&slot.unwrap())).all(|gradient| *gradient == 0.0));
     let fewer = other_w.narrow(0, 0, 49).unwrap();
-    assert!(divergences(own, Answers { hidden: &other_x, weight: &fewer }, 1.0, F32).is_err());
+    assert!(divergences(own, &answers(&other_x, &fewer), 1.0, F32).is_err());
     let fewer = other_x.narrow(0, 0, 29).unwrap();
-    assert!(divergences(own, Answers { hidden: &fewer, weight: &other_w }, 1.0, F32).is_err());
+    assert!(divergences(own, &answers(&fewer, &other_w), 1.0, F32).is_err());
     assert!(divergences(own, own, 0.0, F32).is_err());
     let broken = (&x * f64::NAN).unwrap();
-    let broken = divergences(Answers { hidden: &broken, weight: &w }, own, 1.0, F32).unwrap();
+    let broken = divergences(&answers(&broken, &w), own, 1.0, F32).unwrap();
     assert!(broken.iter().all(|row| row.is_nan()), "a loss that is no number is seen");
 }
 

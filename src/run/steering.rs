@@ -14,6 +14,7 @@ use crate::model::group::check_selectors;
 use crate::model::{Group, Selector};
 use crate::protocol::{By, Command, GroupState, Layer, Rate, Unfreeze};
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// Everything that can be changed by hand, as it is at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +62,7 @@ pub struct Steering {
 }
 
 /// When a change was made, and by whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// Steps of the whole run done before it.
     pub step: u64,

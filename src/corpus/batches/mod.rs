@@ -59,6 +59,20 @@ impl Batch {
         self.targets.iter().filter(|&&target| target != IGNORE).count()
     }
 
+    /// The positions of the texts that are scored, one text after the other, without padding: each is the stretch of its row
+    /// that begins where the one that stands for it sees first.
+    pub fn positions_of_texts(&self) -> Vec<u32> {
+        let mut positions = Vec::new();
+        for labelled in &self.labelled {
+            let at = labelled.position as usize;
+            let (row, first) = (at / self.context * self.context, self.first_visible[at]);
+            let (start, end) = (row + first as usize, row + self.context);
+            let length = self.first_visible[start..end].iter().take_while(|other| **other == first).count();
+            positions.extend(start as u32..(start + length) as u32);
+        }
+        positions
+    }
+
     /// The rows in order, in `parts` batches as equal as can be; fewer when there are fewer rows.
     pub fn split(&self, parts: usize) -> Vec<Batch> {
         let parts = parts.clamp(1, self.rows.max(1));

@@ -149,6 +149,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::corpus::examples::Label;
+    use crate::model::Target;
 
     /// Examples of these lengths; token ids tell them apart, and the first token of each is not learned.
     fn examples(lengths: &[usize]) -> Vec<EncodedExample> {
@@ -175,6 +177,22 @@ mod tests {
         assert_eq!(batch.positions, (0..a as u32).chain(0..b as u32).chain([0; 3]).collect::<Vec<_>>());
         let visible: Vec<u32> = vec![0; a].into_iter().chain(vec![a as u32; b]).chain([5, 6, 7]).collect();
         assert_eq!(batch.first_visible, visible);
+    }
+
+    #[test]
+    fn the_positions_of_texts_are_all_but_the_padding() {
+        for pooled in [Pooled::First, Pooled::Last] {
+            let label = Some(Label { target: Target::Class(0), pooled });
+            let texts = examples(&[4, 3, 1, 6]).into_iter();
+            let texts: Vec<EncodedExample> = texts
+                .map(|example| EncodedExample { learned: vec![false; example.tokens.len()], label, ..example })
+                .collect();
+            let batch = Packed::new(texts, 9, 2, 1, 999).unwrap().batch(0).unwrap();
+            let filled = batch.inputs.iter().enumerate().filter(|(_, token)| **token != 999);
+            assert_eq!(batch.positions_of_texts(), filled.map(|(at, _)| at as u32).collect::<Vec<_>>());
+            assert_eq!(batch.positions_of_texts().len(), 14);
+        }
+        assert!(Packed::new(examples(&[4, 3]), 8, 1, 1, 9).unwrap().batch(0).unwrap().positions_of_texts().is_empty());
     }
 
     #[test]

@@ -122,4 +122,6 @@ impl Pull {
 }
 
 #[cfg(test)]
+mod forgetting_tests;
+#[cfg(test)]
 mod tests;

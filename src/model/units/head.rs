@@ -6,7 +6,7 @@ use super::linear::LinearShape;
 use super::{Builder, Embedding, Linear, Norm};
 use crate::ops::cross_entropy::{self, Output, RowLoss, Slots};
 use crate::ops::distill::{self, Answers};
-use crate::{Error, Result, ops};
+use crate::{Result, ops};
 use candle_core::Tensor;
 
 /// Hidden states to logits; a tied head uses the embedding's token rows as its weight.
@@ -50,7 +50,7 @@ impl Head {
     pub fn logits(&self, p: &Parameters, hidden: &Tensor) -> Result<Tensor> {
         let output = self.output(p);
         let transformed = self.transform(p, hidden)?;
-        let x = transformed.as_ref().map_or(hidden, |transformed| &transformed.normed);
+        let x = read_by_output(hidden, transformed.as_ref());
         Ok(ops::linear::forward(x, output.weight, output.bias, None, p.precision)?)
     }
 
@@ -58,32 +58,36 @@ impl Head {
     pub fn losses(&self, p: &Parameters, hidden: &Tensor, targets: &[u32]) -> Result<Vec<RowLoss>> {
         let output = self.output(p);
         let transformed = self.transform(p, hidden)?;
-        let x = transformed.as_ref().map_or(hidden, |transformed| &transformed.normed);
+        let x = read_by_output(hidden, transformed.as_ref());
         Ok(cross_entropy::biased_losses(x, output.weight, output.bias, targets, p.precision)?)
     }
 
-    /// What makes logits of `hidden` (n, width), for comparing with another model's.
-    pub fn answers<'a>(&self, p: &'a Parameters, hidden: &'a Tensor) -> Answers<'a> {
-        Answers { hidden, weight: &p[self.weight].value }
+    /// What makes logits of `hidden` (n, width), for comparing with another model's: of an encoder, what its transform
+    /// makes of them.
+    pub fn answers<'a>(&self, p: &'a Parameters, hidden: &Tensor) -> Result<Answers<'a>> {
+        Ok(self.answers_of(p, read_by_output(hidden, self.transform(p, hidden)?.as_ref())))
     }
 
-    /// How far a teacher's answers are, and the pull towards them: see [`distill::losses_and_gradients`]. The head's own
-    /// gradient is filled where it trains.
+    fn answers_of<'a>(&self, p: &'a Parameters, read: &Tensor) -> Answers<'a> {
+        let Output { weight, bias } = self.output(p);
+        Answers { hidden: read.clone(), weight, bias }
+    }
+
+    /// How far a teacher's answers are, and the pull towards them: see [`distill::losses_and_gradients`]. The gradient is
+    /// that for `hidden`; the head's own is filled where it trains.
     pub fn distilled(
         &self,
         p: &Parameters,
         hidden: &Tensor,
-        teacher: Answers,
-        (temperature, scale): (f64, f64),
+        teacher: &Answers,
+        softness: (f64, f64),
         gradients: &mut Gradients,
     ) -> Result<(Vec<f32>, Tensor)> {
-        if self.encoder.is_some() {
-            return Err(Error::new("an encoder's answers cannot be compared with its base's")
-                .because("only a decoder's are pulled towards them")
-                .next("leave out pull.kl, and take l2_sp, ewc or replay"));
-        }
-        let (own, slot) = (self.answers(p, hidden), gradients.slot(self.weight));
-        Ok(distill::losses_and_gradients(own, teacher, (temperature, scale), p.precision, slot)?)
+        let transformed = self.transform(p, hidden)?;
+        let own = self.answers_of(p, read_by_output(hidden, transformed.as_ref()));
+        let pull = |slots: Slots| distill::losses_and_gradients(&own, teacher, softness, p.precision, slots);
+        let (rows, dx) = self.fill_output(gradients, pull)?;
+        Ok((rows, self.below_output(p, hidden, transformed, dx, gradients)?))
     }
 
     /// The losses, and the gradient of `scale` · (their sum) for `hidden`; the head's own is filled where it trains.
@@ -95,19 +99,42 @@ impl Head {
         scale: f64,
         gradients: &mut Gradients,
     ) -> Result<(Vec<RowLoss>, Tensor)> {
-        let transformed = self.transform(p, hidden)?;
-        let x = transformed.as_ref().map_or(hidden, |transformed| &transformed.normed);
+        let (transformed, output) = (self.transform(p, hidden)?, self.output(p));
+        let x = read_by_output(hidden, transformed.as_ref());
+        let learn =
+            |slots: Slots| cross_entropy::biased_losses_and_gradients(x, output, targets, scale, p.precision, slots);
+        let (rows, dx) = self.fill_output(gradients, learn)?;
+        Ok((rows, self.below_output(p, hidden, transformed, dx, gradients)?))
+    }
+
+    /// Has `work` add to the slots of the last product's weight and bias, where these train.
+    fn fill_output<R>(
+        &self,
+        gradients: &mut Gradients,
+        work: impl FnOnce(Slots) -> candle_core::Result<R>,
+    ) -> Result<R> {
         let mut bias = None;
         let bias_id = self.encoder.as_ref().map(|encoder| encoder.bias).filter(|id| gradients.trains(*id));
         let slots = Slots { weight: gradients.slot(self.weight), bias: bias_id.map(|_| &mut bias) };
-        let (rows, dx) =
-            cross_entropy::biased_losses_and_gradients(x, self.output(p), targets, scale, p.precision, slots)?;
+        let made = work(slots)?;
         if let (Some(slot), Some(bias)) = (bias_id.and_then(|id| gradients.slot(id)), bias) {
             ops::add_to_slot(slot, bias)?;
         }
+        Ok(made)
+    }
+
+    /// The gradient for `hidden`, from `dx` at what the last product read.
+    fn below_output(
+        &self,
+        p: &Parameters,
+        hidden: &Tensor,
+        transformed: Option<Transformed>,
+        dx: Tensor,
+        gradients: &mut Gradients,
+    ) -> Result<Tensor> {
         match (&self.encoder, transformed) {
-            (Some(encoder), Some(transformed)) => Ok((rows, encoder.backward(p, hidden, transformed, &dx, gradients)?)),
-            _ => Ok((rows, dx)),
+            (Some(encoder), Some(transformed)) => encoder.backward(p, hidden, transformed, &dx, gradients),
+            _ => Ok(dx),
         }
     }
 
@@ -119,6 +146,11 @@ impl Head {
     fn transform(&self, p: &Parameters, hidden: &Tensor) -> Result<Option<Transformed>> {
         self.encoder.as_ref().map(|encoder| encoder.forward(p, hidden)).transpose()
     }
+}
+
+/// What a head's last product reads of `hidden`.
+fn read_by_output<'a>(hidden: &'a Tensor, transformed: Option<&'a Transformed>) -> &'a Tensor {
+    transformed.map_or(hidden, |transformed| &transformed.normed)
 }
 
 impl EncoderPart {

@@ -32,6 +32,9 @@ pub struct Progress {
     pub audit_due: bool,
     /// What the guards know, in their own words.
     pub guard: serde_json::Value,
+    /// What warnings are judged by, likewise; nothing in checkpoints of before.
+    #[serde(default)]
+    pub signs: serde_json::Value,
 }
 
 /// Why a checkpoint was saved.

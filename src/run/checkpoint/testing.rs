@@ -30,6 +30,7 @@ pub fn progress(reason: Reason) -> Progress {
         learning_rate: 3e-4,
         base_losses: BTreeMap::from([("pretrain".into(), 2.5), ("world".into(), 0.1)]),
         audit_due: false,
+        signs: json!({ "seen": 3 }),
         guard: json!({ "seen": [1, 2.5, null] }),
     }
 }

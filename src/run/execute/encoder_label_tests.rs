@@ -41,7 +41,7 @@ fn four_phases(folder: &TempDir) -> Plan {
     };
     let of_text = "evaluation = { tokens = 100 }\nmasking = { pseudo_tokens = 6 }";
     let judge = "text = \"{review}\"\nevaluation = { every = 10, tokens = 100 }\nreplay = { share = 0.25 }\n\
-                 checkpoint_every = 4\nkeep = { last = 0 }";
+                 pull = { kl = 0.5 }\ncheckpoint_every = 4\nkeep = { last = 0 }";
     let text = format!(
         "name = \"small\"\ntokenizer = {{ vocabulary = 320 }}\nmodel = {{ preset = \"bert-1m\", context = 24 }}\n{}{}{}{}",
         phase("base", "mlm", &text, BASE, of_text),
@@ -64,6 +64,12 @@ fn an_encoder_judges_after_masks_and_from_the_first_and_goes_on_to_the_same_bits
     assert_eq!(judge.iter().map(|found| found.step - BASE).collect::<Vec<_>>(), [0, 10, 20]);
     assert!(judge[2].loss < judge[0].loss - 0.1, "{judge:?}");
     assert_eq!(names(judge[0]), ["accuracy", "macro_f1"]);
+    // While it judges, what it fills masks with is held.
+    let pulls = &watcher.pulls;
+    assert!(
+        pulls.len() as u64 == JUDGE - BASE && pulls[0] == 0.0 && pulls[1..].iter().all(|pull| *pull > 0.0),
+        "{pulls:?}"
+    );
     // The head that fills masks is measured beside it, and begins as the base left it.
     let masks = of("judge", "base");
     assert_eq!((masks[0].loss, masks[0].retention), (of("base", "base").last().unwrap().loss, Some(0.0)));

@@ -1,5 +1,6 @@
 //! Signs that a phase is not well, from what its steps leave behind: a rate that is too high, and groups that get no
-//! gradient. Each is said once in a phase, and again after somebody changed something and it is still so.
+//! gradient. Each is said once in a phase, and again after somebody changed something and it is still so. What was counted is in
+//! the checkpoints, so that going on neither forgets nor repeats.
 //!
 //! Looking is cheap: the gradient's squares are there after every step, and the changes of the weights are worked out from
 //! weights and moments every [`EVERY`] steps, which costs about one pass of the optimizer. Nothing is changed by it.
@@ -8,7 +9,8 @@ use super::phase::PhaseRun;
 use crate::Result;
 use crate::model::Group;
 use crate::run::steering::Made;
-use std::collections::{HashMap, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Steps from one look at the update-to-weight ratios to the next.
 const EVERY: u64 = 10;
@@ -30,21 +32,23 @@ const LEAP: (f64, f64) = (6.0, 0.3);
 const LEAPS: (usize, u64) = (3, 100);
 
 /// What was seen of a phase so far.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Health {
     /// The step that was seen last, and the last change before it.
     step: u64,
     change: Option<Made>,
     /// Looks in a row that found a group's ratio too high.
-    high: HashMap<Group, u32>,
+    #[serde(with = "pairs")]
+    high: BTreeMap<Group, u32>,
     /// Steps in a row in which a group trained and got nothing.
-    silent: HashMap<Group, u64>,
+    #[serde(with = "pairs")]
+    silent: BTreeMap<Group, u64>,
     losses: Losses,
     leaps: VecDeque<u64>,
     said: Said,
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Said {
     high: bool,
     leaps: bool,
@@ -52,7 +56,7 @@ struct Said {
 }
 
 /// Running means of the loss and of how much it changes from step to step, which a steady fall does not move.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Losses {
     mean: f64,
     spread: f64,
@@ -160,12 +164,12 @@ impl PhaseRun<'_, '_> {
     /// Looks at the step that was just made, before its weights and gradients are gone.
     pub(super) fn watch_health(&mut self, loss: f64) -> Result<()> {
         let (step, change) = (self.run.step, self.steering.last_change().map(|(made, _)| made));
-        self.watch.health.follow(step, change);
+        self.watch.signs.health.follow(step, change);
         let silent = self.learner.silent_groups();
-        let leaps = self.watch.health.judge_loss(loss);
-        let dead = self.watch.health.judge_silent(&silent);
+        let leaps = self.watch.signs.health.judge_loss(loss);
+        let dead = self.watch.signs.health.judge_silent(&silent);
         // New weights are there to be overwritten.
-        let looks = self.base.is_some() && self.done.is_multiple_of(EVERY) && !self.watch.health.said.high;
+        let looks = self.base.is_some() && self.done.is_multiple_of(EVERY) && !self.watch.signs.health.said.high;
         let high = if looks { self.look_at_ratios()? } else { None };
         [leaps, dead, high].into_iter().flatten().for_each(|text| self.notice(text));
         Ok(())
@@ -175,7 +179,22 @@ impl PhaseRun<'_, '_> {
         let reports = self.learner.measure(&self.groups, None)?;
         let ratios = self.groups.iter().zip(reports).map(|(group, report)| (*group, f64::from(report.update_ratio)));
         let ratios: Vec<(Group, f64)> = ratios.collect();
-        Ok(self.watch.health.judge_ratios(&ratios))
+        Ok(self.watch.signs.health.judge_ratios(&ratios))
+    }
+}
+
+/// A table by groups as a list: JSON has texts alone for keys.
+mod pairs {
+    use crate::model::Group;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::collections::BTreeMap;
+
+    pub fn serialize<S: Serializer, T: Serialize>(table: &BTreeMap<Group, T>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(table)
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>, T: Deserialize<'d>>(from: D) -> Result<BTreeMap<Group, T>, D::Error> {
+        Ok(Vec::<(Group, T)>::deserialize(from)?.into_iter().collect())
     }
 }
 

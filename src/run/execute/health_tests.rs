@@ -1,10 +1,12 @@
 //! Warnings of rates that are too high and of groups that are dead: what is said, when, and how often.
 
 use super::super::Observer;
-use super::super::testing::{execute, plan};
+use super::super::testing::{execute, plan, resume, stopped_with};
+use super::super::warnings::Signs;
 use super::*;
 use crate::model::{Kind, Layer};
 use crate::protocol::{By, Event};
+use crate::run::records;
 
 fn mlp(block: usize) -> Group {
     Group::new(Layer::Block(block), Kind::Mlp)
@@ -117,4 +119,32 @@ fn a_run_says_of_a_dead_group_and_of_a_rate_that_overwrites_its_base() {
     };
     assert_eq!(said("no gradient has reached block.1/mlp"), [20, 51], "{:?}", watcher.notices);
     assert_eq!(said("the rate is too high for"), [61], "not in the phase from new weights: {:?}", watcher.notices);
+}
+
+#[test]
+fn what_was_counted_before_a_stop_counts_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = stopped_with(&plan(&folder, ""), &folder, 12, &mut Watcher { kills: true, ..Watcher::default() });
+    resume(&folder, &run, None).unwrap();
+    let notices = records::read(&run).unwrap().events.into_iter().filter_map(|event| match event {
+        Event::Notice(notice) if notice.text.contains("no gradient has reached") => Some(notice.step),
+        _ => None,
+    });
+    assert_eq!(notices.collect::<Vec<_>>(), [20]);
+}
+
+#[test]
+fn what_is_counted_is_written_and_read_to_the_bit() {
+    let mut signs = Signs::default();
+    for step in 1..=40 {
+        signs.health.follow(step, made(7));
+        signs.health.judge_loss(2.0 + 0.1 * (step as f64).sin() + if step > 35 { 1.7 } else { 0.0 });
+        signs.health.judge_silent(&[mlp(2)]);
+    }
+    signs.health.judge_ratios(&[(mlp(0), 0.3), (mlp(1), 1e-4)]);
+    assert!(signs.health.said.leaps && signs.health.said.silent && signs.health.leaps.len() == 5);
+    let written = serde_json::to_string(&serde_json::to_value(&signs).unwrap()).unwrap();
+    assert_eq!(serde_json::from_str::<Signs>(&written).unwrap(), signs);
+    // A checkpoint of before says nothing.
+    assert_eq!(serde_json::from_value::<Signs>(serde_json::Value::Null).unwrap_or_default(), Signs::default());
 }

@@ -1,7 +1,7 @@
 //! Phases of texts that are scored: learned, stopped and gone on with, replayed, kept and replaced.
 
 use super::testing::{Watcher, execute, load, resume, stopped_after, trained};
-use crate::run::plan::Plan;
+use crate::run::plan::{ChangePlan, Plan};
 use crate::run::{checkpoint, records};
 use candle_core::Device;
 use tempfile::TempDir;
@@ -51,6 +51,7 @@ fn a_classifier_learns_beside_replay_and_pulls_and_later_phases_keep_or_replace_
     let own = of("judge", "judge");
     assert_eq!(own.iter().map(|found| found.step - 4).collect::<Vec<_>>(), [0, 10, 20]);
     assert!(own[2].loss < own[0].loss - 0.05, "{own:?}");
+    assert!(own.iter().all(|found| found.perplexity.is_nan()), "nats per text");
     let names: Vec<&str> = own[0].metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!(
         (&names[..], own[0].metric.as_deref(), own[0].bits_per_byte),
@@ -75,10 +76,11 @@ fn a_classifier_learns_beside_replay_and_pulls_and_later_phases_keep_or_replace_
     assert!(records::read(&run).is_ok());
 }
 
-/// With the head frozen and thawed live, and more replayed.
+/// With the head frozen and thawed live, more replayed, and the words of the texts held to what the base said of them.
 #[test]
 fn a_classifier_goes_on_from_any_checkpoint_to_the_same_bits() {
-    let commands = [(9, "freeze head/score"), (13, "thaw head/score"), (13, "replay 0.5")];
+    let commands =
+        [(9, "freeze head/score"), (11, "kl 2"), (12, "kl 0.5"), (13, "thaw head/score"), (13, "replay 0.5")];
     let all: u64 = STEPS.iter().sum();
     let first = tempfile::tempdir().unwrap();
     let whole = stopped_after(&four_phases(&first), &first, all - 1, &commands);
@@ -91,4 +93,22 @@ fn a_classifier_goes_on_from_any_checkpoint_to_the_same_bits() {
             assert!(trained(&stopped, step) == trained(&whole, step), "step {step} from {at:?}");
         }
     }
+    // Done again from the plan alone; and without the pull it comes to something else.
+    let ends = |commands: &[(u64, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = four_phases(&folder);
+        plan.phases.truncate(2);
+        let change = |(step, command): &(u64, &str)| ChangePlan { step: *step, command: command.to_string() };
+        plan.changes = commands.iter().map(change).collect();
+        let mut watcher = Watcher::default();
+        execute(&plan, &folder, &mut watcher);
+        (trained(&folder.path().join("home/runs/small"), 24), watcher.pulls)
+    };
+    let (again, pulls) = ends(&commands);
+    assert!(again == trained(&whole, 24));
+    let (without, weights_alone) = ends(&[commands[0], commands[3], commands[4]]);
+    assert!(without != again);
+    // The pull of weights was on before; that of answers is added from its first step.
+    assert_eq!((pulls.len(), &pulls[..7]), (20, &weights_alone[..7]));
+    assert!(pulls[7] > weights_alone[7], "{} and {}", pulls[7], weights_alone[7]);
 }

@@ -19,7 +19,7 @@ impl Observer for Quiet {
     }
 }
 
-/// An encoder that learns one text and then another, of which it replays the first.
+/// An encoder that learns one text and then another, with which it replays the first, held to its base's answers.
 fn two_texts(folder: &TempDir, settings: &str) -> Plan {
     let text = |name: &str, goods: [&str; 4]| {
         let sells =
@@ -42,7 +42,7 @@ fn two_texts(folder: &TempDir, settings: &str) -> Plan {
     let text = format!(
         "name = \"small\"\ntokenizer = {{ vocabulary = 320 }}\nmodel = {{ preset = \"bert-1m\", context = 32 }}\n{}{}",
         phase("first", &first, ""),
-        phase("second", &second, "replay = { share = 0.25 }"),
+        phase("second", &second, "replay = { share = 0.25 }\npull = { kl = 0.5, temperature = 2.0 }"),
     );
     let file = folder.path().join("plan.toml");
     std::fs::write(&file, text).unwrap();
@@ -81,6 +81,10 @@ fn an_encoder_learns_from_hidden_tokens_and_goes_on_to_the_same_bits() {
     let first = of("first");
     assert!(first[2].loss < first[0].loss - 1.0, "{first:?}");
     assert!(first[2].metrics[1].value < first[0].metrics[1].value / 2.0);
+    let steps = records::read(&whole).unwrap().events.into_iter();
+    let pulls = steps.filter_map(|event| if let Event::Step(step) = event { step.pull } else { None });
+    let pulls: Vec<f64> = pulls.collect();
+    assert!(pulls.len() == 10 && pulls[0] == 0.0 && pulls[1..].iter().all(|pull| *pull > 0.0), "{pulls:?}");
     assert!(first.last().unwrap().retention.is_some(), "the second phase compares with its base");
     let stopped = tempfile::tempdir().unwrap();
     let run = stopped_after(&two_texts(&stopped, settings), &stopped, 13, &[]);

@@ -10,7 +10,6 @@ use crate::learn::{PrefixSettings, Pull, Strengths};
 use crate::model::Decoder;
 use crate::ops::Precision;
 use crate::run::checkpoint;
-use crate::run::plan::{NO_ANSWERS, predicts_next_token};
 use crate::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -30,11 +29,6 @@ impl PhaseRun<'_, '_> {
             return Err(Error::new("elastic weight consolidation needs the data that the base learned from")
                 .because("no phase of this run comes before this one")
                 .next("use l2-sp, which needs no data"));
-        }
-        if strengths.kl != 0.0 && !predicts_next_token(self.plan.objective) {
-            return Err(Error::new("there are no answers to hold")
-                .because(NO_ANSWERS)
-                .next("use l2-sp, which holds the weights themselves"));
         }
         let weights = size_of::<f32>() as u64 * self.learner.decoder.parameters.count() as u64;
         let base = if self.base_weights.is_none() { weights } else { 0 };

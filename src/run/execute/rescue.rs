@@ -131,6 +131,7 @@ impl PhaseRun<'_, '_> {
             learning_rate: 0.0,
             evaluated: Some(self.first_step - 1),
             guard: Default::default(),
+            signs: Default::default(),
             skips_next: false,
             lines: self.first_line,
         })

@@ -34,7 +34,7 @@ impl PhaseRun<'_, '_> {
     }
 
     fn snapshot(&mut self, reason: Reason, loss: Option<f64>) -> Snapshot {
-        let Standing { learner, done, tokens, lines, learning_rate, evaluated, guard, .. } = self.standing();
+        let Standing { learner, done, tokens, lines, learning_rate, evaluated, guard, signs, .. } = self.standing();
         let metrics_bytes = self.run.folder.metrics.as_mut().and_then(|metrics| metrics.sync().ok());
         let progress = Progress {
             phase_steps: done,
@@ -50,6 +50,7 @@ impl PhaseRun<'_, '_> {
             base_losses: self.watch.base.iter().map(|(name, loss)| (name.clone(), *loss)).collect(),
             audit_due: learner.audit_due,
             guard: serde_json::to_value((guard, self.skips_next)).unwrap_or_default(),
+            signs: serde_json::to_value(signs).unwrap_or_default(),
         };
         let state = CheckpointState {
             run: self.run.folder.name.clone(),

@@ -2,6 +2,7 @@
 //! read from checkpoints, so that a phase can go back.
 
 use super::guard::Guard;
+use super::warnings::Signs;
 use crate::learn::LearnerState;
 use crate::run::steering::{Courses, Steering};
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ pub(super) struct Standing {
     pub learning_rate: f64,
     pub evaluated: Option<u64>,
     pub guard: Guard,
+    pub signs: Signs,
     pub skips_next: bool,
     /// Lines of the journal that it stands on.
     pub lines: u64,

@@ -313,6 +313,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             learning_rate: progress.learning_rate,
             evaluated: progress.evaluated,
             guard,
+            signs: serde_json::from_value(progress.signs.clone()).unwrap_or_default(),
             skips_next,
             lines: progress.journal_lines,
         })
@@ -325,6 +326,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
         self.courses = standing.courses;
         (self.done, self.learning_rate, self.evaluated) = (standing.done, standing.learning_rate, standing.evaluated);
         (self.guard, self.skips_next) = (standing.guard, standing.skips_next);
+        self.watch.signs = standing.signs;
         self.often = Often::done_at(standing.step);
         self.apply_steering()
     }

@@ -207,6 +207,7 @@ impl PhaseRun<'_, '_> {
         (self.done, self.run.step, self.run.tokens) = (standing.done, standing.step, standing.tokens);
         (self.learning_rate, self.evaluated) = (standing.learning_rate, standing.evaluated);
         (self.guard, self.skips_next) = (standing.guard, standing.skips_next);
+        self.watch.signs = standing.signs;
         self.ring.forget_after(self.run.step);
         self.run.steered.retain(|(line, _)| *line < standing.lines);
         self.run.plan_ahead();
@@ -238,6 +239,7 @@ impl PhaseRun<'_, '_> {
             learning_rate: self.learning_rate,
             evaluated: self.evaluated,
             guard: self.guard,
+            signs: self.watch.signs.clone(),
             skips_next: self.skips_next,
             lines: self.run.script.next_line().unwrap_or(self.run.folder.journal.lines()),
         }

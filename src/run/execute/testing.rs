@@ -45,6 +45,8 @@ pub fn trained(run: &Path, step: u64) -> [Vec<u8>; 2] {
 pub struct Watcher {
     pub evaluations: Vec<Evaluation>,
     pub notices: Vec<String>,
+    /// The value of each step's pulls.
+    pub pulls: Vec<f64>,
 }
 
 impl Observer for Watcher {
@@ -52,6 +54,7 @@ impl Observer for Watcher {
         match event {
             Event::Evaluation(evaluation) => self.evaluations.push(evaluation.clone()),
             Event::Notice(notice) => self.notices.push(notice.text.clone()),
+            Event::Step(step) => self.pulls.extend(step.pull),
             _ => {}
         }
     }
@@ -82,6 +85,11 @@ pub fn execute(plan: &Plan, folder: &TempDir, observer: &mut dyn Observer) {
 
 /// Carries a plan out as `small`, saying `commands` at their steps, until it has made `steps` steps.
 pub fn stopped_after(plan: &Plan, folder: &TempDir, steps: u64, commands: &[(u64, &'static str)]) -> PathBuf {
+    stopped_with(plan, folder, steps, &mut Commands(commands.iter().rev().copied().collect()))
+}
+
+/// Carries a plan out as `small`, before an observer, until it has made `steps` steps.
+pub fn stopped_with(plan: &Plan, folder: &TempDir, steps: u64, observer: &mut dyn Observer) -> PathBuf {
     let home = Home::find(Some(&folder.path().join("home"))).unwrap();
     let cancel = AtomicBool::new(false);
     let request = Request {
@@ -93,8 +101,7 @@ pub fn stopped_after(plan: &Plan, folder: &TempDir, steps: u64, commands: &[(u64
         cancel: &cancel,
         until: Some(steps),
     };
-    let mut commands = Commands(commands.iter().rev().copied().collect());
-    assert_eq!(super::execute(&request, &mut commands, None).unwrap_err().kind, Kind::Interrupted);
+    assert_eq!(super::execute(&request, observer, None).unwrap_err().kind, Kind::Interrupted);
     home.runs().join("small")
 }
 

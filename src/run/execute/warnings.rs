@@ -1,15 +1,25 @@
 //! Warnings that a person can act on, from what evaluations find: overfitting, and a domain that is new to the base.
 
+use super::health::Health;
 use super::phase::PhaseRun;
 use crate::run::mismatch;
+use serde::{Deserialize, Serialize};
 
 /// A held-out loss this much above its lowest, as a part of it, has risen.
 const RISEN: f64 = 0.02;
 /// Evaluations in a row that find it risen before it is said.
 const IN_A_ROW: usize = 2;
 
+/// All that warnings are judged by. It is part of where a phase stands: whoever goes on, or back, counts from there, and
+/// says nothing twice.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Signs {
+    pub health: Health,
+    pub overfitting: Overfitting,
+}
+
 /// The held-out losses of a phase, as far as overfitting goes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Overfitting {
     /// (step, loss) of the lowest.
     best: Option<(u64, f64)>,
@@ -50,7 +60,7 @@ impl Overfitting {
 impl PhaseRun<'_, '_> {
     /// Looks at the phase's own held-out loss after an evaluation.
     pub(super) fn watch_overfitting(&mut self, loss: f64) {
-        let said = self.watch.overfitting.judge(self.run.step, loss);
+        let said = self.watch.signs.overfitting.judge(self.run.step, loss);
         said.into_iter().for_each(|text| self.notice(text));
     }
 
@@ -80,5 +90,7 @@ mod tests {
         assert_eq!(said.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [6, 10]);
         assert!(said[0].1.starts_with("overfitting since about step 60: the held-out loss was lowest at step 20"));
         assert_eq!(overfitting.judge(120, f64::NAN), None);
+        let written = serde_json::to_string(&overfitting).unwrap();
+        assert_eq!(serde_json::from_str::<Overfitting>(&written).unwrap(), overfitting);
     }
 }

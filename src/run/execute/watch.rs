@@ -1,8 +1,7 @@
 //! What is measured in a phase, and measuring it.
 
-use super::health::Health;
 use super::phase::PhaseRun;
-use super::warnings::Overfitting;
+use super::warnings::Signs;
 use crate::Result;
 use crate::protocol::{Evaluation, Event, MetricValue, State};
 use crate::run::data::PhaseData;
@@ -22,8 +21,7 @@ pub(super) struct Watch {
     pub base: HashMap<String, f64>,
     /// What was measured last, if only a part of it: the loss on each of them minus the base's.
     pub retention: Vec<(String, f64)>,
-    pub overfitting: Overfitting,
-    pub health: Health,
+    pub signs: Signs,
     /// The name of the held-out text of the phase that this one starts from, where both read text.
     pub own_text_of_base: Option<String>,
 }
@@ -77,8 +75,7 @@ impl Watch {
             retained,
             base: HashMap::new(),
             retention: Vec::new(),
-            overfitting: Overfitting::default(),
-            health: Health::default(),
+            signs: Signs::default(),
             own_text_of_base,
         }
     }

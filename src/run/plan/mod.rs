@@ -26,7 +26,7 @@ pub use labels::{LABEL, TEXT};
 pub use masking::{MaskingPlan, check_objective};
 pub use overrides::Overrides;
 pub use presets::PRESETS;
-pub use pull::{NO_ANSWERS, PullPlan, predicts_next_token};
+pub use pull::PullPlan;
 pub(crate) use read::is_plain_name;
 pub use read::load;
 pub use replay::ReplayPlan;
@@ -39,6 +39,7 @@ use super::checkpoint::Keep;
 use crate::learn::Schedule;
 use crate::model::{Recompute, Storage};
 use crate::ops::Precision;
+use crate::protocol::LossUnit;
 use serde::Serialize;
 
 /// A run, from the tokenizer to the last phase. Serialises to the TOML that it can be read from again.
@@ -114,6 +115,15 @@ impl Objective {
             Objective::Sft => "sft",
             Objective::Classify => "classify",
             Objective::Regress => "regress",
+        }
+    }
+
+    /// What its loss is counted in.
+    pub fn loss_unit(self) -> LossUnit {
+        match self {
+            Objective::Clm | Objective::Mlm | Objective::Sft => LossUnit::NatsPerToken,
+            Objective::Classify => LossUnit::NatsPerText,
+            Objective::Regress => LossUnit::SquaredError,
         }
     }
 }

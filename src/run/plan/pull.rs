@@ -1,7 +1,7 @@
 //! How a plan pulls a phase towards the weights that it starts from.
 
 use super::section::Section;
-use super::{ModelPlan, Objective, PhasePlan};
+use super::{ModelPlan, PhasePlan};
 use crate::Result;
 use crate::learn::Strengths;
 use serde::Serialize;
@@ -55,15 +55,6 @@ pub(super) fn read_pull(phase: &Section) -> Result<PullPlan> {
     })
 }
 
-/// Why some phases have no answers that could be held.
-pub const NO_ANSWERS: &str =
-    "the pull of the base's answers is on its next tokens, and this phase learns something else";
-
-/// Whether a phase of this objective says something about next tokens that can be compared with what its base says.
-pub fn predicts_next_token(objective: Objective) -> bool {
-    matches!(objective, Objective::Clm | Objective::Sft)
-}
-
 /// A pull needs weights to pull to, and elastic weight consolidation data that they were learned from.
 pub(super) fn check_pulls(top: &Section, model: &ModelPlan, phases: &[PhasePlan]) -> Result<()> {
     for (index, phase) in phases.iter().enumerate() {
@@ -84,9 +75,6 @@ pub(super) fn check_pulls(top: &Section, model: &ModelPlan, phases: &[PhasePlan]
             return Err(top
                 .refuse(&key("ewc"), "no phase of this run comes before, whose data would say which weights matter")
                 .next("use l2_sp, which needs no data"));
-        }
-        if phase.pull.kl > 0.0 && !predicts_next_token(phase.objective) {
-            return Err(top.refuse(&key("kl"), NO_ANSWERS).next("use l2_sp, which holds the weights themselves"));
         }
     }
     Ok(())
