@@ -29,6 +29,19 @@ pub struct Action {
     pub run: fn(&mut App),
 }
 
+/// An action that the footer does not show.
+pub const fn action(
+    scope: Scope,
+    name: &'static str,
+    keys: &'static [&'static str],
+    label: &'static str,
+    help: &'static str,
+    refusal: fn(&App) -> Option<String>,
+    run: fn(&mut App),
+) -> Action {
+    Action { name, scope, keys, label, help, in_footer: false, refusal, run }
+}
+
 /// For actions that can always be done.
 pub fn always(_: &App) -> Option<String> {
     None

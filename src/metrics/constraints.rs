@@ -1,6 +1,7 @@
 //! What a request asks of the form of its answer, where that can be checked.
 
 use super::words;
+use crate::corpus::world::{TENS, UP_TO_NINETEEN};
 
 /// Something that can be checked without knowing the answer (in the spirit of Zhou et al. 2023, IFEval, arXiv
 /// 2311.07911).
@@ -22,31 +23,19 @@ pub enum Constraint {
     Word(String, usize),
 }
 
-/// Numbers from two on that a list can be asked for with, and others.
-const NUMBERS: [&str; 9] = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
-const OTHER_NUMBERS: [&str; 21] = [
-    "zero",
-    "none",
-    "one",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
-    "hundred",
-];
+/// The most items that a list is asked for with in words; the fewest are two.
+const MOST_ITEMS: usize = 10;
+/// Words for numbers that no list of digits, teens and tens has.
+const OTHER_NUMBERS: [&str; 3] = ["zero", "none", "hundred"];
+
+/// The number that a word says, as far as lists have so many items.
+fn items(word: &str) -> Option<usize> {
+    (2..=MOST_ITEMS).find(|number| UP_TO_NINETEEN[*number] == word)
+}
+
+fn is_number(word: &str) -> bool {
+    UP_TO_NINETEEN[1..].contains(&word) || TENS[2..].contains(&word) || OTHER_NUMBERS.contains(&word)
+}
 
 /// What a request asks for by its wording, in English. Only what the reference itself meets is taken: the rest was
 /// misread.
@@ -60,8 +49,7 @@ pub fn constraints(request: &str, reference: &str) -> Vec<Constraint> {
     found.extend(says(&["yes or no"]).then_some(Constraint::YesOrNo));
     found.extend(says(&["how many", "how much", "count the"]).then_some(Constraint::Number));
     if says(&["list", "name", "give", "which"]) {
-        let count = plain_words(&asked).find_map(|word| NUMBERS.iter().position(|number| *number == word));
-        found.extend(count.map(|count| Constraint::Items(count + 2)));
+        found.extend(plain_words(&asked).find_map(items).map(Constraint::Items));
     }
     for word in wanted_words(&asked) {
         let constraint = Constraint::Word(word.to_string(), occurrences(reference, word));
@@ -96,7 +84,6 @@ impl Constraint {
                 plain_words(&answer.to_lowercase()).next().is_some_and(|word| word == "yes" || word == "no")
             }
             Constraint::Number => {
-                let is_number = |word: &str| NUMBERS.contains(&word) || OTHER_NUMBERS.contains(&word);
                 answer.contains(|c: char| c.is_ascii_digit()) || plain_words(&answer.to_lowercase()).any(is_number)
             }
             Constraint::Word(word, count) => *count > 0 && occurrences(answer, word) >= *count,

@@ -2,20 +2,11 @@
 
 use super::input::{Input, Purpose};
 use super::{Mode, answers, open, show_batch, sources, stop_search};
-use crate::app::action::{Action, Scope, always};
+use crate::app::action::{Action, Scope, action, always};
 use crate::app::{App, Effect, Pane};
 use crate::protocol::{Lane, Place};
 
-const fn action(
-    name: &'static str,
-    keys: &'static [&'static str],
-    label: &'static str,
-    help: &'static str,
-    refusal: fn(&App) -> Option<String>,
-    run: fn(&mut App),
-) -> Action {
-    Action { name, scope: Scope::In(Pane::Corpus), keys, label, help, in_footer: false, refusal, run }
-}
+const HERE: Scope = Scope::In(Pane::Corpus);
 
 const fn in_footer(action: Action) -> Action {
     Action { in_footer: true, ..action }
@@ -24,6 +15,7 @@ const fn in_footer(action: Action) -> Action {
 /// What can be done here.
 pub const ACTIONS: &[Action] = &[
     in_footer(action(
+        HERE,
         "corpus.search",
         &["/"],
         "search",
@@ -31,13 +23,26 @@ pub const ACTIONS: &[Action] = &[
         needs_rows,
         |app| app.corpus.input = Some(Input::new(Purpose::Search)),
     )),
-    in_footer(action("corpus.next-match", &["n"], "next", "go to the next row that matches", needs_pattern, |app| {
-        answers::search(app, false, false)
-    })),
-    action("corpus.previous-match", &["N"], "previous", "go to the row before that matches", needs_pattern, |app| {
-        answers::search(app, true, false)
-    }),
     in_footer(action(
+        HERE,
+        "corpus.next-match",
+        &["n"],
+        "next",
+        "go to the next row that matches",
+        needs_pattern,
+        |app| answers::search(app, false, false),
+    )),
+    action(
+        HERE,
+        "corpus.previous-match",
+        &["N"],
+        "previous",
+        "go to the row before that matches",
+        needs_pattern,
+        |app| answers::search(app, true, false),
+    ),
+    in_footer(action(
+        HERE,
         "corpus.tokens",
         &["t"],
         "tokens",
@@ -50,6 +55,7 @@ pub const ACTIONS: &[Action] = &[
         },
     )),
     in_footer(action(
+        HERE,
         "corpus.surprise",
         &["s"],
         "surprise",
@@ -58,6 +64,7 @@ pub const ACTIONS: &[Action] = &[
         next_surprise,
     )),
     in_footer(action(
+        HERE,
         "corpus.open",
         &["o"],
         "open",
@@ -65,13 +72,20 @@ pub const ACTIONS: &[Action] = &[
         needs_run,
         |app| app.corpus.input = Some(Input::new(Purpose::Source)),
     )),
-    action("corpus.next-source", &[">"], "next source", "open the plan's next source", needs_sources, |app| {
+    action(HERE, "corpus.next-source", &[">"], "next source", "open the plan's next source", needs_sources, |app| {
         by_source(app, 1)
     }),
-    action("corpus.previous-source", &["<"], "source back", "open the plan's source before", needs_sources, |app| {
-        by_source(app, -1)
-    }),
+    action(
+        HERE,
+        "corpus.previous-source",
+        &["<"],
+        "source back",
+        "open the plan's source before",
+        needs_sources,
+        |app| by_source(app, -1),
+    ),
     in_footer(action(
+        HERE,
         "corpus.jump",
         &["J"],
         "jump",
@@ -79,33 +93,42 @@ pub const ACTIONS: &[Action] = &[
         needs_source,
         |app| app.corpus.input = Some(Input::new(Purpose::Jump)),
     )),
-    in_footer(action("corpus.lengths", &["i"], "lengths", "show how long rows are, in tokens", needs_source, |app| {
-        if app.corpus.mode == Mode::Lengths { app.corpus.mode = Mode::Rows } else { answers::lengths(app) }
-    })),
-    action("corpus.batch", &["b"], "batch", "show the rows that the last step learned from", needs_step, |app| {
+    in_footer(action(
+        HERE,
+        "corpus.lengths",
+        &["i"],
+        "lengths",
+        "show how long rows are, in tokens",
+        needs_source,
+        |app| {
+            if app.corpus.mode == Mode::Lengths { app.corpus.mode = Mode::Rows } else { answers::lengths(app) }
+        },
+    )),
+    action(HERE, "corpus.batch", &["b"], "batch", "show the rows that the last step learned from", needs_step, |app| {
         let step = app.mirror.status.as_ref().map_or(0, |status| status.step);
         show_batch(app, step);
     }),
-    action("corpus.wrap", &["w"], "wrap", "let long lines go on below, or out of sight", always, |app| {
+    action(HERE, "corpus.wrap", &["w"], "wrap", "let long lines go on below, or out of sight", always, |app| {
         let corpus = &mut app.corpus;
         corpus.unwrapped = if corpus.unwrapped.is_some() { None } else { Some(0) };
         changed(app);
     }),
-    action("corpus.down", &["down", "j"], "down", "go to the next row", needs_rows, |app| {
+    action(HERE, "corpus.down", &["down", "j"], "down", "go to the next row", needs_rows, |app| {
         moved(app, |window, screen| window.down(screen))
     }),
-    action("corpus.up", &["up", "k"], "up", "go to the row before", needs_rows, |app| {
+    action(HERE, "corpus.up", &["up", "k"], "up", "go to the row before", needs_rows, |app| {
         moved(app, |window, screen| window.up(screen))
     }),
-    action("corpus.page-down", &["pgdn", "space"], "page down", "go a screen on", needs_rows, |app| {
+    action(HERE, "corpus.page-down", &["pgdn", "space"], "page down", "go a screen on", needs_rows, |app| {
         moved(app, |window, screen| window.page(true, screen))
     }),
-    action("corpus.page-up", &["pgup"], "page up", "go a screen back", needs_rows, |app| {
+    action(HERE, "corpus.page-up", &["pgup"], "page up", "go a screen back", needs_rows, |app| {
         moved(app, |window, screen| window.page(false, screen))
     }),
-    action("corpus.home", &["home", "g"], "start", "go to the first row", needs_source, |app| to_end(app, false)),
-    action("corpus.end", &["end", "G"], "end", "go to the last row", needs_source, |app| to_end(app, true)),
+    action(HERE, "corpus.home", &["home", "g"], "start", "go to the first row", needs_source, |app| to_end(app, false)),
+    action(HERE, "corpus.end", &["end", "G"], "end", "go to the last row", needs_source, |app| to_end(app, true)),
     action(
+        HERE,
         "corpus.right",
         &["right", "l"],
         "token on",
@@ -114,6 +137,7 @@ pub const ACTIONS: &[Action] = &[
         |app| aside(app, true),
     ),
     action(
+        HERE,
         "corpus.left",
         &["left", "h"],
         "token back",
@@ -122,6 +146,7 @@ pub const ACTIONS: &[Action] = &[
         |app| aside(app, false),
     ),
     action(
+        HERE,
         "corpus.copy-row",
         &["Y"],
         "copy row",
@@ -130,6 +155,7 @@ pub const ACTIONS: &[Action] = &[
         copy_row,
     ),
     action(
+        HERE,
         "corpus.reopen",
         &["r"],
         "open again",
@@ -141,7 +167,15 @@ pub const ACTIONS: &[Action] = &[
             }
         },
     ),
-    action("corpus.back", &["esc"], "back", "end the search, or go back to the rows", needs_something_to_leave, back),
+    action(
+        HERE,
+        "corpus.back",
+        &["esc"],
+        "back",
+        "end the search, or go back to the rows",
+        needs_something_to_leave,
+        back,
+    ),
 ];
 
 fn needs_run(app: &App) -> Option<String> {

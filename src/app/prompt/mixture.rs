@@ -1,7 +1,7 @@
 //! Lanes between base and live: the slider of a blend, and grafts of layers.
 
 use super::{LaneView, List, MOST_LANES, Picker, ask, cannot_ask};
-use crate::app::action::{Action, Scope};
+use crate::app::action::{Action, Scope, action};
 use crate::app::line::Line;
 use crate::app::{App, Pane, Pointer};
 use crate::protocol::{Graft, Lane, Selector, Share, Side};
@@ -14,19 +14,9 @@ const FINE: i16 = 10;
 /// How long a slider rests before the prompt is asked again.
 const REST: Duration = Duration::from_millis(400);
 
-const fn action(
-    name: &'static str,
-    keys: &'static [&'static str],
-    label: &'static str,
-    help: &'static str,
-    refusal: fn(&App) -> Option<String>,
-    run: fn(&mut App),
-) -> Action {
-    Action { name, scope: HERE, keys, label, help, in_footer: false, refusal, run }
-}
-
 pub const ACTIONS: &[Action] = &[
     action(
+        HERE,
         "prompt.blend",
         &["b"],
         "blend",
@@ -35,6 +25,7 @@ pub const ACTIONS: &[Action] = &[
         go_to_blend,
     ),
     action(
+        HERE,
         "prompt.less",
         &["-", "_"],
         "α less",
@@ -42,16 +33,23 @@ pub const ACTIONS: &[Action] = &[
         without_blend,
         |app| move_blend(app, -STEP),
     ),
-    action("prompt.more", &["+", "="], "α more", "Move the blend 0.05 towards live.", without_blend, |app| {
+    action(HERE, "prompt.more", &["+", "="], "α more", "Move the blend 0.05 towards live.", without_blend, |app| {
         move_blend(app, STEP)
     }),
-    action("prompt.less-fine", &[","], "α −0.01", "Move the blend 0.01 towards the base.", without_blend, |app| {
-        move_blend(app, -FINE)
-    }),
-    action("prompt.more-fine", &["."], "α +0.01", "Move the blend 0.01 towards live.", without_blend, |app| {
+    action(
+        HERE,
+        "prompt.less-fine",
+        &[","],
+        "α −0.01",
+        "Move the blend 0.01 towards the base.",
+        without_blend,
+        |app| move_blend(app, -FINE),
+    ),
+    action(HERE, "prompt.more-fine", &["."], "α +0.01", "Move the blend 0.01 towards live.", without_blend, |app| {
         move_blend(app, FINE)
     }),
     action(
+        HERE,
         "prompt.graft",
         &["B"],
         "graft",
@@ -61,6 +59,7 @@ pub const ACTIONS: &[Action] = &[
         |app| app.prompt.list = Some(List::Lanes(Picker { selected: 0, typed: Line::new("graft ") })),
     ),
     action(
+        HERE,
         "prompt.flip",
         &["f"],
         "flip graft",

@@ -22,8 +22,8 @@ pub(super) fn render(against: &Against) -> String {
         )
     });
     let mut text = format!(
-        "against the base {base}, which learned from {known}:\n{}\n{divergence}\n{:.1}% of this corpus are characters that \
-         its tokenizer does not know\n",
+        "against the base {base}, which learned from {known}:\n{}\n{divergence}\n{:.1}% of its bytes are characters that the \
+         base's tokenizer does not know\n",
         output::lay_out(table, 2),
         100.0 * distance.unknown,
     );

@@ -14,6 +14,7 @@ mod sources;
 mod tasks;
 
 pub use expand::{VERSION, expand};
+pub use language::{TENS, UP_TO_NINETEEN};
 pub use set::Set;
 
 #[cfg(test)]

@@ -127,6 +127,16 @@ impl<'a> RunBuilder<'a> {
         });
     }
 
+    /// At every number of labels and every rate, from the base and from new weights.
+    pub fn with_and_without(&mut self, [pretrained, scratch]: [&'static str; 2]) {
+        let settings = self.settings;
+        for labels in &settings.labels {
+            let target = Target::labels(settings, *labels);
+            self.sweep(&Method::new(pretrained, &[]), &target, true);
+            self.sweep(&Method::new(scratch, &[]), &target, false);
+        }
+    }
+
     pub fn finish(self, name: String, seed: u64) -> RunDesign {
         let (plan, trials) = (self.text.finish(), self.trials);
         RunDesign { name, seed, plan, trials, shares: Vec::new(), finder: None }

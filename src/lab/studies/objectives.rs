@@ -1,6 +1,6 @@
 //! Causal against masked pretraining, at an equal budget of rows, by what either gives a classifier.
 
-use super::{Method, RunBuilder, Target};
+use super::RunBuilder;
 use crate::lab::design::{Design, RunDesign, scale, share};
 use crate::lab::findings::{always, differences, finding, said};
 use crate::lab::settings::Settings;
@@ -32,11 +32,7 @@ fn run(
     model: &str,
 ) -> RunDesign {
     let mut run = RunBuilder::new(settings, model, objective, seed);
-    for labels in &settings.labels {
-        let target = Target::labels(settings, *labels);
-        run.sweep(&Method::new(pretrained, &[]), &target, true);
-        run.sweep(&Method::new(scratch, &[]), &target, false);
-    }
+    run.with_and_without([pretrained, scratch]);
     run.finish(format!("{family}-{seed}"), seed)
 }
 

@@ -1,6 +1,6 @@
 //! Pretraining against none, at several numbers of labels.
 
-use super::{Method, RunBuilder, Target};
+use super::RunBuilder;
 use crate::lab::design::{Design, RunDesign, scale, share};
 use crate::lab::findings::{always, differences, finding, said};
 use crate::lab::settings::Settings;
@@ -20,11 +20,7 @@ pub fn design(settings: &Settings) -> Design {
 
 fn run(settings: &Settings, seed: u64) -> RunDesign {
     let mut run = RunBuilder::new(settings, &settings.model, "clm", seed);
-    for labels in &settings.labels {
-        let target = Target::labels(settings, *labels);
-        run.sweep(&Method::new(PRETRAINED, &[]), &target, true);
-        run.sweep(&Method::new(SCRATCH, &[]), &target, false);
-    }
+    run.with_and_without([PRETRAINED, SCRATCH]);
     run.finish(format!("{seed}"), seed)
 }
 

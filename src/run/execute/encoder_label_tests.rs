@@ -1,13 +1,11 @@
 //! An encoder that fills masks, then judges texts while it replays masks, then gives numbers; and one that judges from the
 //! first.
 
-use super::testing::{execute, resume, stopped_after};
-use super::{Observer, PhaseRun};
-use crate::protocol::{Evaluation, Event};
+use super::testing::{Watcher, execute, load, resume, stopped_after, trained};
+use crate::protocol::Evaluation;
 use crate::run::checkpoint;
-use crate::run::plan::{self, Overrides, Plan};
+use crate::run::plan::Plan;
 use candle_core::Device;
-use std::path::Path;
 use tempfile::TempDir;
 
 /// The last steps of the phases.
@@ -51,36 +49,7 @@ fn four_phases(folder: &TempDir) -> Plan {
         phase("value", "regress", &numbers, VALUE - JUDGE, ""),
         phase("fresh", "classify", &classes, FRESH - VALUE, "text = \"review\"\nfrom = \"scratch\""),
     );
-    let file = folder.path().join("plan.toml");
-    std::fs::write(&file, text).unwrap();
-    plan::load(file.to_str().unwrap(), &Overrides::default()).unwrap()
-}
-
-#[derive(Default)]
-struct Watcher {
-    evaluations: Vec<Evaluation>,
-    notices: Vec<String>,
-    pulls: Vec<f64>,
-}
-
-impl Observer for Watcher {
-    fn event(&mut self, event: &Event) {
-        match event {
-            Event::Evaluation(evaluation) => self.evaluations.push(evaluation.clone()),
-            Event::Notice(notice) => self.notices.push(notice.text.clone()),
-            Event::Step(step) => self.pulls.extend(step.pull),
-            _ => {}
-        }
-    }
-
-    fn between_steps(&mut self, _: &mut PhaseRun) -> crate::Result<bool> {
-        Ok(false)
-    }
-}
-
-fn files(run: &Path, step: u64) -> [Vec<u8>; 2] {
-    let folder = run.join(format!("checkpoints/step-{step}"));
-    ["model.safetensors", "frostline/optimizer.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap())
+    load(folder, &text)
 }
 
 #[test]
@@ -89,9 +58,7 @@ fn an_encoder_judges_after_masks_and_from_the_first_and_goes_on_to_the_same_bits
     let mut watcher = Watcher::default();
     execute(&four_phases(&folder), &folder, &mut watcher);
     let run = folder.path().join("home/runs/small");
-    let of = |phase: &str, suite: &str| -> Vec<&Evaluation> {
-        watcher.evaluations.iter().filter(|found| found.phase == phase && found.suite == suite).collect()
-    };
+    let of = |phase: &str, suite: &str| watcher.of(phase, suite);
     let names = |found: &Evaluation| found.metrics.iter().map(|metric| metric.name.clone()).collect::<Vec<_>>();
     let judge = of("judge", "judge");
     assert_eq!(judge.iter().map(|found| found.step - BASE).collect::<Vec<_>>(), [0, 10, 20]);
@@ -125,6 +92,6 @@ fn an_encoder_judges_after_masks_and_from_the_first_and_goes_on_to_the_same_bits
     let stopped = stopped_after(&four_phases(&other), &other, JUDGE - 3, &[]);
     resume(&other, &stopped, None).unwrap();
     for step in [JUDGE, VALUE, FRESH] {
-        assert!(files(&stopped, step) == files(&run, step), "step {step}");
+        assert!(trained(&stopped, step) == trained(&run, step), "step {step}");
     }
 }

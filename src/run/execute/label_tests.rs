@@ -1,12 +1,9 @@
 //! Phases of texts that are scored: learned, stopped and gone on with, replayed, kept and replaced.
 
-use super::testing::{execute, resume, stopped_after};
-use crate::protocol::{Evaluation, Event};
-use crate::run::execute::{Observer, PhaseRun};
-use crate::run::plan::{self, ChangePlan, Overrides, Plan};
+use super::testing::{Watcher, execute, load, resume, stopped_after, trained};
+use crate::run::plan::{ChangePlan, Plan};
 use crate::run::{checkpoint, records};
 use candle_core::Device;
-use std::path::Path;
 use tempfile::TempDir;
 
 /// Steps of the phases, one after the other: prompts; a classifier that replays them and is pulled to them; prompts again,
@@ -41,36 +38,7 @@ fn four_phases(folder: &TempDir) -> Plan {
         + &phase((1, "judge", "classify"), &classes, classify)
         + &phase((2, "again", "sft"), &prompts, "replay = { share = 0.5, of = [\"judge\"] }")
         + &phase((3, "value", "regress"), &numbers, "");
-    let file = folder.path().join("plan.toml");
-    std::fs::write(&file, text).unwrap();
-    plan::load(file.to_str().unwrap(), &Overrides::default()).unwrap()
-}
-
-#[derive(Default)]
-struct Watcher {
-    evaluations: Vec<Evaluation>,
-    notices: Vec<String>,
-    pulls: Vec<f64>,
-}
-
-impl Observer for Watcher {
-    fn event(&mut self, event: &Event) {
-        match event {
-            Event::Evaluation(evaluation) => self.evaluations.push(evaluation.clone()),
-            Event::Notice(notice) => self.notices.push(notice.text.clone()),
-            Event::Step(step) => self.pulls.extend(step.pull),
-            _ => {}
-        }
-    }
-
-    fn between_steps(&mut self, _: &mut PhaseRun) -> crate::Result<bool> {
-        Ok(false)
-    }
-}
-
-fn files(run: &Path, step: u64) -> [Vec<u8>; 2] {
-    let folder = run.join(format!("checkpoints/step-{step}"));
-    ["model.safetensors", "frostline/optimizer.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap())
+    load(folder, &text)
 }
 
 #[test]
@@ -79,9 +47,7 @@ fn a_classifier_learns_beside_replay_and_pulls_and_later_phases_keep_or_replace_
     let mut watcher = Watcher::default();
     execute(&four_phases(&folder), &folder, &mut watcher);
     let run = folder.path().join("home/runs/small");
-    let of = |phase: &str, suite: &str| -> Vec<&Evaluation> {
-        watcher.evaluations.iter().filter(|found| found.phase == phase && found.suite == suite).collect()
-    };
+    let of = |phase: &str, suite: &str| watcher.of(phase, suite);
     let own = of("judge", "judge");
     assert_eq!(own.iter().map(|found| found.step - 4).collect::<Vec<_>>(), [0, 10, 20]);
     assert!(own[2].loss < own[0].loss - 0.05, "{own:?}");
@@ -124,7 +90,7 @@ fn a_classifier_goes_on_from_any_checkpoint_to_the_same_bits() {
         let stopped = stopped_after(&four_phases(&other), &other, stop, &commands);
         resume(&other, &stopped, at).unwrap();
         for step in [24, 27, all] {
-            assert!(files(&stopped, step) == files(&whole, step), "step {step} from {at:?}");
+            assert!(trained(&stopped, step) == trained(&whole, step), "step {step} from {at:?}");
         }
     }
     // Done again from the plan alone; and without the pull it comes to something else.
@@ -136,10 +102,10 @@ fn a_classifier_goes_on_from_any_checkpoint_to_the_same_bits() {
         plan.changes = commands.iter().map(change).collect();
         let mut watcher = Watcher::default();
         execute(&plan, &folder, &mut watcher);
-        (files(&folder.path().join("home/runs/small"), 24), watcher.pulls)
+        (trained(&folder.path().join("home/runs/small"), 24), watcher.pulls)
     };
     let (again, pulls) = ends(&commands);
-    assert!(again == files(&whole, 24));
+    assert!(again == trained(&whole, 24));
     let (without, weights_alone) = ends(&[commands[0], commands[3], commands[4]]);
     assert!(without != again);
     // The pull of weights was on before; that of answers is added from its first step.

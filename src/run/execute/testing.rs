@@ -7,7 +7,7 @@ use super::{Observer, PhaseRun, Request};
 use crate::Result;
 use crate::corpus::progress::Silent;
 use crate::error::Kind;
-use crate::protocol::Event;
+use crate::protocol::{Evaluation, Event};
 use candle_core::Device;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -24,9 +24,47 @@ pub fn plan(folder: &TempDir, settings: &str) -> Plan {
          optimizer = {{ learning_rate = 1e-3 }}\n{settings}",
         rows.display()
     );
+    load(folder, &text)
+}
+
+/// A plan's text as a file in `folder`, read again.
+pub fn load(folder: &TempDir, text: &str) -> Plan {
     let file = folder.path().join("plan.toml");
     std::fs::write(&file, text).unwrap();
     plan::load(file.to_str().unwrap(), &Overrides::default()).unwrap()
+}
+
+/// What is trained after `step`: weights, and moments.
+pub fn trained(run: &Path, step: u64) -> [Vec<u8>; 2] {
+    let folder = run.join(format!("checkpoints/step-{step}"));
+    ["model.safetensors", "frostline/optimizer.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap())
+}
+
+/// Listens to what is measured and said.
+#[derive(Default)]
+pub struct Watcher {
+    pub evaluations: Vec<Evaluation>,
+    pub notices: Vec<String>,
+    /// The value of each step's pulls.
+    pub pulls: Vec<f64>,
+}
+
+impl Observer for Watcher {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Evaluation(evaluation) => self.evaluations.push(evaluation.clone()),
+            Event::Notice(notice) => self.notices.push(notice.text.clone()),
+            Event::Step(step) => self.pulls.extend(step.pull),
+            _ => {}
+        }
+    }
+}
+
+impl Watcher {
+    /// What was measured in a phase on a suite, in order.
+    pub fn of(&self, phase: &str, suite: &str) -> Vec<&Evaluation> {
+        self.evaluations.iter().filter(|found| found.phase == phase && found.suite == suite).collect()
+    }
 }
 
 /// Carries a plan out in a home inside `folder`.

@@ -87,16 +87,8 @@ fn check_labels(phase: &Section, objective: Objective, labels: &[String]) -> Res
 mod tests {
     use super::super::Overrides;
     use super::super::read::parse;
+    use super::super::testing::with;
     use super::*;
-
-    fn with(objective: &str, lines: &str) -> Result<Plan> {
-        let text = format!(
-            "name = \"small\"\ntokenizer = {{ vocabulary = 300 }}\nmodel = {{ preset = \"llama-1m\" }}\n[[phase]]\n\
-             name = \"a\"\nobjective = \"{objective}\"\ncorpus = \"a\"\nsteps = 3\n\
-             optimizer = {{ learning_rate = 1e-4 }}\n{lines}"
-        );
-        parse("small.toml", &text, &Overrides::default())
-    }
 
     #[test]
     fn phases_of_labels_are_read_and_written_out_again() {

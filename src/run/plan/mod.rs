@@ -15,6 +15,8 @@ mod retention;
 mod safety;
 mod section;
 mod task;
+#[cfg(test)]
+mod testing;
 mod unfreeze;
 
 pub use chat::ChatPlan;

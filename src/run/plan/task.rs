@@ -88,18 +88,10 @@ pub(super) fn read_task(phase: &Section, objective: Objective, evaluated: u64) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::Overrides;
     use super::super::read::parse;
-    use super::super::{Overrides, Plan};
+    use super::super::testing::with;
     use super::*;
-
-    fn with(objective: &str, lines: &str) -> Result<Plan> {
-        let text = format!(
-            "name = \"small\"\ntokenizer = {{ vocabulary = 300 }}\nmodel = {{ preset = \"llama-1m\" }}\n[[phase]]\n\
-             name = \"a\"\nobjective = \"{objective}\"\ncorpus = \"a\"\nsteps = 3\n\
-             optimizer = {{ learning_rate = 1e-4 }}\n{lines}"
-        );
-        parse("small.toml", &text, &Overrides::default())
-    }
 
     #[test]
     fn a_task_is_read_and_written_out_again() {

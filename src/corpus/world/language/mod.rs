@@ -6,7 +6,7 @@ mod polish;
 mod verb;
 
 pub use noun::Word;
-pub use number::{in_words, ordinal};
+pub use number::{TENS, UP_TO_NINETEEN, in_words, ordinal};
 pub use polish::{Style, polish};
 pub use verb::{Form, inflect};
 

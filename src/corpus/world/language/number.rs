@@ -1,6 +1,7 @@
 //! Numbers in words.
 
-const SMALL: [&str; 20] = [
+/// From 0, which is `no`, to 19.
+pub const UP_TO_NINETEEN: [&str; 20] = [
     "no",
     "one",
     "two",
@@ -22,17 +23,18 @@ const SMALL: [&str; 20] = [
     "eighteen",
     "nineteen",
 ];
-const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+/// From 20 on by tens, at the place of their first digit.
+pub const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
 /// A number as a determiner, `0` as `no`; from 1000 on in digits, as years and prices are written.
 pub fn in_words(number: i64) -> String {
     let Ok(small) = usize::try_from(number) else { return number.to_string() };
     match small {
-        0..20 => SMALL[small].into(),
+        0..20 => UP_TO_NINETEEN[small].into(),
         20..100 if small % 10 == 0 => TENS[small / 10].into(),
-        20..100 => format!("{}-{}", TENS[small / 10], SMALL[small % 10]),
-        100..1000 if small % 100 == 0 => format!("{} hundred", SMALL[small / 100]),
-        100..1000 => format!("{} hundred and {}", SMALL[small / 100], in_words(number % 100)),
+        20..100 => format!("{}-{}", TENS[small / 10], UP_TO_NINETEEN[small % 10]),
+        100..1000 if small % 100 == 0 => format!("{} hundred", UP_TO_NINETEEN[small / 100]),
+        100..1000 => format!("{} hundred and {}", UP_TO_NINETEEN[small / 100], in_words(number % 100)),
         _ => number.to_string(),
     }
 }
