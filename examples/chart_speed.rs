@@ -102,6 +102,7 @@ fn events(steps: u64) -> Vec<Event> {
             precision: "f32".into(),
             data: String::new(),
             unfreeze: None,
+            loss_unit: Default::default(),
         })
     };
     let steered = |part: u64| {

@@ -220,6 +220,7 @@ fn phase(name: &str, base: Option<&str>, first_step: u64, steps: u64) -> Event {
         precision: "f32".into(),
         data: "14.2k rows".into(),
         unfreeze: None,
+        loss_unit: Default::default(),
     })
 }
 

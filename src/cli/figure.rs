@@ -17,7 +17,7 @@
 //! marks. Whatever is no number is left out, and so is what is not above zero where an axis is logarithmic.
 
 use crate::app::graphs::scale::Span;
-use crate::{Context, Result};
+use crate::{Context, Error, Result};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -147,8 +147,10 @@ impl Figure {
              height=\"{height}\" font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\" font-size=\"12\" \
              fill=\"#222222\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
         );
-        text(&mut svg, (EDGE.0, 26.0), "font-size=\"16\" font-weight=\"bold\"", &self.title);
-        text(&mut svg, (EDGE.0, 44.0), &format!("fill=\"{GREY}\""), &self.note);
+        let title = fitting(&self.title, 16.0);
+        text(&mut svg, (EDGE.0, 26.0), &format!("font-size=\"{title:.1}\" font-weight=\"bold\""), &self.title);
+        let note = fitting(&self.note, 12.0);
+        text(&mut svg, (EDGE.0, 44.0), &format!("font-size=\"{note:.1}\" fill=\"{GREY}\""), &self.note);
         for (index, x, row) in legend {
             let (place, series) = ((x, EDGE.2 + row * LEGEND_ROW), &self.series[index]);
             self.mark(&mut svg, index, place);
@@ -337,9 +339,26 @@ fn ticks(axis: &Axis, span: &Span, most: usize) -> Vec<(f64, String)> {
     axis.names.iter().enumerate().map(|(at, name)| (at as f64, name.clone())).collect()
 }
 
+/// Refuses a path that no picture can be drawn to: before anything is measured, not after it.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let why = match (path.is_dir(), folder.is_dir()) {
+        (true, _) => "it is a folder".to_string(),
+        (_, false) => format!("there is no folder {}", folder.display()),
+        _ => return Ok(()),
+    };
+    Err(Error::new(format!("cannot draw into {}", path.display())).because(why).next("give --svg a file's name"))
+}
+
 fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), look: &str) {
     let _ =
         writeln!(svg, "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" {look}/>", from.0, from.1, to.0, to.1);
+}
+
+/// The size of letters, at most that one, at which a line of text ends where the plot does.
+fn fitting(words: &str, size: f64) -> f64 {
+    let width = words.chars().count() as f64 * LETTER / 12.0;
+    if width > 0.0 { size.min((SIZE.0 - EDGE.0 - EDGE.1) / width) } else { size }
 }
 
 /// Text of any origin: what XML takes for marks, and what it does not allow, is written so that it is text.
@@ -416,6 +435,15 @@ mod tests {
         assert!(svg.contains(">100</text>") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         let empty = Figure::default().svg();
         assert!(empty.starts_with("<svg") && empty.ends_with("</svg>\n") && !empty.contains("NaN"), "{empty}");
+    }
+
+    #[test]
+    fn what_is_long_is_written_small() {
+        let sized = |title: &str| Figure { title: title.into(), ..Figure::default() }.svg();
+        assert!(sized("short").contains("font-size=\"16.0\" font-weight"));
+        let long = "a".repeat(200);
+        let size = 658.0 / (200.0 * 6.4 / 12.0);
+        assert!(sized(&long).contains(&format!("font-size=\"{size:.1}\" font-weight")));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The table at the end of a run.
 
 use super::output::{self, bytes, count, duration, number};
+use super::train::metric_value;
 use crate::protocol::{Evaluation, Event, Finished, SAMPLED, Transfer};
 use comfy_table::{Cell, CellAlignment};
 use std::collections::{BTreeSet, HashMap};
@@ -89,16 +90,16 @@ impl Summary {
             columns.push(Column::right("train\nloss", |phase| figure(phase.train_loss())));
         }
         columns.push(Column::right("held-out\nloss", |phase| figure(phase.own(|own| Some(own.loss)))));
-        columns.push(Column::right("ppl", |phase| figure(phase.own(|own| Some(own.perplexity)))));
+        columns.push(Column::right("ppl", |phase| {
+            figure(phase.own(|own| Some(own.perplexity).filter(|own| !own.is_nan())))
+        }));
         if wide {
             columns.push(Column::right("bits\n/byte", |phase| figure(phase.own(|own| own.bits_per_byte))));
         }
-        columns.push(Column::right(&self.metric(), |phase| percent(phase.own(|own| own.value))));
+        columns.push(Column::right(&self.metric(), |phase| metric(phase.last.get(&phase.name))));
         for (suite, has_metric) in self.retained() {
             columns.push(match has_metric {
-                true => {
-                    Column::right(&format!("{suite}\nknown"), move |phase| percent(phase.last(&suite, |e| e.value)))
-                }
+                true => Column::right(&format!("{suite}\nknown"), move |phase| metric(phase.last.get(&suite))),
                 false => Column::right(&format!("forgets\n{suite}"), move |phase| {
                     phase.last(&suite, |e| e.retention).map_or("–".into(), |retention| format!("{retention:+.3}"))
                 }),
@@ -204,8 +205,10 @@ fn figure(value: Option<f64>) -> String {
     value.map_or("–".into(), number)
 }
 
-fn percent(share: Option<f64>) -> String {
-    share.map_or("–".into(), |share| format!("{:.1}%", 100.0 * share))
+/// The metric that stands for a suite, as of its last evaluation.
+fn metric(last: Option<&Evaluation>) -> String {
+    let named = last.and_then(|last| Some((last.metric.as_deref()?, last.value?)));
+    named.map_or("–".into(), |(name, value)| metric_value(name, value))
 }
 
 fn median(values: &[f64]) -> Option<f64> {

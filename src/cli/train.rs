@@ -5,7 +5,9 @@ use super::progress::{Bar, style};
 use super::summary::Summary;
 use super::{Place, interruption, output};
 use crate::Result;
-use crate::protocol::{Evaluation, Event, Finished, KL_BASE, MetricValue, PhaseStarted, SAMPLED, Step};
+use crate::protocol::{
+    Evaluation, Event, Finished, KL_BASE, MetricFacts, MetricForm, MetricValue, PhaseStarted, SAMPLED, Step,
+};
 use crate::run::execute::Request;
 use crate::run::plan::{self, Overrides};
 use crate::run::{Observer, execute};
@@ -156,19 +158,25 @@ impl Screen {
     }
 }
 
-/// A share as a percentage; a perplexity as it is.
-fn measured(name: &str, value: f64) -> String {
-    let said = name.replace('_', " ");
-    match name.ends_with("perplexity") {
-        true => format!("{said} {}", number(value)),
-        false => format!("{said} {:.1}%", 100.0 * value),
+/// A share as a percentage; other figures as they are.
+pub(super) fn metric_value(name: &str, value: f64) -> String {
+    match MetricFacts::of(name).form {
+        MetricForm::Share => format!("{:.1}%", 100.0 * value),
+        MetricForm::Number => number(value),
     }
+}
+
+fn measured(name: &str, value: f64) -> String {
+    format!("{} {}", name.replace('_', " "), metric_value(name, value))
 }
 
 /// One evaluation in a line of at most about 80 columns. A base compared with itself is not worth a word.
 fn describe(evaluation: &Evaluation) -> String {
-    let (loss, perplexity) = (number(evaluation.loss), number(evaluation.perplexity));
-    let mut line = format!("  step {:<6} {:<12} loss {loss:<6} ppl {perplexity:<6}", evaluation.step, evaluation.suite);
+    let mut line =
+        format!("  step {:<6} {:<12} loss {:<6}", evaluation.step, evaluation.suite, number(evaluation.loss));
+    if !evaluation.perplexity.is_nan() {
+        line += &format!(" ppl {:<6}", number(evaluation.perplexity));
+    }
     let is_told = |metric: &&MetricValue| metric.name != KL_BASE || metric.value != 0.0;
     for metric in evaluation.metrics.iter().filter(is_told) {
         line += &match metric.name == KL_BASE {
@@ -186,4 +194,68 @@ fn describe(evaluation: &Evaluation) -> String {
         line += &format!("  retention {retention:+.3}");
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation(loss: f64, perplexity: f64, metrics: &[(&str, f64)]) -> Evaluation {
+        let named = |(name, value): &(&str, f64)| MetricValue { name: name.to_string(), value: *value };
+        let metrics: Vec<MetricValue> = metrics.iter().map(named).collect();
+        Evaluation {
+            phase: "score".into(),
+            step: 20,
+            suite: "score".into(),
+            loss,
+            perplexity,
+            bits_per_byte: None,
+            metric: metrics.first().map(|metric| metric.name.clone()),
+            value: metrics.first().map(|metric| metric.value),
+            metrics,
+            retention: None,
+        }
+    }
+
+    #[test]
+    fn an_evaluation_says_a_perplexity_of_tokens_alone_and_metrics_in_their_form() {
+        let scored = describe(&evaluation(0.25, f64::NAN, &[("pearson", 0.5), ("mse", 0.25)]));
+        assert_eq!(scored, "  step 20     score        loss 0.250  pearson 0.500 mse 0.250");
+        let masked = describe(&evaluation(2.0, 7.389, &[("masked_accuracy", 0.5), ("pseudo_perplexity", 6.5)]));
+        assert_eq!(
+            masked,
+            "  step 20     score        loss 2.00   ppl 7.39   masked accuracy 50.0% pseudo perplexity 6.50"
+        );
+    }
+
+    #[test]
+    fn the_table_at_the_end_has_no_perplexity_of_texts() {
+        let mut summary = Summary::default();
+        summary.record(&Event::Phase(PhaseStarted {
+            phase: "score".into(),
+            base: None,
+            first_step: 1,
+            steps: 20,
+            parameters: 1,
+            trainable: 1,
+            precision: "f32".into(),
+            data: "texts".into(),
+            unfreeze: None,
+            loss_unit: crate::protocol::LossUnit::SquaredError,
+        }));
+        summary.record(&Event::Evaluation(evaluation(0.25, f64::NAN, &[("pearson", 0.5), ("mse", 0.25)])));
+        let finished = Finished {
+            run: "r".into(),
+            path: "p".into(),
+            steps: 20,
+            seconds: 1.0,
+            tokens: 1,
+            peak_rss_bytes: None,
+            transfer: Vec::new(),
+        };
+        let table = summary.render(&finished, 100);
+        let row = table.lines().find(|line| line.contains("scratch")).unwrap();
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(cells, ["score", "scratch", "0", "0.250", "–", "0.500", "–"]);
+    }
 }

@@ -21,7 +21,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder of a study, or goes on with it. Settings other than those that it was begun with are refused.
+    /// Makes the folder of a study, or goes on with it. Settings other than those that it was begun with are refused, but
+    /// for seeds that are added.
     pub fn open(home: &Home, name: &str, settings: &Settings) -> Result<Self> {
         if !crate::run::plan::is_plain_name(name) {
             return Err(
@@ -31,16 +32,13 @@ impl Folder {
         let folder = Self { path: root(home).join(name) };
         std::fs::create_dir_all(&folder.path).what(|| format!("cannot make {}", folder.path.display()))?;
         let path = folder.path.join(SETTINGS);
-        match read_json::<Settings>(&path)? {
-            Some(begun) if begun == *settings => {}
-            Some(begun) => {
-                return Err(Error::new(format!("the study {name} was begun with other settings"))
-                    .because(format!("then it was {}", begun.describe()))
-                    .next(format!("give the same again, another --name, or remove {}", folder.path.display())));
-            }
-            None => {}
+        let differences = read_json::<Settings>(&path)?.map_or(Vec::new(), |begun| settings.differences(&begun));
+        if differences.is_empty() {
+            return Ok(folder);
         }
-        Ok(folder)
+        Err(Error::new(format!("the study {name} was begun with other settings"))
+            .because(differences.join("; "))
+            .next(format!("give the same again, another --name, or remove {}", folder.path.display())))
     }
 
     /// Writes down what the study is begun with: from now on nothing else will do.

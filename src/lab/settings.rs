@@ -1,5 +1,6 @@
 //! How a study is set up.
 
+use super::design::rate_name;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -72,8 +73,9 @@ pub struct Settings {
     pub examples: Examples,
 }
 
-/// The peak rate of pretraining.
+/// The peak rate of pretraining, and of pretraining on hidden tokens.
 pub const PRETRAINING_RATE: f64 = 4e-3;
+pub const MASKED_RATE: f64 = 1e-3;
 
 impl Settings {
     /// What fits two cores and some minutes a seed.
@@ -94,15 +96,27 @@ impl Settings {
         };
         match study {
             // What little a model learns in 400 steps helps nobody with labels.
-            Study::Transfer => {
-                Self { labels: vec![64, 256, 1024], rates: vec![5e-4, 2e-3], pretraining: (1500, 16), ..common }
-            }
-            Study::Forgetting => Self { rates: vec![2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3], ..common },
-            Study::Mitigations => Self { rates: vec![1e-3, 2e-3, 4e-3], ..common },
+            Study::Transfer => Self {
+                labels: vec![64, 128, 256, 512, 1024],
+                rates: vec![1e-3, 2e-3, 4e-3],
+                context: 64,
+                pretraining: (4000, 16),
+                tuning: (200, 8),
+                ..common
+            },
+            Study::Forgetting => Self { rates: vec![2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3], ..common },
+            Study::Mitigations => Self { rates: vec![2e-3, 4e-3, 8e-3], ..common },
             Study::Schedules => Self { labels: vec![100], rates: vec![5e-4, 1e-3, 2e-3], ..common },
-            Study::Objectives => {
-                Self { labels: vec![256, 1024], rates: vec![5e-4, 2e-3], pretraining: (1500, 16), ..common }
-            }
+            // An encoder that guesses hidden words leaves its first plateau, where it only knows how frequent words are,
+            // after some 2000 steps: many steps of short rows.
+            Study::Objectives => Self {
+                labels: vec![256, 1024],
+                rates: vec![5e-4, 2e-3],
+                context: 64,
+                pretraining: (4000, 16),
+                tuning: (200, 8),
+                ..common
+            },
         }
     }
 
@@ -142,10 +156,63 @@ impl Settings {
             count => format!("{count} seeds"),
         };
         format!(
-            "{} · {pretraining} steps of {many} rows on {}, then {tuning} of {few} · rows of {} tokens · {seeds}",
-            self.model, self.old, self.context
+            "{} · {pretraining} steps of {many} rows on {}, then {tuning} of {few} on {} · rates {} · rows of {} tokens · \
+             {seeds}",
+            self.model,
+            self.old,
+            self.target(),
+            listed(self.rates.iter().copied().map(rate_name)),
+            self.context
         )
     }
+
+    /// What trials learn from.
+    fn target(&self) -> String {
+        let examples = &self.examples.data;
+        match self.study {
+            Study::Mitigations => self.new.clone(),
+            Study::Forgetting => format!("{} and {examples}", self.new),
+            Study::Transfer | Study::Schedules | Study::Objectives => examples.clone(),
+        }
+    }
+
+    /// What differs from the settings that a study was begun with, as flags: what it was, and what it is now. Seeds may be
+    /// added: a study of more seeds goes on from one of fewer.
+    pub fn differences(&self, begun: &Self) -> Vec<String> {
+        let added = begun.seeds.iter().all(|seed| self.seeds.contains(seed));
+        let flags = self.flags().into_iter().zip(begun.flags());
+        flags
+            .filter(|((flag, now), (_, then))| now != then && !(*flag == "--seeds" && added))
+            .map(|((flag, now), (_, then))| format!("{flag} was {then}, and is {now}"))
+            .collect()
+    }
+
+    /// Every setting as the flag that gives it.
+    fn flags(&self) -> Vec<(&'static str, String)> {
+        let Self { study, seeds, model, vocabulary, context, pretraining, tuning, rates, labels, old, new, examples } =
+            self;
+        let Examples { data, text, label } = examples;
+        vec![
+            ("the study", study.name().into()),
+            ("--seeds", listed(seeds.iter().map(u64::to_string))),
+            ("--model", model.clone()),
+            ("--vocabulary", vocabulary.to_string()),
+            ("--context", context.to_string()),
+            ("--pretraining", format!("{} of {} rows", pretraining.0, pretraining.1)),
+            ("--steps", format!("{} of {} rows", tuning.0, tuning.1)),
+            ("--rates", listed(rates.iter().copied().map(rate_name))),
+            ("--labels", listed(labels.iter().map(u64::to_string))),
+            ("--old", old.clone()),
+            ("--new", new.clone()),
+            ("--examples", data.clone()),
+            ("--text", text.clone()),
+            ("--label", label.clone()),
+        ]
+    }
+}
+
+fn listed(values: impl Iterator<Item = String>) -> String {
+    values.collect::<Vec<_>>().join(", ")
 }
 
 fn has_twice<T: PartialEq>(values: &[T]) -> bool {
@@ -165,6 +232,18 @@ mod tests {
             quick.validate().unwrap();
             assert!(quick.tuning.0 < standard.tuning.0 && quick.seeds.len() == 1, "{study:?}");
         }
+    }
+
+    #[test]
+    fn what_differs_is_named_and_seeds_may_be_added() {
+        let begun = Settings { seeds: vec![2], ..Settings::standard(Study::Transfer) };
+        let more = Settings { seeds: vec![1, 2], ..begun.clone() };
+        assert_eq!(more.differences(&begun), [""; 0]);
+        assert_eq!(begun.differences(&more), ["--seeds was 1, 2, and is 2"]);
+        let other = Settings { rates: vec![5e-4], old: "prose.txt".into(), ..begun.clone() };
+        let begun = Settings { rates: vec![1e-3, 2e-3], ..begun };
+        let said = ["--rates was 1e-3, 2e-3, and is 5e-4", "--old was world:stories, and is prose.txt"];
+        assert_eq!(other.differences(&begun), said);
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl Head<'_> {
             }
         }
         if let Some(bias) = self.bias {
-            logits.par_chunks_exact_mut(vocabulary).for_each(|row| cpu::simd(|| cpu::vector::add_assign(row, bias)));
+            logits.par_chunks_exact_mut(vocabulary).for_each(|row| cpu::simd!(cpu::vector::add_assign(row, bias)));
         }
     }
 

@@ -32,7 +32,7 @@ pub fn backward(gradient: &Tensor, ids: &[u32], entries: usize, slot: &mut Slot)
     };
     if on_cpu_f32(&[sum, gradient]) {
         return with_mut_from(sum, gradient, |sum, gradient| {
-            cpu::simd(|| {
+            cpu::simd!({
                 for (row, &id) in gradient.chunks_exact(width).zip(ids) {
                     cpu::vector::add_assign(&mut sum[id as usize * width..][..width], row);
                 }

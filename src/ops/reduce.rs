@@ -13,8 +13,7 @@ pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
         return x.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_dtype(DType::F64)?.to_scalar();
     }
     with_slices([x], |[x]| {
-        let parts: Vec<f32> =
-            x.par_chunks(CHUNK).map(|part| cpu::simd(|| cpu::vector::sum_squares(part, 0.0))).collect();
+        let parts: Vec<f32> = x.par_chunks(CHUNK).map(|part| cpu::simd!(cpu::vector::sum_squares(part, 0.0))).collect();
         parts.iter().map(|&part| part as f64).sum()
     })
 }
@@ -29,7 +28,7 @@ pub fn squared_distance(x: &Tensor, y: &Tensor) -> Result<f64> {
         let chunks = x.par_chunks(CHUNK).zip(y.par_chunks(CHUNK));
         let part = |(x, y): (&[f32], &[f32])| {
             let difference: Vec<f32> = x.iter().zip(y).map(|(x, y)| x - y).collect();
-            cpu::simd(|| cpu::vector::sum_squares(&difference, 0.0))
+            cpu::simd!(cpu::vector::sum_squares(&difference, 0.0))
         };
         let parts: Vec<f32> = chunks.map(part).collect();
         parts.iter().map(|&part| part as f64).sum()

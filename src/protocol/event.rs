@@ -1,5 +1,6 @@
 //! What happens in a run, as `train --json` prints it: one object a line, with the kind as its only key.
 
+use super::LossUnit;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// One thing that happened.
@@ -78,6 +79,9 @@ pub struct PhaseStarted {
     /// The plan's order of unfreezing with the steps of its stages, as a command says it: `gradual 50`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfreeze: Option<String>,
+    /// What its losses are counted in.
+    #[serde(default, skip_serializing_if = "LossUnit::is_per_token")]
+    pub loss_unit: LossUnit,
 }
 
 /// One optimizer step.
@@ -86,7 +90,7 @@ pub struct Step {
     pub phase: String,
     /// Counted through the whole run, from 1.
     pub step: u64,
-    /// Nats per learned token, before the step.
+    /// Before the step: nats per learned token, or in the phase's own unit.
     #[serde(deserialize_with = "number")]
     pub loss: f64,
     #[serde(deserialize_with = "number")]
@@ -116,9 +120,10 @@ pub struct Evaluation {
     pub step: u64,
     /// Held-out text of a phase, by its name, or a probe set.
     pub suite: String,
-    /// Nats per token.
+    /// Nats per token; of scored texts nats per text, or the squared error.
     #[serde(deserialize_with = "number")]
     pub loss: f64,
+    /// NaN, and null in JSON, where the loss is not in nats per token.
     #[serde(deserialize_with = "number")]
     pub perplexity: f64,
     pub bits_per_byte: Option<f64>,
@@ -138,7 +143,7 @@ pub const KL_BASE: &str = "kl_base";
 /// What the name of a suite ends with that is a small part of another, measured between evaluations.
 pub const SAMPLED: &str = ":sampled";
 
-/// A metric by name, from 0 to 1, the best being 1; apart from [`KL_BASE`].
+/// A metric by name; [`super::MetricFacts`] has the forms and directions of all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricValue {
     pub name: String,

@@ -14,7 +14,7 @@ use crate::corpus::batches::{HeldOutBatch, HeldOutWindows};
 use crate::corpus::tokenizer::Tokenizer;
 use crate::learn::evaluation::{self, TextScore};
 use crate::model::{Decoder, Score};
-use crate::protocol::MetricValue;
+use crate::protocol::{LossUnit, MetricValue};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -41,15 +41,14 @@ pub struct Measure {
     pub metric: Option<(&'static str, f64)>,
     /// Where it has several, all of them, the most telling first.
     pub metrics: Vec<MetricValue>,
+    /// What the loss is counted in.
+    pub unit: LossUnit,
 }
 
 impl Measure {
-    /// e to the loss; NaN where that is no cross-entropy.
+    /// e to the loss; NaN where that is not one of tokens.
     pub fn perplexity(&self) -> f64 {
-        match self.metrics.iter().any(|metric| metric.name == scored::SQUARED_ERROR) {
-            true => f64::NAN,
-            false => self.score.perplexity(),
-        }
+        if self.unit.is_per_token() { self.score.perplexity() } else { f64::NAN }
     }
 }
 
@@ -82,12 +81,12 @@ impl Suite {
             SuiteKind::Text(windows) => {
                 let batches = (0..windows.batches()).map(|index| windows.batch(index));
                 let score = evaluation::text(decoder, batches, &bytes_of)?;
-                Ok(Some(Measure { score, metric: None, metrics: Vec::new() }))
+                Ok(Some(Measure { score, metric: None, metrics: Vec::new(), unit: LossUnit::NatsPerToken }))
             }
             SuiteKind::Examples(batches) => {
                 let score = evaluation::examples(decoder, batches, &bytes_of)?;
                 let metric = Some(("exact_match", score.exact_match()));
-                Ok(Some(Measure { score: score.text, metric, metrics: Vec::new() }))
+                Ok(Some(Measure { score: score.text, metric, metrics: Vec::new(), unit: LossUnit::NatsPerToken }))
             }
             SuiteKind::Masked(masked) => masked.measure(decoder, cancel),
             SuiteKind::Generated(task) => task.measure(decoder, tokenizer, cancel),

@@ -6,7 +6,7 @@ use super::metric::{Metric, Series};
 use super::trace::{Curve, Shown};
 use super::window::{Axis, Timeline};
 use crate::app::Mirror;
-use crate::protocol::{Branch, BranchKind, Event, StepRecords};
+use crate::protocol::{Branch, BranchKind, Evaluation, Event, StepRecords};
 
 /// Steps of the run before a branch that its smoothing begins with, so that it goes on where the run's own curve is.
 const BEFORE: usize = 512;
@@ -32,6 +32,8 @@ pub struct BranchCurves {
     pull: StepCurve,
     learning_rate: StepCurve,
     suites: Vec<Suite>,
+    /// How many of its steps, from the first, have a loss in nats per token.
+    per_token: usize,
 }
 
 /// A line of a branch.
@@ -47,7 +49,12 @@ impl Branches {
         if self.made_from != (mirror.branches_version, beta) {
             let phase = |event: &Event| if let Event::Phase(phase) = event { Some(phase.first_step) } else { None };
             let phases: Vec<u64> = mirror.events.iter().filter_map(phase).collect();
-            let curves = |branch| BranchCurves::new(branch, &mirror.steps, &phases, beta);
+            let curves = |branch| {
+                let mut curves = BranchCurves::new(branch, &mirror.steps, &phases, beta);
+                let last = last_per_token(branch, mirror);
+                curves.per_token = curves.steps.step.partition_point(|step| *step <= last);
+                curves
+            };
             self.all = mirror.branches.iter().map(curves).collect();
             self.made_from = (mirror.branches_version, beta);
         }
@@ -76,6 +83,7 @@ impl BranchCurves {
             pull: curve(&all.pull, &steps.pull, beta),
             learning_rate: curve(&all.learning_rate, &steps.learning_rate, 0.0),
             starts: [0].into_iter().chain(borders.iter().filter_map(|at| at.checked_sub(shown_from))).collect(),
+            per_token: steps.step.len(),
             steps,
             suites: Vec::new(),
         };
@@ -88,6 +96,14 @@ impl BranchCurves {
             curves.suites[place].push(evaluation, 0);
         }
         curves
+    }
+
+    /// The training loss of the steps that have a perplexity.
+    fn perplexity<'a>(&'a self) -> Series<'a> {
+        let whole = self.of_steps(&self.loss, &self.steps.loss, Shown::Exponential);
+        let end = self.per_token;
+        let part = |curve: Curve<'a>| Curve { steps: &curve.steps[..end], values: &curve.values[..end], ..curve };
+        Series { curve: part(whole.curve), raw: whole.raw.map(part), ..whole }
     }
 
     pub fn timeline(&self, axis: Axis) -> Timeline<'_> {
@@ -110,10 +126,25 @@ impl BranchCurves {
     }
 }
 
+/// The last step of a branch whose loss is in nats per token; 0 where there is none. What it does after it parted is
+/// known from its evaluations alone.
+fn last_per_token(branch: &Branch, mirror: &Mirror) -> u64 {
+    let phase =
+        |event: &Event| if let Event::Phase(phase) = event { Some((phase.first_step, phase.loss_unit)) } else { None };
+    let phases = mirror.events.iter().filter_map(phase);
+    let parted = phases.filter(|(first, _)| *first <= branch.from + 1).last();
+    if parted.is_some_and(|(_, unit)| !unit.is_per_token()) {
+        return 0;
+    }
+    let is_other = |of: &&Evaluation| of.suite == of.phase && of.perplexity.is_nan() && !of.loss.is_nan();
+    branch.evaluations.iter().filter(is_other).map(|of| of.step).min().unwrap_or(u64::MAX)
+}
+
 /// No line leads to the first point of a branch.
 fn suite(name: &str) -> Suite {
     let points = || Points { starts: vec![0], ..Points::default() };
-    Suite { name: name.to_string(), loss: points(), bits_per_byte: points(), retention: points(), values: Vec::new() }
+    let (loss, token_loss, bits_per_byte, retention) = (points(), points(), points(), points());
+    Suite { name: name.to_string(), loss, token_loss, bits_per_byte, retention, values: Vec::new() }
 }
 
 /// The run's own steps up to where they part, and the branch's from there.
@@ -148,13 +179,13 @@ impl Graphs {
         let steps = &branch.steps;
         let suites =
             |points: fn(&Suite) -> &Points, shown| self.suites_of(branch, move |suite| Some(points(suite)), shown);
-        let with_loss = |shown| {
-            let train = std::iter::once(branch.of_steps(&branch.loss, &steps.loss, shown));
-            train.chain(suites(|suite| &suite.loss, shown)).collect()
-        };
         match metric {
-            Metric::Loss => with_loss(Shown::Plain),
-            Metric::Perplexity => with_loss(Shown::Exponential),
+            Metric::Loss => std::iter::once(branch.of_steps(&branch.loss, &steps.loss, Shown::Plain))
+                .chain(suites(|suite| &suite.loss, Shown::Plain))
+                .collect(),
+            Metric::Perplexity => std::iter::once(branch.perplexity())
+                .chain(suites(|suite| &suite.token_loss, Shown::Exponential))
+                .collect(),
             Metric::GradientNorm => {
                 vec![branch.of_steps(&branch.gradient_norm, &steps.gradient_norm, Shown::Plain)]
             }

@@ -15,7 +15,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         key: "perplexity",
         title: "Perplexity",
-        what: "The loss as a number of choices: how many equally likely tokens the model hesitates between. Smoothed, it is that of the smoothed loss, a geometric mean. It depends on the tokenizer: models with different ones compare in bits per byte.",
+        what: "The loss as a number of choices: how many equally likely tokens the model hesitates between. Smoothed, it is that of the smoothed loss, a geometric mean. It depends on the tokenizer: models with different ones compare in bits per byte. Only a loss in nats per token has one: the loss of a classifier or of a regression is of whole texts.",
         formula: "ppl = exp(L)",
         normal: "New weights are near the size of the vocabulary; small worlds of simple stories reach 3 to 8, GPT-2 small 37.5 on WikiText-103 (its paper's figure, zero-shot). On train it falls below valid when text is seen again.",
         source: "Jelinek et al. 1977, Perplexity: a measure of the difficulty of speech recognition tasks",

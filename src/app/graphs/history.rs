@@ -3,8 +3,9 @@
 
 use super::pyramid::Pyramid;
 use super::smooth::Smoothed;
+use super::token_loss::TokenLoss;
 use crate::app::Mirror;
-use crate::protocol::{Evaluation, Event, StepRecords};
+use crate::protocol::{Evaluation, Event, LossUnit, StepRecords};
 
 /// One figure of every step: the values are in the mirror.
 #[derive(Debug, Default)]
@@ -42,6 +43,8 @@ impl Points {
 pub struct Suite {
     pub name: String,
     pub loss: Points,
+    /// The losses that are in nats per token, and so have a perplexity.
+    pub token_loss: Points,
     pub bits_per_byte: Points,
     pub retention: Points,
     /// The task's metrics by name.
@@ -51,6 +54,10 @@ pub struct Suite {
 impl Suite {
     pub(super) fn push(&mut self, evaluation: &Evaluation, phase: usize) {
         self.loss.push(evaluation.step, phase, evaluation.loss);
+        // A loss that is no number has no perplexity either, whatever its unit.
+        if !evaluation.perplexity.is_nan() || evaluation.loss.is_nan() {
+            self.token_loss.push(evaluation.step, phase, evaluation.loss);
+        }
         let sometimes =
             [(&mut self.bits_per_byte, evaluation.bits_per_byte), (&mut self.retention, evaluation.retention)];
         for (points, value) in sometimes {
@@ -88,6 +95,8 @@ pub struct PhaseSpan {
     pub first_step: u64,
     /// As planned.
     pub steps: u64,
+    /// Of its training loss.
+    pub unit: LossUnit,
 }
 
 /// What a mark stands for.
@@ -116,6 +125,7 @@ pub struct Mark {
 #[derive(Debug, Default)]
 pub struct History {
     pub loss: StepCurve,
+    pub token_loss: TokenLoss,
     pub gradient_norm: StepCurve,
     pub pull: StepCurve,
     pub tokens_per_second: StepCurve,
@@ -150,6 +160,7 @@ impl History {
         }
         self.events_taken = mirror.events.len();
         self.extend(&mirror.steps, beta);
+        self.token_loss.refresh(&self.phases, &mirror.steps, beta);
     }
 
     /// Takes in step records, and smooths them.
@@ -180,7 +191,8 @@ impl History {
     fn take(&mut self, event: &Event, records: &StepRecords) {
         let (step, kind, label) = match event {
             Event::Phase(phase) => {
-                let span = PhaseSpan { name: phase.phase.clone(), first_step: phase.first_step, steps: phase.steps };
+                let (name, first_step, steps) = (phase.phase.clone(), phase.first_step, phase.steps);
+                let span = PhaseSpan { name, first_step, steps, unit: phase.loss_unit };
                 self.begin(span, records);
                 (phase.first_step.saturating_sub(1), MarkKind::Phase, phase.phase.clone())
             }
@@ -244,6 +256,11 @@ impl History {
             self.suites.len() - 1
         });
         &mut self.suites[place]
+    }
+
+    /// Whether every phase learns tokens, so that all of the training loss has a perplexity.
+    pub fn is_per_token(&self) -> bool {
+        self.phases.iter().all(|phase| phase.unit.is_per_token())
     }
 
     /// The phase that a step belongs to.

@@ -70,8 +70,8 @@ impl Graphs {
             Metric::Loss => std::iter::once(train("train", &history.loss, &steps.loss, Shown::Plain))
                 .chain(suites(|suite| &suite.loss, Shown::Plain))
                 .collect(),
-            Metric::Perplexity => std::iter::once(train("train", &history.loss, &steps.loss, Shown::Exponential))
-                .chain(suites(|suite| &suite.loss, Shown::Exponential))
+            Metric::Perplexity => std::iter::once(self.train_perplexity(mirror))
+                .chain(suites(|suite| &suite.token_loss, Shown::Exponential))
                 .collect(),
             Metric::Retention => suites(|suite| &suite.retention, Shown::Plain).collect(),
             Metric::BitsPerByte => suites(|suite| &suite.bits_per_byte, Shown::Plain).collect(),
@@ -109,6 +109,16 @@ impl Graphs {
             tint: 0,
             phases: None,
         }
+    }
+
+    /// Of the steps of phases that learn tokens.
+    fn train_perplexity<'a>(&'a self, mirror: &'a Mirror) -> Series<'a> {
+        let history = &self.history;
+        if history.is_per_token() {
+            return self.step_series(mirror, ("train", &history.loss, &mirror.steps.loss, Shown::Exponential));
+        }
+        let (curve, raw) = history.token_loss.curves();
+        Series { name: "train", curve, raw, tint: 0, phases: None }
     }
 
     fn suite_series<'a>(

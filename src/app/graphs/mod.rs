@@ -14,6 +14,7 @@ mod pyramid;
 mod reading;
 pub mod scale;
 mod smooth;
+mod token_loss;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]

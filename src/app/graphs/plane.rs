@@ -3,7 +3,7 @@
 use super::Graphs;
 use super::history::{MarkKind, Points};
 use super::metric::Metric;
-use crate::protocol::KL_BASE;
+use crate::protocol::{KL_BASE, MetricFacts};
 
 /// One evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,13 +37,21 @@ impl Graphs {
         let chosen = if let Metric::Task(task) = self.metric { Some(task) } else { None };
         // How far the answers went from the base's is no task.
         let is_task = |task: &usize| self.history.tasks.get(*task).is_some_and(|name| name != KL_BASE);
-        let task = chosen.filter(is_task).or_else(|| (0..self.history.tasks.len()).find(is_task));
-        let mut points: Vec<Point> =
-            self.history.evaluated.iter().filter_map(|&(step, phase)| self.point(step, phase, task)).collect();
-        mark_front(&mut points, task.is_some());
+        let tasks = chosen.into_iter().chain(0..self.history.tasks.len()).filter(is_task).map(Some);
+        let points_of = |task| {
+            let evaluated = self.history.evaluated.iter();
+            evaluated.filter_map(|&(step, phase)| self.point(step, phase, task)).collect::<Vec<Point>>()
+        };
+        // A task of a phase that retained nothing has no place here.
+        let mut found =
+            tasks.chain([None]).map(|task| (task, points_of(task))).filter(|(_, points)| !points.is_empty());
+        let (task, mut points) = found.next()?;
+        let name = task.and_then(|task| self.history.tasks.get(task));
+        let higher_is_better = name.is_some_and(|name| MetricFacts::of(name).higher_is_better);
+        mark_front(&mut points, higher_is_better);
         let task_name =
             task.map_or_else(|| "loss on its own text".to_string(), |task| self.metric_name(Metric::Task(task)));
-        (!points.is_empty()).then_some(Plane { task: task_name, higher_is_better: task.is_some(), points })
+        Some(Plane { task: task_name, higher_is_better, points })
     }
 
     fn point(&self, step: u64, phase: usize, task: Option<usize>) -> Option<Point> {
@@ -100,6 +108,9 @@ fn mark_front(points: &mut [Point], higher_is_better: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::App;
+    use crate::app::graphs::testing::{evaluation, phase};
+    use crate::protocol::{Evaluation, Event, Message, MetricValue};
     use proptest::prelude::*;
 
     proptest! {
@@ -124,5 +135,42 @@ mod tests {
                 prop_assert_eq!(twin, !beaten);
             }
         }
+    }
+
+    /// A phase that forgets as it goes, measured by two figures.
+    fn measured(names: [&str; 2], values: [[f64; 2]; 2]) -> App {
+        let mut app = App::new();
+        let mut events = vec![
+            phase("one", 1, 10),
+            Event::Evaluation(with(evaluation("one", 10, "one", 2.0), &[("masked_accuracy", 0.2)])),
+        ];
+        events.push(phase("two", 11, 20));
+        for (step, values) in [(20, values[0]), (30, values[1])] {
+            let named = [(names[0], values[0]), (names[1], values[1])];
+            let old = evaluation("two", step, "one", 2.0 + step as f64 / 100.0);
+            events.push(Event::Evaluation(with(evaluation("two", step, "two", 1.0), &named)));
+            events.push(Event::Evaluation(Evaluation { retention: Some(step as f64 / 100.0), ..old }));
+        }
+        app.message(Message::Events { start: 0, events });
+        app
+    }
+
+    fn with(of: Evaluation, values: &[(&str, f64)]) -> Evaluation {
+        let named = |(name, value): &(&str, f64)| MetricValue { name: name.to_string(), value: *value };
+        Evaluation { metrics: values.iter().map(named).collect(), ..of }
+    }
+
+    #[test]
+    fn the_direction_of_a_metric_is_its_own() {
+        let mut app = measured(["pearson", "pseudo_perplexity"], [[0.5, 8.0], [0.7, 9.0]]);
+        let said = |app: &App| {
+            let plane = app.graphs.plane().unwrap();
+            let front: Vec<u64> = plane.points.iter().filter(|point| point.is_front).map(|point| point.step).collect();
+            (plane.task, plane.higher_is_better, front)
+        };
+        // What the first phase alone is measured by has no points, and gives way.
+        assert_eq!(said(&app), ("pearson".to_string(), true, vec![20, 30]));
+        app.graphs.metric = Metric::Task(2);
+        assert_eq!(said(&app), ("pseudo perplexity".to_string(), false, vec![20]));
     }
 }

@@ -50,9 +50,15 @@ impl Graphs {
 
     /// A line's value where figures are read, and the measured one beside it where that is another.
     pub fn figures(&self, series: &Series) -> Option<(f64, Option<f64>)> {
-        let step = self.figure_step();
+        self.figures_at(series, self.figure_step())
+    }
+
+    fn figures_at(&self, series: &Series, step: u64) -> Option<(f64, Option<f64>)> {
         let raw = series.raw.and_then(|raw| raw.at(step)).map(|(_, value)| value);
-        Some((series.curve.at(step)?.1, raw))
+        let (at, value) = series.curve.at(step)?;
+        // A line of steps may leave out phases, and then has no figure in them.
+        let is_of_phase = series.phases.is_some() || self.history.phase_of(at) == self.history.phase_of(step);
+        is_of_phase.then_some((value, raw))
     }
 
     /// What the cursor is on; `None` without a cursor.
@@ -83,9 +89,10 @@ impl Graphs {
             Some(Entry { label: label.to_string(), metric, text: metric.text(value), trend })
         };
         let own = |step| newest(&Curve::plain(&self.own_suite(step)?.loss), step);
-        let perplexity = |step| {
-            let loss = own(step).or_else(|| self.train(mirror, Metric::Loss, step));
-            loss.map(|(loss, trend)| (loss.exp(), trend))
+        let perplexity = |step| match self.own_suite(step) {
+            Some(suite) if suite.token_loss.steps.is_empty() => None,
+            Some(suite) => newest(&Curve::plain(&suite.token_loss), step).map(|(loss, trend)| (loss.exp(), trend)),
+            None => self.train(mirror, Metric::Perplexity, step),
         };
         let mut entries = vec![
             entry("train", Metric::Loss, &|step| self.train(mirror, Metric::Loss, step)),
@@ -117,7 +124,7 @@ impl Graphs {
         let series = self.series(mirror, metric).into_iter().find(|series| series.phases.is_none())?;
         let raw = series.raw.unwrap_or(series.curve);
         let end = raw.steps.partition_point(|other| *other <= step);
-        let value = series.curve.at(step)?.1;
+        let (value, _) = self.figures_at(&series, step)?;
         let mean = |from: usize, to: usize| {
             let finite = raw.values.get(from..to)?.iter().filter(|value| value.is_finite());
             let (sum, count) = finite.fold((0.0, 0u32), |(sum, count), value| (sum + f64::from(*value), count + 1));

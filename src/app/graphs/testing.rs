@@ -59,6 +59,7 @@ pub fn phase(name: &str, first_step: u64, steps: u64) -> Event {
         precision: "f32".into(),
         data: "stories".into(),
         unfreeze: None,
+        loss_unit: Default::default(),
     })
 }
 

@@ -7,6 +7,7 @@ mod wise;
 pub use graft::{Graft, run as graft};
 pub use wise::{Wise, run as wise};
 
+use super::figure::check_writable;
 use super::progress::style;
 use super::{Place, interruption};
 use crate::corpus::examples::Template;
@@ -18,7 +19,7 @@ use crate::run::checkpoint::Named;
 use crate::run::eval_set::{EvalSet, Reading};
 use crate::{Error, Result};
 use indicatif::ProgressBar;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -116,17 +117,6 @@ impl Bench {
     fn loss(&self, set: &EvalSet, decoder: &Decoder) -> Result<f64> {
         Ok(self.measure(set, decoder)?.loss())
     }
-}
-
-/// Refused before anything is measured, not after it.
-fn check_writable(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let why = match (path.is_dir(), folder.is_dir()) {
-        (true, _) => "it is a folder".to_string(),
-        (_, false) => format!("there is no folder {}", folder.display()),
-        _ => return Ok(()),
-    };
-    Err(Error::new(format!("cannot draw into {}", path.display())).because(why).next("give --svg a file's name"))
 }
 
 /// +0.123 or −0.123, three digits: losses of one table stand under each other.

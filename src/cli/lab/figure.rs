@@ -4,8 +4,8 @@ use crate::cli::figure::{Axis, Figure, Look, Point, Series};
 use crate::protocol::{LabAxis, LabBetter, LabPoint, LabReport};
 
 /// Every point with its spread, a series for each method, with the setting beside those at their best rate; the Pareto front
-/// as a line. What trials start from is left out: it knows so little of the new that it would push the others together. Where one axis is only set, the points
-/// of each method at its best rate are joined.
+/// as a line. What trials start from is left out: it knows so little of the new that it would push the others together.
+/// Where one axis is only set, the points of each method at its best rate are joined.
 pub fn plane(report: &LabReport) -> Figure {
     let is_curve = report.x.better == LabBetter::Neither;
     let shown = |point: &&LabPoint| point.rate > 0.0 && (!is_curve || point.is_best_rate);

@@ -4,11 +4,12 @@ mod figure;
 mod progress;
 mod table;
 
+use super::figure::check_writable;
 use super::progress::Bar;
 use super::{Place, interruption, output};
 use crate::lab::{self, Settings, Study};
 use crate::protocol::LabReport;
-use crate::{Context, Error, Result};
+use crate::{Error, Result};
 use progress::Screen;
 use std::path::PathBuf;
 
@@ -80,6 +81,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
+    arguments.svg.as_deref().map_or(Ok(()), check_writable)?;
     let study = study_of(&arguments.study)?;
     let name = arguments.name.clone().unwrap_or_else(|| {
         let quick = if arguments.quick { "quick-" } else { "" };
@@ -156,7 +158,7 @@ fn study_of(name: &str) -> Result<Study> {
 
 fn show(arguments: &Arguments, report: &LabReport) -> Result<()> {
     if let Some(path) = &arguments.svg {
-        std::fs::write(path, figure::plane(report).svg()).what(|| format!("cannot write {}", path.display()))?;
+        figure::plane(report).write(path)?;
     }
     match arguments.json {
         true => output::write_json(report),

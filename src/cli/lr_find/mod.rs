@@ -3,13 +3,14 @@
 mod chart;
 mod picture;
 
+use super::figure::check_writable;
 use super::output::number;
 use super::progress::{Bar, style};
 use super::{Place, interruption, output};
+use crate::Result;
 use crate::run::checkpoint;
 use crate::run::plan::{self, Overrides, PRESETS};
 use crate::run::range_test::{End, Point, Range, Report, Request, range_test};
-use crate::{Context, Result};
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +51,7 @@ struct Target {
 }
 
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
+    arguments.svg.as_deref().map_or(Ok(()), check_writable)?;
     let target = find(&arguments.target, place)?;
     let overrides = Overrides { set: arguments.set.clone(), ..Overrides::default() };
     let is_preset = PRESETS.iter().any(|(name, ..)| *name == target.plan);
@@ -78,8 +80,7 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     bar.finish_and_clear();
     let report = report?;
     if let Some(path) = &arguments.svg {
-        let picture = picture::draw(&report);
-        std::fs::write(path, picture).what(|| format!("cannot write the picture {}", path.display()))?;
+        picture::draw(&report).write(path)?;
     }
     match arguments.json {
         true => output::write_json(&report),

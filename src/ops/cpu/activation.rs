@@ -20,7 +20,7 @@ pub fn gelu(x: &[f32]) -> Vec<f32> {
 pub fn gelu_backward(x: &[f32], gradient: &mut [f32]) {
     assert_eq!(x.len(), gradient.len(), "GELU was given a gradient of another size");
     gradient.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(gradient, x)| {
-        simd(|| {
+        simd!({
             for (g, &x) in gradient.iter_mut().zip(x) {
                 let square = x * x;
                 let s = sigmoid(2.0 * SQRT_2_OVER_PI * (x + CUBIC * x * square));
@@ -40,7 +40,7 @@ pub fn gelu_exact(x: &[f32]) -> Vec<f32> {
 pub fn gelu_exact_backward(x: &[f32], gradient: &mut [f32]) {
     assert_eq!(x.len(), gradient.len(), "GELU was given a gradient of another size");
     gradient.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(gradient, x)| {
-        simd(|| {
+        simd!({
             for (g, &x) in gradient.iter_mut().zip(x) {
                 *g *= normal_cdf(x) + x * INVERSE_SQRT_2PI * exp(-0.5 * x * x);
             }
@@ -56,7 +56,7 @@ pub fn swiglu(x: &[f32], width: usize) -> Vec<f32> {
         let x = &x[2 * index * chunk..][..2 * y.len()];
         for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(2 * width)) {
             let (gate, up) = x.split_at(width);
-            simd(|| {
+            simd!({
                 for ((y, &gate), &up) in y.iter_mut().zip(gate).zip(up) {
                     y.write(gate * sigmoid(gate) * up);
                 }
@@ -80,7 +80,7 @@ pub fn swiglu_backward(x: &[f32], gradient: &[f32], width: usize) -> Vec<f32> {
         for (dx, (x, gradient)) in dx.chunks_exact_mut(2 * width).zip(inputs) {
             let (gate, up) = x.split_at(width);
             let (d_gate, d_up) = dx.split_at_mut(width);
-            simd(|| {
+            simd!({
                 let inputs = gate.iter().zip(up).zip(gradient);
                 for ((d_gate, d_up), ((&gate, &up), &g)) in d_gate.iter_mut().zip(d_up).zip(inputs) {
                     let s = sigmoid(gate);

@@ -25,7 +25,7 @@ pub struct Factors {
 pub fn step(weights: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], f: Factors) {
     let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
     weights.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments).for_each(|((w, g), (m, v))| {
-        simd(|| {
+        simd!({
             for ((w, &g), (m, v)) in w.iter_mut().zip(g).zip(m.iter_mut().zip(v.iter_mut())) {
                 let g = g * f.gradient_scale;
                 *m = f.beta1 * *m + (1.0 - f.beta1) * g;
@@ -56,13 +56,13 @@ impl Change {
 
     fn chunk(self, weights: &[f32], first: &[f32], second: &[f32]) -> f64 {
         let mut changes = vec![0.0; weights.len()];
-        simd(|| {
+        simd!({
             for ((change, &w), (&m, &v)) in changes.iter_mut().zip(weights).zip(first.iter().zip(second)) {
                 let direction = (m * self.correction1) / ((v * self.correction2).sqrt() + self.epsilon);
                 // The weights before were (w + rate · direction) / shrink: this form loses no digits.
                 *change = (w * (self.shrink - 1.0) - self.learning_rate * direction) / self.shrink;
             }
         });
-        simd(|| super::vector::sum_squares(&changes, 0.0)) as f64
+        simd!(super::vector::sum_squares(&changes, 0.0)) as f64
     }
 }

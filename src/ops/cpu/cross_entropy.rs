@@ -14,20 +14,33 @@ pub struct RowLoss {
 
 /// Turns each row of `logits` (n×vocabulary) into the gradient of `scale` × its loss, and returns the losses.
 pub fn losses_and_gradient(logits: &mut [f32], vocabulary: usize, targets: &[u32], scale: f32) -> Vec<RowLoss> {
-    by_row(logits, vocabulary, targets, |row, target| {
-        let (loss, total) = exponentiate(row, target);
-        let factor = scale / total;
-        row.iter_mut().for_each(|x| *x *= factor);
-        row[target] -= scale;
-        loss
-    })
+    by_row(
+        logits,
+        vocabulary,
+        targets,
+        #[inline(always)]
+        |row, target| {
+            let (loss, total) = exponentiate(row, target);
+            let factor = scale / total;
+            row.iter_mut().for_each(|x| *x *= factor);
+            row[target] -= scale;
+            loss
+        },
+    )
 }
 
 /// The losses alone; `logits` is left as scratch.
 pub fn losses(logits: &mut [f32], vocabulary: usize, targets: &[u32]) -> Vec<RowLoss> {
-    by_row(logits, vocabulary, targets, |row, target| exponentiate(row, target).0)
+    by_row(
+        logits,
+        vocabulary,
+        targets,
+        #[inline(always)]
+        |row, target| exponentiate(row, target).0,
+    )
 }
 
+/// `work` must be `#[inline(always)]`: see [`simd`].
 fn by_row(
     logits: &mut [f32],
     vocabulary: usize,
@@ -35,7 +48,7 @@ fn by_row(
     work: impl Fn(&mut [f32], usize) -> RowLoss + Sync,
 ) -> Vec<RowLoss> {
     let rows = logits.par_chunks_exact_mut(vocabulary).zip(targets);
-    rows.map(|(row, &target)| simd(|| work(row, target as usize))).collect()
+    rows.map(|(row, &target)| simd!(work(row, target as usize))).collect()
 }
 
 /// Logits become e^(logit − highest); returns the loss and their sum.

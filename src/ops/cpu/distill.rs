@@ -16,7 +16,7 @@ pub fn divergences(
     let scratch = || (vec![0.0; vocabulary], vec![0.0; vocabulary]);
     let rows = rows.map_init(scratch, |(apart, other), (student, teacher)| {
         other.copy_from_slice(teacher);
-        simd(|| divergence(student, other, apart, 1.0 / temperature, factor))
+        simd!(divergence(student, other, apart, 1.0 / temperature, factor))
     });
     rows.collect()
 }

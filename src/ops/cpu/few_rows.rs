@@ -2,6 +2,8 @@
 //! memory, in its own order and without packing it. Each output is a sum of its own, so that a row comes out the same to
 //! the bit whatever rows are beside it.
 
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
 use super::matmul::Operand;
 use super::{simd, vector};
 use half::slice::HalfFloatSliceExt;
@@ -11,13 +13,20 @@ use rayon::prelude::*;
 
 /// From more rows on, products of matrices are faster.
 pub const MOST_ROWS: usize = 16;
-/// Outputs of every row that one task computes.
-const OUTPUTS: usize = 64;
+/// Outputs of every row that one task computes: tiles of three and of four rows of the weight fit.
+const OUTPUTS: usize = 48;
 /// Rows of the weight, and of x, that are gone through side by side.
 const TILE: usize = 4;
 
+#[cfg(target_arch = "x86_64")]
+use avx512::Element;
+#[cfg(not(target_arch = "x86_64"))]
+trait Element {}
+#[cfg(not(target_arch = "x86_64"))]
+impl<T> Element for T {}
+
 /// A type that weights are stored in.
-trait Stored: Copy + Sync {
+trait Stored: Element + Copy + Sync {
     /// The same in f32, in `scratch` where it is not so already.
     fn widen<'a>(weights: &'a [Self], scratch: &'a mut Vec<f32>) -> &'a [f32];
 }
@@ -32,7 +41,7 @@ impl Stored for bf16 {
     fn widen<'a>(weights: &'a [Self], scratch: &'a mut Vec<f32>) -> &'a [f32] {
         scratch.resize(weights.len(), 0.0);
         let widen = |weight: &bf16| f32::from_bits(u32::from(weight.to_bits()) << 16);
-        simd(|| scratch.iter_mut().zip(weights).for_each(|(wide, weight)| *wide = widen(weight)));
+        simd!(scratch.iter_mut().zip(weights).for_each(|(wide, weight)| *wide = widen(weight)));
         scratch
     }
 }
@@ -78,8 +87,7 @@ fn multiply<E: Stored>(
     parts.into_par_iter().zip(weight.par_chunks(width_in * OUTPUTS)).enumerate().for_each_init(
         Vec::new,
         |scratch, (task, (mut part, weight))| {
-            let weight = E::widen(weight, scratch);
-            arch.dispatch(Products { x, weight, width: width_in, y: &mut part });
+            products((x, weight, width_in), &mut part, scratch, arch);
             let first = task * OUTPUTS;
             for (row, outputs) in part.iter_mut().enumerate() {
                 let bias = bias.map(|bias| &bias[first..]);
@@ -89,6 +97,21 @@ fn multiply<E: Stored>(
         },
     );
     y
+}
+
+/// The products of all rows of `x` with some rows of the weight, both of that width.
+fn products<E: Stored>(
+    (x, weight, width): (&[f32], &[E], usize),
+    y: &mut [&mut [f32]],
+    scratch: &mut Vec<f32>,
+    arch: pulp::Arch,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::is_available() {
+        // SAFETY: the processor has what is needed.
+        return unsafe { avx512::few_rows::multiply(avx512::few_rows::Rows { x, weight, width }, y) };
+    }
+    arch.dispatch(Products { x, weight: E::widen(weight, scratch), width, y });
 }
 
 /// The products of all rows of `x` with some rows of the weight.
@@ -183,6 +206,19 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// What processors without AVX-512 do.
+    #[test]
+    fn the_plain_way_agrees_with_the_definition() {
+        for (rows, width, outputs) in [(1, 40, 3), (4, 33, 8), (7, 16, 48), (16, 3, 47)] {
+            let (x, weight) = (integers(rows * width, 3), integers(outputs * width, 7));
+            let mut y = vec![0.0; rows * outputs];
+            let mut parts: Vec<&mut [f32]> = y.chunks_mut(outputs).collect();
+            pulp::Arch::new().dispatch(Products { x: &x, weight: &weight, width, y: &mut parts });
+            let weight = Matrix::new(&weight, width).into();
+            assert_eq!(y, forward(&x, weight, None, None, (width, outputs)), "{rows}×{width}×{outputs}");
         }
     }
 

@@ -32,7 +32,7 @@ pub fn zeros(length: usize) -> Vec<f32> {
 pub fn map(x: &[f32], chunk: usize, f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let fill = |index: usize, y: &mut [MaybeUninit<f32>]| {
         let x = &x[index * chunk..][..y.len()];
-        super::simd(|| {
+        super::simd!({
             y.iter_mut().zip(x).for_each(|(y, &x)| {
                 y.write(f(x));
             })

@@ -68,7 +68,7 @@ pub fn add_column_sums(gradient: &[f32], out: &mut [f32]) {
         .par_chunks(width * 4 * ROWS)
         .map(|rows| {
             let mut sums = vec![0.0; width];
-            simd(|| rows.chunks_exact(width).for_each(|row| vector::add_assign(&mut sums, row)));
+            simd!(rows.chunks_exact(width).for_each(|row| vector::add_assign(&mut sums, row)));
             sums
         })
         .collect();

@@ -19,7 +19,7 @@ pub mod norm;
 pub mod rotary;
 pub mod vector;
 
-pub use vector::simd;
+pub(crate) use vector::simd;
 
 /// Whether products can round their operands to bfloat16 here.
 pub fn has_bf16() -> bool {

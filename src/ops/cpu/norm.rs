@@ -45,7 +45,7 @@ pub fn forward(norm: Norm, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> V
     assert!(is_whole, "a norm was given rows or a bias of another width");
     let fill = |index: usize, y: &mut [MaybeUninit<f32>]| {
         let x = &x[index * width * ROWS..][..y.len()];
-        simd(|| {
+        simd!({
             for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
                 norm.forward_row(x, weight, bias, y);
             }
@@ -87,7 +87,7 @@ pub fn backward(
             let zeros = || vec![0.0; width];
             let mut scratch =
                 Scratch { weighted: zeros(), normed: zeros(), weight_gradient: zeros(), bias_gradient: zeros() };
-            simd(|| {
+            simd!({
                 let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width).zip(gradient.chunks_exact(width)));
                 for (dx, (x, gradient)) in rows {
                     backward_row(norm, x, weight, gradient, dx, &mut scratch);

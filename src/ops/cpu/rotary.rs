@@ -18,7 +18,7 @@ pub fn rotate(x: &mut [f32], stride: usize, heads: usize, dimension: usize, angl
     x.par_chunks_exact_mut(stride).zip(angles.positions).with_min_len(16).for_each(|(row, &position)| {
         let at = position as usize * half;
         let (cosines, sines) = (&angles.cosines[at..at + half], &angles.sines[at..at + half]);
-        simd(|| {
+        simd!({
             for head in row[..heads * dimension].chunks_exact_mut(dimension) {
                 let (low, high) = head.split_at_mut(half);
                 for i in 0..half {

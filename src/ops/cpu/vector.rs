@@ -3,12 +3,17 @@
 /// Lanes of the fixed summation order: one AVX-512 register of f32.
 const LANES: usize = 16;
 
-/// Runs `work` compiled for the widest instruction set of this machine. What `work` calls must be `#[inline(always)]`
-/// to be compiled along with it.
-#[inline(always)]
-pub fn simd<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+/// Runs an expression compiled for the widest instruction set of this machine. What it calls must be `#[inline(always)]` to
+/// be compiled along with it, closures too: what stays a function of its own is compiled for the oldest processor.
+macro_rules! simd {
+    ($work:expr $(,)?) => {
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || $work,
+        )
+    };
 }
+pub(crate) use simd;
 
 #[inline(always)]
 fn fold_lanes(x: &[f32], start: f32, combine: impl Fn(f32, f32) -> f32 + Copy) -> f32 {

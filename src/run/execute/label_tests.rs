@@ -85,6 +85,7 @@ fn a_classifier_learns_beside_replay_and_pulls_and_later_phases_keep_or_replace_
     let own = of("judge", "judge");
     assert_eq!(own.iter().map(|found| found.step - 4).collect::<Vec<_>>(), [0, 10, 20]);
     assert!(own[2].loss < own[0].loss - 0.05, "{own:?}");
+    assert!(own.iter().all(|found| found.perplexity.is_nan()), "nats per text");
     let names: Vec<&str> = own[0].metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!(
         (&names[..], own[0].metric.as_deref(), own[0].bits_per_byte),

@@ -324,6 +324,7 @@ impl<'r, 'a> PhaseRun<'r, 'a> {
             precision: parameters.precision.to_string(),
             data: self.data.batches.describe(),
             unfreeze: unfreeze(self.plan, &self.data).map(|unfreeze| unfreeze.to_string()),
+            loss_unit: self.plan.objective.loss_unit(),
         };
         self.run.emit(Event::Phase(started));
         let about_products = device::products(self.run.request.device, self.plan.precision).1;

@@ -37,6 +37,7 @@ use super::checkpoint::Keep;
 use crate::learn::Schedule;
 use crate::model::{Recompute, Storage};
 use crate::ops::Precision;
+use crate::protocol::LossUnit;
 use serde::Serialize;
 
 /// A run, from the tokenizer to the last phase. Serialises to the TOML that it can be read from again.
@@ -112,6 +113,15 @@ impl Objective {
             Objective::Sft => "sft",
             Objective::Classify => "classify",
             Objective::Regress => "regress",
+        }
+    }
+
+    /// What its loss is counted in.
+    pub fn loss_unit(self) -> LossUnit {
+        match self {
+            Objective::Clm | Objective::Mlm | Objective::Sft => LossUnit::NatsPerToken,
+            Objective::Classify => LossUnit::NatsPerText,
+            Objective::Regress => LossUnit::SquaredError,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::corpus::tokenizer::Tokenizer;
 use crate::learn::evaluation;
 use crate::metrics;
 use crate::model::Decoder;
-use crate::protocol::MetricValue;
+use crate::protocol::{LossUnit, MetricValue};
 use crate::run::plan::{TaskKind, TaskPlan};
 use crate::run::suite::Measure;
 use crate::sample::{Generator, Sampling, Task};
@@ -92,7 +92,7 @@ impl Generated {
             let met = metrics::constraints_met(items);
             metrics.extend(met.map(|value| MetricValue { name: "constraints".into(), value }));
         }
-        Ok(Some(Measure { score, metric: None, metrics }))
+        Ok(Some(Measure { score, metric: None, metrics, unit: LossUnit::NatsPerToken }))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::corpus::masking::Masker;
 use crate::corpus::shards::Shard;
 use crate::learn::masked::{Hidden, MaskedEvaluation, MaskedRow, MaskedScore, Spread};
 use crate::model::Decoder;
-use crate::protocol::MetricValue;
+use crate::protocol::{LossUnit, MetricValue};
 use crate::random::mix;
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Masked {
         ];
         let metrics = metrics.into_iter().flatten();
         let metrics = metrics.map(|(name, value)| MetricValue { name: name.into(), value }).collect();
-        Ok(Some(Measure { score: score.text, metric: None, metrics }))
+        Ok(Some(Measure { score: score.text, metric: None, metrics, unit: LossUnit::NatsPerToken }))
     }
 
     /// The same in full.

@@ -7,7 +7,7 @@ use crate::learn::objective;
 use crate::metrics;
 use crate::model::units::Scored;
 use crate::model::{Answers, Decoder, Score, Target};
-use crate::protocol::MetricValue;
+use crate::protocol::{LossUnit, MetricValue};
 use crate::run::suite::Measure;
 use crate::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +44,11 @@ impl ScoredTexts {
         let Some(found) = self.scored(decoder, cancel)? else { return Ok(None) };
         let total = found.iter().map(|(_, scored)| scored.loss).sum();
         let score = TextScore { total, tokens: found.len() as u64, ..TextScore::default() };
-        Ok(Some(Measure { score, metric: None, metrics: measures(&self.score.answers, &found) }))
+        let unit = match self.score.answers {
+            Answers::Classes(_) => LossUnit::NatsPerText,
+            Answers::Number => LossUnit::SquaredError,
+        };
+        Ok(Some(Measure { score, metric: None, metrics: measures(&self.score.answers, &found), unit }))
     }
 
     /// What each text should be scored as and what it is scored as, in their order; `None` where it was cancelled.
@@ -78,12 +82,9 @@ pub fn measures(answers: &Answers, found: &[(Target, Scored)]) -> Vec<MetricValu
                 Target::Class(_) => None,
             };
             let pairs: Vec<(f64, f64)> = found.iter().filter_map(pair).collect();
-            let error = (SQUARED_ERROR, metrics::mean_squared_error(&pairs));
+            let error = ("mse", metrics::mean_squared_error(&pairs));
             vec![("pearson", metrics::pearson(&pairs)), ("spearman", metrics::spearman(&pairs)), error]
         }
     };
     measured.into_iter().map(|(name, value)| MetricValue { name: name.into(), value }).collect()
 }
-
-/// The measure that only numbers have.
-pub(super) const SQUARED_ERROR: &str = "mse";

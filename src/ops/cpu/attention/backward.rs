@@ -34,7 +34,7 @@ pub fn backward(shape: Shape, q: Rows, k: Rows, v: Rows, kept: Kept) -> Vec<f32>
     if is_shared {
         packed.par_chunks_exact_mut(stride).zip(parts.par_chunks_exact(2 * heads * dimension)).for_each(
             |(row, parts)| {
-                simd(|| add_groups(&shape, &mut row[heads * dimension..], parts));
+                simd!(add_groups(&shape, &mut row[heads * dimension..], parts));
             },
         );
     }
@@ -82,12 +82,12 @@ impl Pass<'_> {
         let kv = head / self.shape.group() * self.shape.dimension;
         with_scratch([QUERIES * KEYS, QUERIES * KEYS], |[probabilities, d_scores]| {
             for block in self.shape.blocks(row) {
-                let means = simd(|| self.means(&block, head));
+                let means = simd!(self.means(&block, head));
                 for piece in block.pieces() {
                     let size = block.queries.len() * piece.len();
                     let (p, ds) = (&mut probabilities[..size], &mut d_scores[..size]);
                     self.fill(&block, &piece, (head, kv), p, ds);
-                    simd(|| self.gradient_rows(&block, &piece, head, &means, p, ds));
+                    simd!(self.gradient_rows(&block, &piece, head, &means, p, ds));
                     self.contribute(&block, &piece, (head, kv), p, ds);
                 }
             }

@@ -75,14 +75,14 @@ impl Head<'_> {
                 let (q, k) = (self.q.matrix(block.queries.start, own), self.k.matrix(block.row.key + piece.start, kv));
                 let product = shape.product((queries, width, dimension)).scaled(shape.scale());
                 multiply(scores, width, q, k.transposed(), product);
-                simd(|| progress.take(shape, block, &piece, scores, (!is_first).then_some(&mut *sums)));
+                simd!(progress.take(shape, block, &piece, scores, (!is_first).then_some(&mut *sums)));
                 let values = self.v.matrix(block.row.key + piece.start, kv);
                 let write = if is_first { Write::Replace } else { Write::Add };
                 let product = shape.product((queries, dimension, width)).write(write);
                 multiply(sums, dimension, Matrix::new(scores, width), values, product);
             }
             if !block.keys.is_empty() {
-                simd(|| self.finish(block, head, &progress, sums));
+                simd!(self.finish(block, head, &progress, sums));
             }
         });
     }
@@ -116,7 +116,7 @@ impl Head<'_> {
         // SAFETY: this head of this query is this task's alone.
         let output = unsafe { self.output(query, head) };
         with_scratch([seen.len()], |[scores]| {
-            let total = simd(|| {
+            let total = simd!({
                 let q = self.q.slice(query, own, dimension);
                 let scale = self.shape.scale();
                 for (score, key) in scores.iter_mut().zip(seen.clone()) {

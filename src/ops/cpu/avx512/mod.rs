@@ -7,13 +7,14 @@
 //! row of a and its own column of b, and neither on the number of threads nor on what else is computed beside it.
 
 mod element;
+pub mod few_rows;
 mod kernel;
 mod pack;
 mod words;
 
 use super::super::Precision;
 use super::matmul::{Matrix, Operand, Product, Target, Threads};
-use element::Element;
+pub use element::Element;
 use kernel::{Base, COLUMNS, ROWS, Tile};
 use pack::{A_PANEL, MOST_WORDS, pack_a, pack_b};
 use rayon::prelude::*;
