@@ -12,6 +12,7 @@ mod lineage;
 mod message;
 mod mixture;
 mod prompt;
+mod range;
 mod status;
 mod step;
 
@@ -29,5 +30,6 @@ pub use lineage::{Branch, BranchKind, Kin, KinPhase};
 pub use message::{Absence, Answer, Ask, Message, Request, VERSION, Welcome};
 pub use mixture::{Graft, MIXTURES, Share, Side, mixture};
 pub use prompt::*;
+pub use range::{RangeAnswer, RangeAsk, RangeEnd, RangeFound, RangePoint, RangeStarted};
 pub use status::{GroupState, Phase, PrefixState, Preparation, Progress, State, Status, Undoable};
 pub use step::{StepRecord, StepRecords};
