@@ -67,16 +67,7 @@ fn foot(test: &RangeTest, width: u16, canvas: &Canvas) -> Vec<Foot> {
     if let Some(started) = &test.started {
         lines.push(Foot::Said(rates_now(started), theme.dim));
     }
-    lines.push(Foot::Said(keys(test).into(), theme.dim));
     lines
-}
-
-fn keys(test: &RangeTest) -> &'static str {
-    match (test.is_running(), test.suggestions().is_some()) {
-        (true, _) => "esc cancel",
-        (_, true) => "s v m or enter take a rate for the run · r test again · esc close",
-        (_, false) => "r test again · esc close",
-    }
 }
 
 /// The plan's rate, and what was made of it.
