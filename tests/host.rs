@@ -5,7 +5,8 @@ mod common;
 use common::program::Bench;
 use frostline::host::client::{self, Connection};
 use frostline::protocol::{
-    Answer, Ask, BranchKind, Event, Lane, LaneEnd, Message, Request, SampleAnswer, SampleAsk, SampleSettings,
+    Answer, Ask, BranchKind, Event, Lane, LaneEnd, Message, RangeAnswer, RangeAsk, RangeEnd, Request, SampleAnswer,
+    SampleAsk, SampleSettings, State,
 };
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -317,4 +318,50 @@ fn whoever_comes_back_is_told_where_the_run_stood() {
     let next = client::look_on(&hosted.run()).unwrap();
     assert!(absence(&next).is_some_and(|absence| absence.step >= seen && absence.since > 0));
     assert_eq!(absence(&client::look_on(&hosted.run()).unwrap()), None, "the other is still there");
+}
+
+/// Asks for a range test and waits for its end: the step that was forked, how many points came, and the end.
+fn range_test(connection: &Connection, id: u64, steps: u64) -> (Option<u64>, usize, RangeEnd) {
+    ask(connection, id, Ask::RangeTest(RangeAsk { steps, ..RangeAsk::default() }));
+    let (mut forked, mut points) = (None, 0);
+    loop {
+        match answer(connection, id) {
+            Answer::RangeTest(RangeAnswer::Started(started)) => forked = Some(started.step),
+            Answer::RangeTest(RangeAnswer::Point(_)) => points += 1,
+            Answer::RangeTest(RangeAnswer::Ended(end)) => return (forked, points, end),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_range_test_leaves_the_run_as_it_is() {
+    let bench = Bench::new();
+    bench.write("watched.toml", &bench.plan("").replace("steps = 6", "steps = 60"));
+    let process = Hosted::host(&bench, "watched.toml");
+    let hosted = Hosted { bench, process };
+    let connection = hosted.connect();
+    steps(&connection, 1);
+    let (forked, points, end) = range_test(&connection, 3, 12);
+    assert!(forked.is_some() && (6..=12).contains(&points), "{forked:?} {points} {end:?}");
+    assert!(matches!(end, RangeEnd::Done(_) | RangeEnd::Diverged(_)), "{end:?}");
+    // Memory is shared while the run is paused; the first step after it must not see what the test did.
+    let at = hosted.send("pause")["applied_at_step"].as_u64().unwrap();
+    let (forked, _, end) = range_test(&connection, 4, 12);
+    assert!(forked == Some(at) && !matches!(end, RangeEnd::Failed(_)), "{end:?}");
+    let (_, points, end) = range_test(&connection, 5, 5000);
+    assert!(points == 0 && matches!(&end, RangeEnd::Failed(why) if why.contains("too many")), "{end:?}");
+    hosted.send("continue");
+    let last = loop {
+        match connection.messages.recv_timeout(LONG).unwrap() {
+            Message::Status(status) if status.state == State::Finished => break status.step,
+            Message::Goodbye(why) => panic!("{why}"),
+            _ => {}
+        }
+    };
+    // Over, it is tested from where it ended.
+    let (forked, _, end) = range_test(&connection, 6, 12);
+    assert!(forked == Some(last) && !matches!(end, RangeEnd::Failed(_)), "{end:?}");
+    hosted.bench.json(&["train", "watched.toml", "--run", "alone", "--json"]);
+    common::twins::assert_same(&hosted.run(), &hosted.bench.run_folder("alone"), last);
 }

@@ -118,6 +118,16 @@ pub const ACTIONS: &[Action] = &[
         },
     )),
     Action {
+        refusal: |app| app.cannot_find_rate(),
+        ..action(
+            "find-rate",
+            &["f5"],
+            "find rate",
+            "Find a learning rate: a range test on a fork of the weights; the run stays as it is.",
+            |app| app.find_rate(),
+        )
+    },
+    Action {
         refusal: |app| app.away.is_none().then(|| "nothing happened while you were away".to_string()),
         ..action("away", &["W"], "away", "Show again what happened while you were away.", |app| {
             app.overlay = app.away.clone().map(Overlay::Away)

@@ -24,6 +24,7 @@ pub mod overlay;
 pub mod palette;
 pub mod pointer;
 pub mod prompt;
+pub mod range_test;
 mod spikes;
 #[cfg(test)]
 pub mod testing;
@@ -215,7 +216,10 @@ impl App {
         }
         match &message {
             // Whoever opens another run, or goes on with this one, knows.
-            Message::Goodbye(why) if self.opening.is_none() => self.say(why.clone()),
+            Message::Goodbye(why) if self.opening.is_none() => {
+                self.rates_lost(why);
+                self.say(why.clone());
+            }
             Message::Status(status) => self.tell_failure(&status.state),
             Message::Welcome(welcome) => self.welcomed(welcome),
             _ => {}
@@ -253,12 +257,14 @@ impl App {
         match &answer {
             Answer::Applied { step, effect } => self.say(format!("{effect} · after step {step}")),
             Answer::Refused(why) => self.refuse(why.clone()),
-            Answer::Forked { .. } | Answer::Lineage(_) | Answer::Lab(_) | Answer::Sample(_) | Answer::Corpus(_) => {}
+            Answer::Forked { .. } | Answer::Lineage(_) | Answer::Lab(_) => {}
+            Answer::Sample(_) | Answer::Corpus(_) | Answer::RangeTest(_) => {}
         }
         match answer {
             Answer::Applied { .. } | Answer::Refused(_) => layers::answered(self, id, answer),
             Answer::Sample(answer) => prompt::answered(self, id, answer),
             Answer::Corpus(answer) => corpus::answered(self, id, answer),
+            Answer::RangeTest(answer) => self.rates_answered(id, answer),
             Answer::Forked { run, step } => self.forked(run, step),
             Answer::Lineage(kin) => self.show_lineage(&kin),
             Answer::Lab(studies) => self.show_lab(studies),

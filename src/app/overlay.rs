@@ -7,6 +7,7 @@ use super::lab::Lab;
 use super::lineage::Lineage;
 use super::numbers::{counted, grouped};
 use super::palette::Palette;
+use super::range_test::RangeTest;
 use super::welcome::Choice;
 use super::{App, Code, Gesture, Key, Mirror, Pointer, Spot};
 use crate::protocol::{Ask, Command, Undoable};
@@ -22,6 +23,7 @@ pub enum Overlay {
     Away(Away),
     Lineage(Lineage),
     Lab(Lab),
+    RangeTest(RangeTest),
 }
 
 /// What is asked before it is done.
@@ -88,6 +90,9 @@ pub fn keys(overlay: &Overlay) -> &'static [(&'static str, &'static str)] {
             ("enter", "open the run"),
             ("esc", "close"),
         ],
+        Overlay::RangeTest(_) => {
+            &[("s v m enter", "take a rate"), ("↑ ↓", "choose"), ("r", "test again"), ("esc", "cancel, close")]
+        }
         Overlay::Lineage(_) => {
             &[("↑ ↓", "choose"), ("← →", "run"), ("enter", "open the run, or show the place"), ("esc", "close")]
         }
@@ -111,6 +116,7 @@ pub fn key(app: &mut App, key: Key) {
         Overlay::Away(away) => away.key(app, key),
         Overlay::Lineage(lineage) => lineage.key(app, key),
         Overlay::Lab(lab) => lab.key(app, key),
+        Overlay::RangeTest(test) => test.key(app, key),
     };
     // What was run may have opened something else.
     if stays && app.overlay.is_none() {
@@ -181,10 +187,15 @@ pub fn pointed(app: &mut App, pointer: Pointer) {
             lab.select(item);
             app.overlay = Some(Overlay::Lab(lab));
         }
+        (Spot::Item(item), Some(Overlay::RangeTest(mut test))) => {
+            test.select(item);
+            app.overlay = Some(Overlay::RangeTest(test));
+        }
         (Spot::Item(0), Some(Overlay::Confirm(confirm))) => confirmed(app, confirm),
         (Spot::Item(_), Some(Overlay::Confirm(_))) => {}
         (Spot::Item(_) | Spot::Overlay, overlay) => app.overlay = overlay,
         // A click beside it puts it away.
+        (_, Some(Overlay::RangeTest(test))) => test.left(app),
         _ => {}
     }
 }

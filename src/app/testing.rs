@@ -379,6 +379,23 @@ pub fn undoable(undo: Option<Undoable>) -> Message {
     Message::Status(Box::new(Status { undo, ..status(State::Training, STEPS, 6) }))
 }
 
+/// What a host says of a range test: 80 points of 100, and where it diverged.
+pub fn range_test(id: u64) -> Vec<Message> {
+    let say = |answer| Message::Answer { id, answer: Answer::RangeTest(answer) };
+    let started = RangeStarted { phase: "sentiment".into(), step: STEPS, planned: 4e-3, peak: 2e-3 };
+    let point = |step: u32| {
+        let power = -7.0 + 7.0 * f64::from(step) / 99.0;
+        // Level, then down to its lowest at 10^-2, then up.
+        let smoothed = 2.1 - 1.3 / (1.0 + (-2.5 * (power + 3.2)).exp()) + 1.4 * (power + 2.0).max(0.0).powi(3);
+        let wiggle = f64::from(step * 7 % 5) * 0.02 - 0.04;
+        RangePoint { rate: 10f64.powf(power), loss: smoothed + wiggle, smoothed }
+    };
+    let found = RangeFound { steepest: Some(6.3e-4), valley: Some(1.2345e-3), minimum_tenth: Some(1e-3) };
+    let points = (0..80).map(|step| say(RangeAnswer::Point(point(step))));
+    let end = say(RangeAnswer::Ended(RangeEnd::Diverged(found)));
+    std::iter::once(say(RangeAnswer::Started(started))).chain(points).chain([end]).collect()
+}
+
 /// A study of the lab, on its way.
 pub fn study(name: &str) -> LabReport {
     let axis = |name: &str| LabAxis {

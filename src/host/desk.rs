@@ -1,8 +1,9 @@
 //! One client's requests: who answers each, and which of them still run.
 
 use super::answering::Prompt;
+use super::range_test;
 use super::server::Service;
-use crate::protocol::{Answer, Ask, CorpusAnswer, CorpusAsk, Message, Request};
+use crate::protocol::{Answer, Ask, CorpusAnswer, CorpusAsk, Message, RangeAsk, Request};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +48,7 @@ impl Desk {
                 self.service.sample(Prompt { id, ask, cancel, outbox, ends, done: Box::new(done) });
             }
             Ask::Corpus(ask) => self.look_up(id, ask),
+            Ask::RangeTest(ask) => self.test_rates(id, ask),
             ask => {
                 let Some(room) = self.room(1).await.and_then(|mut rooms| rooms.pop()) else { return };
                 self.service.answer_at_once(ask, move |answer| drop(room.send(Message::Answer { id, answer })));
@@ -86,6 +88,21 @@ impl Desk {
                 done();
                 drop(permit);
             });
+        });
+    }
+
+    /// Tests rates in a thread of its own; the host has room for one test at a time.
+    fn test_rates(&self, id: u64, ask: RangeAsk) {
+        let (cancel, done) = self.begin(id);
+        let (service, outbox) = (self.service.clone(), self.outbox.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut reply = |answer| {
+                if outbox.blocking_send(Message::Answer { id, answer: Answer::RangeTest(answer) }).is_err() {
+                    cancel.store(true, Ordering::Relaxed);
+                }
+            };
+            range_test::answer(&service, &ask, &cancel, &mut reply);
+            done();
         });
     }
 

@@ -15,6 +15,7 @@ mod desk;
 mod family;
 mod history;
 mod orders;
+mod range_test;
 mod recorder;
 mod relatives;
 mod reopen;

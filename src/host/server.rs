@@ -52,6 +52,8 @@ pub struct Service {
     next_pending: AtomicU64,
     prompts: SyncSender<Prompt>,
     clients: AtomicU32,
+    /// A range test runs: there is memory for one.
+    pub(super) tests_rates: AtomicBool,
     stop_asked: AtomicBool,
     over: AtomicBool,
     closing: watch::Sender<Option<String>>,
@@ -83,6 +85,7 @@ impl Service {
             pending: Mutex::default(),
             next_pending: AtomicU64::new(0),
             clients: AtomicU32::new(0),
+            tests_rates: AtomicBool::new(false),
             stop_asked: AtomicBool::new(false),
             over: AtomicBool::new(false),
             closing: watch::Sender::new(None),

@@ -5,11 +5,12 @@ use super::lab::LabReport;
 use super::layers::{GroupFacts, GroupReports};
 use super::lineage::{Branch, Kin};
 use super::prompt::{SampleAnswer, SampleAsk};
+use super::range::{RangeAnswer, RangeAsk};
 use super::{Command, Event, Status, StepRecords};
 use serde::{Deserialize, Serialize};
 
 /// Both sides compare this first; a client of another version is told so, and nothing else.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// From a client to the host. Ids are the client's own; answers carry them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub enum Ask {
     /// Answered as it is written, and with its end.
     Sample(SampleAsk),
     Corpus(CorpusAsk),
+    /// A learning-rate range test on a fork of the live weights. Answered as it goes on, and with its end.
+    RangeTest(RangeAsk),
     /// Ends the work of an earlier request.
     Cancel(u64),
     /// Makes a new run that has this run's steps up to `at` in common with it; the newest checkpoint's without a step.
@@ -128,4 +131,5 @@ pub enum Answer {
     Lab(Vec<LabReport>),
     Sample(SampleAnswer),
     Corpus(CorpusAnswer),
+    RangeTest(RangeAnswer),
 }

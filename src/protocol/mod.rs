@@ -13,6 +13,7 @@ mod measure;
 mod message;
 mod mixture;
 mod prompt;
+mod range;
 mod status;
 mod step;
 
@@ -31,5 +32,6 @@ pub use measure::{LossUnit, METRICS, MetricFacts, MetricForm};
 pub use message::{Absence, Answer, Ask, Message, Request, VERSION, Welcome};
 pub use mixture::{Graft, MIXTURES, Share, Side, mixture};
 pub use prompt::*;
+pub use range::{RangeAnswer, RangeAsk, RangeEnd, RangeFound, RangePoint, RangeStarted};
 pub use status::{GroupState, Phase, PrefixState, Preparation, Progress, State, Status, Undoable};
 pub use step::{StepRecord, StepRecords};

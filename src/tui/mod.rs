@@ -8,6 +8,9 @@ mod family_tests;
 mod frame;
 mod input;
 mod lab;
+mod range_test;
+#[cfg(test)]
+mod range_test_tests;
 mod layout;
 mod overlays;
 pub mod panes;

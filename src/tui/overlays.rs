@@ -2,7 +2,7 @@
 
 use super::panes::Canvas;
 use super::widgets::{columns, fit, popup, put, put_right, row, skip, wrap};
-use super::{family, lab};
+use super::{family, lab, range_test};
 use crate::app::help::{Help, HelpLine};
 use crate::app::line::Line;
 use crate::app::overlay::Overlay;
@@ -23,6 +23,7 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
         Some(Overlay::Away(away)) => family::away(away, area, canvas),
         Some(Overlay::Lineage(lineage)) => family::lineage(lineage, area, canvas),
         Some(Overlay::Lab(study)) => lab::draw(app, study, area, canvas),
+        Some(Overlay::RangeTest(test)) => range_test::draw(app, test, area, canvas),
     }
 }
 

@@ -6,9 +6,11 @@
 //! pulls are left out, and the moments are new. What an order of unfreezing holds back trains here: the rate is for all.
 //! Nothing of a run is written.
 
+mod fork;
 mod start;
 mod suggest;
 
+pub use fork::{Fork, test_fork};
 pub use suggest::Suggestions;
 
 use super::Home;
@@ -96,26 +98,7 @@ pub fn range_test(request: &Request, mut told: impl FnMut(u64, &Point)) -> Resul
     let start = start::find(request)?;
     let plan = &request.plan.phases[start.index];
     let mut test = Test::new(plan, start.data, start.decoder)?;
-    let mut points: Vec<Point> = Vec::new();
-    let mut ended = End::Done;
-    for step in 0..request.range.steps {
-        if request.cancel.load(Ordering::Relaxed) {
-            return Err(Error { kind: Kind::Interrupted, ..Error::new("the test was interrupted") }
-                .next("the run and its plan are as they were: start the test again when you like"));
-        }
-        let point = test.step(step, request.range.rate(step), points.last())?;
-        let Some(point) = point else {
-            ended = End::Diverged;
-            break;
-        };
-        told(step, &point);
-        points.push(point);
-        let best = points.iter().map(|point| point.smoothed).fold(f64::INFINITY, f64::min);
-        if point.smoothed > DIVERGED * best {
-            ended = End::Diverged;
-            break;
-        }
-    }
+    let (points, ended) = test.sweep(&request.range, request.cancel, &mut told)?;
     let suggestions = Suggestions::of(&points, request.range.steps, ended);
     let (phase, planned) = (plan.name.clone(), plan.optimizer.learning_rate);
     Ok(Report { phase, start: start.name, range: request.range, ended, points, suggestions, planned })
@@ -144,6 +127,8 @@ fn check_range(range: &Range) -> Result<()> {
 /// A phase's learning without its run.
 struct Test {
     data: Arc<PhaseData>,
+    /// The batch of the first step, counted within the phase.
+    first: u64,
     accumulate: usize,
     learner: Learner,
 }
@@ -158,12 +143,38 @@ impl Test {
         if !data.batches.sources().is_empty() {
             data.batches.mix(&[])?;
         }
-        Ok(Self { data, accumulate: plan.accumulate, learner })
+        Ok(Self { data, first: 0, accumulate: plan.accumulate, learner })
+    }
+
+    /// Goes through the rates, until all are done or the loss diverges.
+    fn sweep(
+        &mut self,
+        range: &Range,
+        cancel: &AtomicBool,
+        told: &mut dyn FnMut(u64, &Point),
+    ) -> Result<(Vec<Point>, End)> {
+        let mut points: Vec<Point> = Vec::new();
+        for step in 0..range.steps {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Error { kind: Kind::Interrupted, ..Error::new("the test was interrupted") }
+                    .next("the run and its plan are as they were: start the test again when you like"));
+            }
+            let Some(point) = self.step(step, range.rate(step), points.last())? else {
+                return Ok((points, End::Diverged));
+            };
+            told(step, &point);
+            points.push(point);
+            let best = points.iter().map(|point| point.smoothed).fold(f64::INFINITY, f64::min);
+            if point.smoothed > DIVERGED * best {
+                return Ok((points, End::Diverged));
+            }
+        }
+        Ok((points, End::Done))
     }
 
     /// Measures a batch and moves the weights at a rate; `None` where loss or gradient are no numbers.
     fn step(&mut self, step: u64, rate: f64, before: Option<&Point>) -> Result<Option<Point>> {
-        let batches = self.data.batches.batch(step)?.split(self.accumulate);
+        let batches = self.data.batches.batch(self.first + step)?.split(self.accumulate);
         let pass = self.learner.pass(&batches)?;
         if !pass.is_finite() {
             return Ok(None);

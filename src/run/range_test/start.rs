@@ -104,7 +104,7 @@ fn end_of(plan: &Plan, ends: &[(PathBuf, State)], index: usize, parent: usize) -
 }
 
 /// Refuses a test that needs more memory than there is: gradients, moments, and what is kept for the way back.
-fn check_memory(phase: &PhasePlan, decoder: &Decoder) -> Result<()> {
+pub(super) fn check_memory(phase: &PhasePlan, decoder: &Decoder) -> Result<()> {
     let rows = phase.batch.div_ceil(phase.accumulate.max(1)) as u64;
     let facts = cost::facts(&decoder.config, &decoder.parameters, decoder.recompute, rows, phase.context as u64);
     let needed: u64 = facts.iter().map(|fact| fact.training_bytes + fact.kept_bytes).sum();

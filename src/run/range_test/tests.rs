@@ -121,3 +121,41 @@ fn what_makes_no_sense_is_refused() {
     let error = test(&frozen, &folder, PLAIN).unwrap_err().to_string();
     assert!(error.contains("nothing is left to train"), "{error}");
 }
+
+#[test]
+fn a_fork_leaves_the_weights_it_began_with_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let two = two_phases(&folder);
+    let home = Home::find(Some(&folder.path().join("home"))).unwrap();
+    let (cancel, device) = (AtomicBool::new(false), Device::Cpu);
+    let (phase, run, checkpoint) = (None, None, None);
+    let (plan, home, progress) = (&two, &home, &Silent);
+    let request =
+        Request { plan, phase, run, checkpoint, range: RANGE, home, device: &device, progress, cancel: &cancel };
+    let start = start::find(&request).unwrap();
+    let live = Arc::new(start.decoder);
+    let values = || -> Vec<Vec<f32>> {
+        let values = live.parameters.iter().map(|(_, parameter)| parameter.value.flatten_all().unwrap());
+        values.map(|value| value.to_vec1().unwrap()).collect()
+    };
+    let before = values();
+    let fork = Fork {
+        plan: &two.phases[0],
+        data: start.data,
+        live: live.clone(),
+        done: 3,
+        groups: None,
+        seed: two.seed,
+        device: &device,
+        range: RANGE,
+    };
+    let mut points = Vec::new();
+    let (ended, found) = test_fork(&fork, &cancel, &mut |_, point| points.push(*point)).unwrap();
+    assert!(found.valley.is_some() && points.iter().any(|point| point.loss < points[0].loss - 0.5), "{points:?}");
+    assert!(ended == End::Diverged || points.len() == 24);
+    assert!(values() == before, "the weights that were forked are touched");
+    let state = |trainable| move |group| crate::protocol::GroupState { group, trainable, multiplier: 1.0 };
+    let frozen: Vec<_> = live.parameters.groups().into_iter().map(state(false)).collect();
+    let error = test_fork(&Fork { groups: Some(&frozen), ..fork }, &cancel, &mut |_, _| {}).unwrap_err().to_string();
+    assert!(error.contains("nothing trains") && error.contains("thaw a layer"), "{error}");
+}
