@@ -131,8 +131,8 @@ impl BranchCurves {
 fn last_per_token(branch: &Branch, mirror: &Mirror) -> u64 {
     let phase =
         |event: &Event| if let Event::Phase(phase) = event { Some((phase.first_step, phase.loss_unit)) } else { None };
-    let phases = mirror.events.iter().filter_map(phase);
-    let parted = phases.filter(|(first, _)| *first <= branch.from + 1).next_back();
+    let mut phases = mirror.events.iter().filter_map(phase);
+    let parted = phases.rfind(|(first, _)| *first <= branch.from + 1);
     if parted.is_some_and(|(_, unit)| !unit.is_per_token()) {
         return 0;
     }
