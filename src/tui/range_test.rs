@@ -98,13 +98,16 @@ fn draw_line(test: &RangeTest, line: &Foot, place: Rect, canvas: &mut Canvas) {
     }
 }
 
+/// The least height of the curve, nats: the first steps differ by noise alone.
+const LEAST: f64 = 0.2;
+
 /// From the lowest loss to the highest before it, with some room above: what diverges leaves at the top.
 fn heights(test: &RangeTest) -> Option<(f64, f64)> {
     let losses = || test.points.iter().map(|point| point.smoothed);
     let low = losses().fold(f64::INFINITY, f64::min);
     let place = losses().position(|loss| loss == low)?;
     let high = losses().take(place + 1).fold(f64::NEG_INFINITY, f64::max);
-    Some((low, (high + 0.3 * (high - low)).max(low + 1e-3)))
+    Some((low, (high + 0.3 * (high - low)).max(low + LEAST)))
 }
 
 fn draw_curve(app: &App, test: &RangeTest, area: Rect, canvas: &mut Canvas) {
