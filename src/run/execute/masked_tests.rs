@@ -1,23 +1,11 @@
 //! Masked language modelling, carried out.
 
-use super::super::testing::{execute, resume, stopped_after};
-use crate::Result;
+use super::super::testing::{Watcher, execute, resume, stopped_after};
 use crate::protocol::{Evaluation, Event};
-use crate::run::execute::{Observer, PhaseRun};
 use crate::run::plan::{self, Overrides, Plan};
 use crate::run::records;
 use std::path::Path;
 use tempfile::TempDir;
-
-struct Quiet;
-
-impl Observer for Quiet {
-    fn event(&mut self, _: &Event) {}
-
-    fn between_steps(&mut self, _: &mut PhaseRun) -> Result<bool> {
-        Ok(false)
-    }
-}
 
 /// An encoder that learns one text and then another, with which it replays the first, held to its base's answers.
 fn two_texts(folder: &TempDir, settings: &str) -> Plan {
@@ -66,7 +54,8 @@ fn weights(run: &Path) -> Vec<u8> {
 fn an_encoder_learns_from_hidden_tokens_and_goes_on_to_the_same_bits() {
     let settings = "masking = { whole_words = true, pseudo_tokens = 20 }\nrecompute = \"blocks\"";
     let folder = tempfile::tempdir().unwrap();
-    execute(&two_texts(&folder, settings), &folder, &mut Quiet);
+    let mut watcher = Watcher::default();
+    execute(&two_texts(&folder, settings), &folder, &mut watcher);
     let whole = folder.path().join("home/runs/small");
     let found = evaluations(&whole);
     let of = |suite: &str| found.iter().filter(move |evaluation| evaluation.suite == suite).collect::<Vec<_>>();
@@ -81,9 +70,7 @@ fn an_encoder_learns_from_hidden_tokens_and_goes_on_to_the_same_bits() {
     let first = of("first");
     assert!(first[2].loss < first[0].loss - 1.0, "{first:?}");
     assert!(first[2].metrics[1].value < first[0].metrics[1].value / 2.0);
-    let steps = records::read(&whole).unwrap().events.into_iter();
-    let pulls = steps.filter_map(|event| if let Event::Step(step) = event { step.pull } else { None });
-    let pulls: Vec<f64> = pulls.collect();
+    let pulls = watcher.pulls;
     assert!(pulls.len() == 10 && pulls[0] == 0.0 && pulls[1..].iter().all(|pull| *pull > 0.0), "{pulls:?}");
     assert!(first.last().unwrap().retention.is_some(), "the second phase compares with its base");
     let stopped = tempfile::tempdir().unwrap();
