@@ -28,6 +28,22 @@ pub struct Suggestion {
     pub rate: Option<f64>,
 }
 
+/// The least height of a curve, nats: steps at low rates differ by noise alone.
+const LEAST: f64 = 0.2;
+
+/// The heights of a curve that are worth drawing, from smoothed losses in the order of their rates: from the lowest to the
+/// highest before it, with some room above, so that what diverges leaves at the top. Where noise made the very first the
+/// lowest, the level of the first half stands in. `None` without a number.
+pub fn heights(losses: &[f64]) -> Option<(f64, f64)> {
+    let low = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let place = losses.iter().position(|loss| *loss == low)?;
+    let mut half: Vec<f64> = losses[..losses.len().div_ceil(2)].iter().copied().filter(|loss| !loss.is_nan()).collect();
+    half.sort_by(f64::total_cmp);
+    let level = half.get(half.len() / 2).copied().unwrap_or(low);
+    let high = losses[..=place].iter().copied().fold(level, f64::max);
+    Some((low, (high + 0.3 * (high - low)).max(low + LEAST)))
+}
+
 impl RangeTest {
     pub fn new(id: u64, ask: RangeAsk) -> Self {
         Self { id, ask, started: None, points: Vec::new(), end: None, selected: 1 }
@@ -184,6 +200,16 @@ mod tests {
         for key in keys.split(' ') {
             app.key(key.parse().unwrap());
         }
+    }
+
+    #[test]
+    fn noise_at_the_lowest_rates_does_not_flatten_the_curve() {
+        assert_eq!(heights(&[6.0, 4.0, 2.0, 9.0]), Some((2.0, 7.2)));
+        // The first batch was the easiest.
+        let (low, high) = heights(&[2.4, 2.8, 2.7, 2.8, 2.7, 2.6, 5.0, 9.0]).unwrap();
+        assert!(low == 2.4 && (2.8..4.0).contains(&high), "{high}");
+        assert_eq!(heights(&[3.0]), Some((3.0, 3.2)));
+        assert_eq!((heights(&[]), heights(&[f64::NAN])), (None, None));
     }
 
     fn shown(app: &App) -> &RangeTest {

@@ -6,7 +6,7 @@ use super::widgets::chart::{Chart, Frame, Line, Mark};
 use super::widgets::{fit, popup, put, put_right, row, skip, wrap};
 use crate::app::graphs::scale::{Span, Unit};
 use crate::app::graphs::window::Window;
-use crate::app::range_test::{RangeTest, Suggestion, rounded};
+use crate::app::range_test::{RangeTest, Suggestion, heights, rounded};
 use crate::app::{App, Spot};
 use crate::protocol::{RangeEnd, RangeStarted};
 use ratatui::layout::Rect;
@@ -73,7 +73,7 @@ fn foot(test: &RangeTest, width: u16, canvas: &Canvas) -> Vec<Foot> {
 /// The plan's rate, and what was made of it.
 fn rates_now(started: &RangeStarted) -> String {
     let RangeStarted { planned, peak, .. } = started;
-    let planned = format!("p  planned       {planned:.2e}  at the peak");
+    let planned = format!("p  {:<13} {:<9} at the peak", "planned", format!("{planned:.2e}"));
     match (peak / started.planned - 1.0).abs() > 1e-9 {
         true => format!("{planned}; {peak:.2e} since it was changed"),
         false => planned,
@@ -98,21 +98,10 @@ fn draw_line(test: &RangeTest, line: &Foot, place: Rect, canvas: &mut Canvas) {
     }
 }
 
-/// The least height of the curve, nats: the first steps differ by noise alone.
-const LEAST: f64 = 0.2;
-
-/// From the lowest loss to the highest before it, with some room above: what diverges leaves at the top.
-fn heights(test: &RangeTest) -> Option<(f64, f64)> {
-    let losses = || test.points.iter().map(|point| point.smoothed);
-    let low = losses().fold(f64::INFINITY, f64::min);
-    let place = losses().position(|loss| loss == low)?;
-    let high = losses().take(place + 1).fold(f64::NEG_INFINITY, f64::max);
-    Some((low, (high + 0.3 * (high - low)).max(low + LEAST)))
-}
-
 fn draw_curve(app: &App, test: &RangeTest, area: Rect, canvas: &mut Canvas) {
     let frame = Frame::of(area);
-    let Some((low, high)) = heights(test).filter(|_| !frame.plot.is_empty()) else { return };
+    let smoothed: Vec<f64> = test.points.iter().map(|point| point.smoothed).collect();
+    let Some((low, high)) = heights(&smoothed).filter(|_| !frame.plot.is_empty()) else { return };
     let window = Window { from: test.ask.from.log10(), to: test.ask.to.log10() };
     let columns = usize::from(frame.plot.width) * app.graphs.glyphs.dots().0;
     let share = |rate: f64| window.share(rate.log10());

@@ -2,6 +2,7 @@
 
 use super::super::output::number;
 use super::readings;
+use crate::app::range_test;
 use crate::run::range_test::Report;
 
 /// Cells of the plot.
@@ -10,16 +11,10 @@ pub(super) const HEIGHT: usize = 12;
 /// What stands left of the plot.
 const GUTTER: usize = 8;
 
-/// The heights that are drawn: from the lowest smoothed loss to the highest before it, with some room above.
+/// The heights that are drawn.
 pub(super) fn heights(report: &Report) -> (f64, f64) {
-    let losses = || report.points.iter().map(|point| point.smoothed);
-    let low = losses().fold(f64::INFINITY, f64::min);
-    let place = losses().position(|loss| loss == low).unwrap_or(0);
-    let high = losses().take(place + 1).fold(f64::NEG_INFINITY, f64::max);
-    match low.is_finite() {
-        true => (low, (high + 0.3 * (high - low)).max(low + 1e-3)),
-        false => (0.0, 1.0),
-    }
+    let smoothed: Vec<f64> = report.points.iter().map(|point| point.smoothed).collect();
+    range_test::heights(&smoothed).filter(|(low, high)| low.is_finite() && high.is_finite()).unwrap_or((0.0, 1.0))
 }
 
 /// Where a rate stands between the ends of the range, from 0 to 1.
