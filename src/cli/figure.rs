@@ -438,6 +438,13 @@ mod tests {
     }
 
     #[test]
+    fn an_axis_of_rates_holds_seven_decades() {
+        let axis = Axis { log: true, ..Axis::default() };
+        let span = span(&axis, vec![1e-7, 1e-3, 1.0]);
+        assert!(span.share(1e-7) >= 0.0 && span.share(1.0) <= 1.0, "{span:?}");
+    }
+
+    #[test]
     fn what_is_long_is_written_small() {
         let sized = |title: &str| Figure { title: title.into(), ..Figure::default() }.svg();
         assert!(sized("short").contains("font-size=\"16.0\" font-weight"));

@@ -73,8 +73,9 @@ fn widened(low: f64, high: f64, log: bool) -> (f64, f64) {
     let (low, high) = if low.is_finite() && high.is_finite() && low <= high { (low, high) } else { (0.0, 1.0) };
     let (low, high) = match log {
         true if high <= 0.0 => (0.1, 1.0),
-        // Zero has no place on a log axis: six decades below the highest are.
-        true => (low.max(high * 1e-6), high),
+        // Zero has no place on a log axis: six decades below the highest are. What is above it has, down to twelve.
+        true if low <= 0.0 => (high * 1e-6, high),
+        true => (low.max(high * 1e-12), high),
         false => (low, high),
     };
     let size = high.abs().max(low.abs());
