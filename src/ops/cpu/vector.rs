@@ -6,12 +6,19 @@ const LANES: usize = 16;
 /// Runs an expression compiled for the widest instruction set of this machine. What it calls must be `#[inline(always)]` to
 /// be compiled along with it, closures too: what stays a function of its own is compiled for the oldest processor.
 macro_rules! simd {
-    ($work:expr $(,)?) => {
+    ($work:expr $(,)?) => {{
+        // What is moved out of a closure lets it be called once only. One that could be called again would be called
+        // through a function that the compiler makes, and that nothing obliges it to inline.
+        struct Once;
+        let once = Once;
         pulp::Arch::new().dispatch(
             #[inline(always)]
-            || $work,
+            || {
+                let _moved = once;
+                $work
+            },
         )
-    };
+    }};
 }
 pub(crate) use simd;
 

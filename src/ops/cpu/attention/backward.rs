@@ -2,7 +2,7 @@
 //! gradient side by side, and these are then added in the order of the heads.
 
 use super::super::matmul::{Matrix, Target, Write, multiply, multiply_into};
-use super::super::{fresh, simd, vector};
+use super::super::{simd, vector};
 use super::{Block, KEYS, QUERIES, Row, Rows, Shape, Shared, with_scratch, within};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -19,11 +19,12 @@ pub struct Kept<'a> {
 /// Every row must have a query for each key, as [`Row::equal`] makes them.
 pub fn backward(shape: Shape, q: Rows, k: Rows, v: Rows, kept: Kept) -> Vec<f32> {
     assert!(shape.rows.iter().all(|row| (row.query, row.queries) == (row.key, row.keys)), "rows must be whole");
+    assert_eq!(shape.rows.iter().map(|row| row.queries).sum::<usize>(), shape.queries(), "rows must leave no gap");
     let (heads, dimension) = (shape.query_heads, shape.dimension);
     let stride = (heads + 2 * shape.key_heads) * dimension;
-    let mut packed = fresh::zeros(shape.queries() * stride);
-    let is_shared = shape.group() > 1;
-    let mut parts = fresh::zeros(if is_shared { shape.queries() * 2 * heads * dimension } else { 0 });
+    let (size, is_shared) = (shape.queries() * stride, shape.group() > 1);
+    let parts_size = if is_shared { shape.queries() * 2 * heads * dimension } else { 0 };
+    let (mut packed, mut parts) = (Vec::with_capacity(size), Vec::with_capacity(parts_size));
     let to_packed = Gradient { shared: Shared(packed.as_mut_ptr()), stride, column: 0 };
     let by_key = match is_shared {
         true => Gradient { shared: Shared(parts.as_mut_ptr()), stride: 2 * heads * dimension, column: 0 },
@@ -31,6 +32,11 @@ pub fn backward(shape: Shape, q: Rows, k: Rows, v: Rows, kept: Kept) -> Vec<f32>
     };
     let pass = Pass { shape, q, k, v, kept, to_packed, by_key };
     (0..shape.rows.len() * heads).into_par_iter().for_each(|task| pass.head(shape.rows[task / heads], task % heads));
+    // SAFETY: the heads of all rows wrote their columns of both, see `Pass::clear`.
+    unsafe {
+        parts.set_len(parts_size);
+        packed.set_len(size);
+    }
     if is_shared {
         packed.par_chunks_exact_mut(stride).zip(parts.par_chunks_exact(2 * heads * dimension)).for_each(
             |(row, parts)| {
@@ -80,6 +86,7 @@ impl Pass<'_> {
     /// All queries of one head of one row.
     fn head(&self, row: Row, head: usize) {
         let kv = head / self.shape.group() * self.shape.dimension;
+        self.clear(row, head);
         with_scratch([QUERIES * KEYS, QUERIES * KEYS], |[probabilities, d_scores]| {
             for block in self.shape.blocks(row) {
                 let means = simd!(self.means(&block, head));
@@ -92,6 +99,27 @@ impl Pass<'_> {
                 }
             }
         });
+    }
+
+    /// Zeros where a head's gradients are summed: here rather than for all heads beforehand, so that they are near. The first
+    /// of the heads that share keys clears the place of their sums too.
+    fn clear(&self, row: Row, head: usize) {
+        let Shape { query_heads, key_heads, dimension, .. } = self.shape;
+        let (own, group) = (head * dimension, self.shape.group());
+        for place in row.query..row.end() {
+            let clear = |at: Target| {
+                // SAFETY: the elements lie inside the two buffers, and no other task writes those of this head.
+                unsafe { at.pointer.write_bytes(0, dimension) };
+            };
+            clear(self.to_packed.at(place, own));
+            clear(self.by_key.at(place, own));
+            clear(self.by_key.at(place, query_heads * dimension + own));
+            if group > 1 && head.is_multiple_of(group) {
+                let key = (query_heads + head / group) * dimension;
+                clear(self.to_packed.at(place, key));
+                clear(self.to_packed.at(place, key + key_heads * dimension));
+            }
+        }
     }
 
     /// What the gradient at each query's probabilities has in common: the product of its output and its gradient.

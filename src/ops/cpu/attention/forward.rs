@@ -16,14 +16,15 @@ pub fn forward(shape: Shape, q: Rows, k: Rows, v: Rows) -> (Vec<f32>, Vec<f32>) 
     let mut log_sums = vec![0.0; shape.queries() * heads];
     let (to_output, to_log_sums) = (Shared(output.as_mut_ptr()), Shared(log_sums.as_mut_ptr()));
     let head = Head { shape, q, k, v, to_output, to_log_sums };
-    let blocks: Vec<Block> = shape.rows.iter().flat_map(|row| shape.blocks(*row)).collect();
-    (0..blocks.len() * heads).into_par_iter().for_each(|task| {
-        let (block, head_index) = (&blocks[task / heads], task % heads);
-        match block.queries.len() {
-            // The backward pass rounds what this does not.
-            1 if shape.precision == Precision::F32 => head.attend_one(block, head_index),
-            _ => head.attend(block, head_index),
-        }
+    // The blocks of a head after each other, and heads that share keys: these are near when they are read again.
+    let sizes = &shape;
+    let of_head = |row, head| sizes.blocks(row).map(move |block| (block, head));
+    let of_row = |&row| (0..heads).flat_map(move |head| of_head(row, head));
+    let tasks: Vec<(Block, usize)> = shape.rows.iter().flat_map(of_row).collect();
+    tasks.par_iter().for_each(|(block, head_index)| match block.queries.len() {
+        // The backward pass rounds what this does not.
+        1 if shape.precision == Precision::F32 => head.attend_one(block, *head_index),
+        _ => head.attend(block, *head_index),
     });
     (output, log_sums)
 }

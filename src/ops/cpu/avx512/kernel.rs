@@ -8,6 +8,8 @@ use std::arch::x86_64::*;
 /// Rows and columns of a tile: 24 registers of sums, two of b, one of a.
 pub const ROWS: usize = 12;
 pub const COLUMNS: usize = 32;
+/// Rows of a tile for which a third of the registers do: at the lower edge, as of attention's 64 queries.
+const FEW_ROWS: usize = 4;
 
 /// What a tile's sums are added to, and where they go.
 #[derive(Clone, Copy)]
@@ -43,8 +45,8 @@ impl Base {
 impl Base {
     /// Asks for the tile's place in the result, so that it is near when the sums are there.
     #[inline(always)]
-    fn prefetch(&self) {
-        for row in 0..ROWS {
+    fn prefetch(&self, rows: usize) {
+        for row in 0..rows {
             let start = self.target.pointer.wrapping_add(row * self.target.stride);
             // SAFETY: a prefetch touches no memory that the program could see.
             unsafe {
@@ -62,7 +64,7 @@ pub struct Tile {
     pub base: Base,
 }
 
-type Sums = [[__m512; 2]; ROWS];
+type Sums<const R: usize> = [[__m512; 2]; R];
 
 /// Multiplies a packed panel of a, row by row where `BY_ROWS` holds, with one of b.
 ///
@@ -73,9 +75,29 @@ type Sums = [[__m512; 2]; ROWS];
 pub unsafe fn run<W: Words, const BY_ROWS: bool>(words: usize, a: *const f32, b: *const f32, tile: Tile) {
     // SAFETY: handed on to the caller.
     unsafe {
-        tile.base.prefetch();
-        let sums = sum::<W, BY_ROWS>(words, a, b);
-        match tile.size == (ROWS, COLUMNS) {
+        match tile.size.0 > FEW_ROWS {
+            true => run_rows::<W, BY_ROWS, ROWS>(words, a, b, tile),
+            false => run_rows::<W, BY_ROWS, FEW_ROWS>(words, a, b, tile),
+        }
+    }
+}
+
+/// [`run`] for up to R rows.
+///
+/// # Safety
+/// As for [`run`].
+#[inline(always)]
+unsafe fn run_rows<W: Words, const BY_ROWS: bool, const R: usize>(
+    words: usize,
+    a: *const f32,
+    b: *const f32,
+    tile: Tile,
+) {
+    // SAFETY: handed on to the caller.
+    unsafe {
+        tile.base.prefetch(R);
+        let sums = sum::<W, BY_ROWS, R>(words, a, b);
+        match tile.size == (R, COLUMNS) {
             true => write(&sums, tile.base),
             false => write_part(&sums, tile),
         }
@@ -83,11 +105,15 @@ pub unsafe fn run<W: Words, const BY_ROWS: bool>(words: usize, a: *const f32, b:
 }
 
 #[inline(always)]
-unsafe fn sum<W: Words, const BY_ROWS: bool>(words: usize, mut a: *const f32, mut b: *const f32) -> Sums {
-    let (row_step, word_step) = if BY_ROWS { (A_STRIDE, 1) } else { (1, 16) };
+unsafe fn sum<W: Words, const BY_ROWS: bool, const R: usize>(
+    words: usize,
+    mut a: *const f32,
+    mut b: *const f32,
+) -> Sums<R> {
+    let (row_step, word_step) = if BY_ROWS { (A_STRIDE, 1) } else { (1, ROWS) };
     // SAFETY: handed on to the caller: `words` steps stay inside both panels.
     unsafe {
-        let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+        let mut sums = [[_mm512_setzero_ps(); 2]; R];
         for _ in 0..words {
             let (left, right) = (_mm512_load_ps(b), _mm512_load_ps(b.add(16)));
             for (row, sums) in sums.iter_mut().enumerate() {
@@ -104,7 +130,7 @@ unsafe fn sum<W: Words, const BY_ROWS: bool>(words: usize, mut a: *const f32, mu
 
 /// Of a whole tile.
 #[inline(always)]
-unsafe fn write(sums: &Sums, base: Base) {
+unsafe fn write<const R: usize>(sums: &Sums<R>, base: Base) {
     let Base { target, scale, bias, addend: (addend, stride) } = base;
     // SAFETY: handed on to the caller.
     unsafe {
@@ -126,11 +152,11 @@ unsafe fn write(sums: &Sums, base: Base) {
 
 /// Of a tile at the edge: the same sums in the same order, element by element.
 #[inline(never)]
-unsafe fn write_part(sums: &Sums, tile: Tile) {
+unsafe fn write_part<const R: usize>(sums: &Sums<R>, tile: Tile) {
     let Base { target, scale, bias, addend: (addend, stride) } = tile.base;
     // SAFETY: sixteen f32 are the memory of a register; the rest is handed on to the caller.
     unsafe {
-        let sums: &[[f32; COLUMNS]; ROWS] = &*std::ptr::from_ref(sums).cast();
+        let sums: &[[f32; COLUMNS]; R] = &*std::ptr::from_ref(sums).cast();
         for (row, sums) in sums.iter().enumerate().take(tile.size.0) {
             for (column, &sum) in sums.iter().enumerate().take(tile.size.1) {
                 let mut value = sum * scale;

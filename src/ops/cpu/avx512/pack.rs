@@ -17,45 +17,123 @@ pub const A_STRIDE: usize = MOST_WORDS + 16;
 /// Room for an a panel of either kind.
 pub const A_PANEL: usize = 16 * MOST_WORDS;
 
-/// Packs rows `block` and columns `columns` of b into panels one after the other; columns past the end become zeros.
-///
-/// # Safety
-/// The processor must have what `W` needs, the elements must be inside b, and `out` must have room for the panels and
-/// be aligned to 64 bytes.
-#[inline(always)]
-pub unsafe fn pack_b<W: Words, E: Element>(b: Matrix<E>, block: Range<usize>, columns: Range<usize>, out: *mut f32) {
-    let words = block.len().div_ceil(W::DEPTH);
-    let place =
-        |group: usize, word: usize| out.wrapping_add(group / 2 * COLUMNS * words + word * COLUMNS + group % 2 * 16);
-    let groups = columns.len().div_ceil(COLUMNS) * 2;
-    // Where a group has no columns nothing is read: its mask is empty.
-    let width = |group: usize| columns.len().saturating_sub(group * 16);
-    // SAFETY: masked loads read the elements of their mask alone, all of them inside b; stores go to `out`.
-    unsafe {
-        if b.column_stride == 1 {
-            for word in 0..words {
-                let row = b.at(block.start + word * W::DEPTH, columns.start);
-                let left = block.len() - word * W::DEPTH;
-                for group in 0..groups {
-                    let load = |row_below: usize| {
-                        E::load(row.wrapping_add(row_below * b.row_stride + group * 16), mask(width(group)))
-                    };
-                    _mm512_store_ps(place(group, word), W::across(left, load));
+const AHEAD: usize = 8;
+/// From a packed panel of b to the next: one word more than it has, because panels of 512 words would all start at the
+/// same place of a page, and so in the same few cache lines.
+pub const fn panel_stride(words: usize) -> usize {
+    (words + 1) * COLUMNS
+}
+
+/// Memory that several threads pack into, each its own parts.
+#[derive(Clone, Copy)]
+pub struct Shared(pub *mut f32);
+
+// SAFETY: it is only a place; whoever writes there says why nobody else does.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+/// Rows `block` and columns `columns` of b, which are packed into panels one after the other.
+pub struct PackedB<'a, E> {
+    pub b: Matrix<'a, E>,
+    pub block: Range<usize>,
+    pub columns: Range<usize>,
+    /// Of 32 bits, along k.
+    pub words: usize,
+    /// Has room for the panels and is aligned to 64 bytes.
+    pub out: Shared,
+}
+
+impl<E: Element> PackedB<'_, E> {
+    /// Into how many parts the packing can be cut: sixteen words of all panels, or half a panel, as b's memory runs.
+    pub fn parts(&self) -> usize {
+        match self.b.column_stride == 1 {
+            true => self.words.div_ceil(16),
+            false => self.groups(),
+        }
+    }
+
+    /// Sixteen columns each; the last panel is always whole.
+    fn groups(&self) -> usize {
+        self.columns.len().div_ceil(COLUMNS) * 2
+    }
+
+    /// Packs some of the parts; columns past the end become zeros.
+    ///
+    /// # Safety
+    /// The processor must have what `W` needs, the elements must be inside b, and nobody else may touch the parts.
+    #[inline(always)]
+    pub unsafe fn pack<W: Words>(&self, parts: Range<usize>) {
+        // SAFETY: handed on to the caller.
+        unsafe {
+            match self.b.column_stride == 1 {
+                true => self.pack_rows::<W>(parts),
+                false => self.pack_columns::<W>(parts),
+            }
+        }
+    }
+
+    /// Where a panel starts.
+    #[inline(always)]
+    pub fn panel(&self, index: usize) -> *mut f32 {
+        self.out.0.wrapping_add(index * panel_stride(self.words))
+    }
+
+    /// Columns of a group; where it has none nothing is read, because its mask is empty.
+    #[inline(always)]
+    fn width(&self, group: usize) -> usize {
+        self.columns.len().saturating_sub(group * 16)
+    }
+
+    #[inline(always)]
+    fn place(&self, group: usize, word: usize) -> *mut f32 {
+        self.panel(group / 2).wrapping_add(word * COLUMNS + group % 2 * 16)
+    }
+
+    /// # Safety
+    /// As for [`PackedB::pack`].
+    #[inline(always)]
+    unsafe fn pack_rows<W: Words>(&self, parts: Range<usize>) {
+        let Self { b, block, columns, words, .. } = self;
+        for word in parts.start * 16..(parts.end * 16).min(*words) {
+            let row = b.at(block.start + word * W::DEPTH, columns.start);
+            let left = block.len() - word * W::DEPTH;
+            for group in 0..self.groups() {
+                let mask = mask(self.width(group));
+                // SAFETY: masked loads read the elements of their mask alone, all of them inside b; the rest is handed on
+                // to the caller.
+                unsafe {
+                    let load = |below: usize| E::load(row.wrapping_add(below * b.row_stride + group * 16), mask);
+                    for below in 0..W::DEPTH {
+                        _mm_prefetch::<_MM_HINT_T0>(
+                            row.wrapping_add((AHEAD * W::DEPTH + below) * b.row_stride + group * 16).cast(),
+                        );
+                    }
+                    _mm512_store_ps(self.place(group, word), W::across(left, load));
                 }
             }
-            return;
         }
-        for group in 0..groups {
-            for word in (0..words).step_by(16) {
+    }
+
+    /// # Safety
+    /// As for [`PackedB::pack`].
+    #[inline(always)]
+    unsafe fn pack_columns<W: Words>(&self, groups: Range<usize>) {
+        let Self { b, block, columns, words, .. } = self;
+        for group in groups {
+            for word in (0..*words).step_by(16) {
                 let left = block.len() - word * W::DEPTH;
-                let mut lines = [_mm512_setzero_ps(); 16];
-                for (column, line) in lines.iter_mut().enumerate().take(width(group)) {
-                    let from = b.at(block.start + word * W::DEPTH, columns.start + group * 16 + column);
-                    *line = W::along(left, |offset, mask| E::load(from.wrapping_add(offset), mask));
-                }
-                transpose(&mut lines);
-                for (offset, line) in lines.iter().enumerate().take(words - word) {
-                    _mm512_store_ps(place(group, word + offset), *line);
+                // SAFETY: as above.
+                unsafe {
+                    let mut lines = [_mm512_setzero_ps(); 16];
+                    for (column, line) in lines.iter_mut().enumerate().take(self.width(group)) {
+                        let from = b.at(block.start + word * W::DEPTH, columns.start + group * 16 + column);
+                        *line = W::along(left, |offset, mask| E::load(from.wrapping_add(offset), mask));
+                    }
+                    transpose(&mut lines);
+                    for (offset, line) in lines.iter().enumerate().take(words - word) {
+                        _mm512_store_ps(self.place(group, word + offset), *line);
+                    }
                 }
             }
         }
@@ -66,11 +144,11 @@ pub unsafe fn pack_b<W: Words, E: Element>(b: Matrix<E>, block: Range<usize>, co
 /// what comes of them is not written.
 ///
 /// # Safety
-/// As for [`pack_b`]; `out` must have room for `A_PANEL` elements for every [`ROWS`] rows.
+/// As for [`PackedB::pack`]; `out` must have room for `A_PANEL` elements for every [`ROWS`] rows.
 #[inline(always)]
 pub unsafe fn pack_a<W: Words>(a: Matrix<f32>, rows: Range<usize>, block: Range<usize>, out: *mut f32) {
     let words = block.len().div_ceil(W::DEPTH);
-    // SAFETY: as in `pack_b`. A row's last store may pass its words by fifteen, into the gap before the next row.
+    // SAFETY: as in `pack_rows`. A row's last store may pass its words by fifteen, into the gap before the next row.
     unsafe {
         if a.column_stride == 1 {
             for (place, row) in rows.enumerate() {
@@ -90,7 +168,7 @@ pub unsafe fn pack_a<W: Words>(a: Matrix<f32>, rows: Range<usize>, block: Range<
             for panel in 0..rows.len().div_ceil(ROWS) {
                 let mask = mask(ROWS.min(rows.len() - panel * ROWS));
                 let load = |right: usize| f32::load(column.wrapping_add(right * a.column_stride + panel * ROWS), mask);
-                _mm512_storeu_ps(out.wrapping_add(panel * A_PANEL + word * 16), W::across(left, load));
+                _mm512_storeu_ps(out.wrapping_add(panel * A_PANEL + word * ROWS), W::across(left, load));
             }
         }
     }
