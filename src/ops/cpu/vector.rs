@@ -22,6 +22,20 @@ macro_rules! simd {
 }
 pub(crate) use simd;
 
+/// One value of the lanes: halves are combined until one is left, which takes four steps where one lane after the other
+/// would take sixteen.
+#[inline(always)]
+fn fold(mut lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] = combine(lanes[lane], lanes[lane + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
 #[inline(always)]
 fn fold_lanes(x: &[f32], start: f32, combine: impl Fn(f32, f32) -> f32 + Copy) -> f32 {
     let mut lanes = [start; LANES];
@@ -32,7 +46,7 @@ fn fold_lanes(x: &[f32], start: f32, combine: impl Fn(f32, f32) -> f32 + Copy) -
             *lane = combine(*lane, value);
         }
     }
-    lanes.iter().fold(rest, |a, &b| combine(a, b))
+    combine(rest, fold(lanes, combine))
 }
 
 #[inline(always)]
@@ -57,7 +71,7 @@ pub fn sum_squares(x: &[f32], center: f32) -> f32 {
             *lane += distance * distance;
         }
     }
-    rest + lanes.iter().sum::<f32>()
+    rest + fold(lanes, |a, b| a + b)
 }
 
 #[inline(always)]
@@ -70,7 +84,7 @@ pub fn dot(x: &[f32], y: &[f32]) -> f32 {
             lanes[lane] += a[lane] * b[lane];
         }
     }
-    rest + lanes.iter().sum::<f32>()
+    rest + fold(lanes, |a, b| a + b)
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@
 use super::super::super::Precision;
 use super::super::matmul::{Matrix, Write, multiply};
 use super::super::{fresh, simd, vector};
-use super::{Block, KEYS, QUERIES, Rows, Shape, Shared, with_scratch, within};
+use super::{Block, KEYS, QUERIES, Row, Rows, Shape, Shared, with_scratch, within};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -17,16 +17,29 @@ pub fn forward(shape: Shape, q: Rows, k: Rows, v: Rows) -> (Vec<f32>, Vec<f32>) 
     let (to_output, to_log_sums) = (Shared(output.as_mut_ptr()), Shared(log_sums.as_mut_ptr()));
     let head = Head { shape, q, k, v, to_output, to_log_sums };
     // The blocks of a head after each other, and heads that share keys: these are near when they are read again.
-    let sizes = &shape;
-    let of_head = |row, head| sizes.blocks(row).map(move |block| (block, head));
-    let of_row = |&row| (0..heads).flat_map(move |head| of_head(row, head));
-    let tasks: Vec<(Block, usize)> = shape.rows.iter().flat_map(of_row).collect();
-    tasks.par_iter().for_each(|(block, head_index)| match block.queries.len() {
+    tasks(shape).par_iter().for_each(|(block, heads)| match block.queries.len() {
         // The backward pass rounds what this does not.
-        1 if shape.precision == Precision::F32 => head.attend_one(block, *head_index),
-        _ => head.attend(block, *head_index),
+        1 if shape.precision == Precision::F32 => head.attend_one(block, heads.clone()),
+        _ => heads.clone().for_each(|index| head.attend(block, index)),
     });
     (output, log_sums)
+}
+
+/// Blocks of queries, each with some heads. The blocks of a head follow each other, and heads that share keys: these are near
+/// when they are read again. Where there are enough single queries for the threads, each has several heads, which stand
+/// next to each other in memory.
+fn tasks(shape: Shape) -> Vec<(Block, Range<usize>)> {
+    let heads = shape.query_heads;
+    let several = (shape.rows.len() * heads / (2 * rayon::current_num_threads())).clamp(1, heads);
+    let together = |row: &Row| if row.queries == 1 { several } else { 1 };
+    let mut tasks = Vec::new();
+    for row in shape.rows {
+        for head in (0..heads).step_by(together(row)) {
+            let heads = head..(head + together(row)).min(heads);
+            tasks.extend(shape.blocks(*row).map(|block| (block, heads.clone())));
+        }
+    }
+    tasks
 }
 
 /// What every task of a call shares.
@@ -106,37 +119,64 @@ impl Head<'_> {
         }
     }
 
-    /// A single query, such as the newest token of a text: no products of matrices, every key and value read once.
-    fn attend_one(&self, block: &Block, head: usize) {
-        let (own, kv) = self.columns(head);
-        let (row, dimension) = (&block.row, self.shape.dimension);
-        let (query, seen) = (block.queries.start, self.shape.seen(row, block.queries.start));
+    /// A single query, such as the newest token of a text: no products of matrices. Each key and value is read once, with
+    /// all of `heads` next to each other, as they stand in memory.
+    fn attend_one(&self, block: &Block, heads: Range<usize>) {
+        let (row, query) = (&block.row, block.queries.start);
+        let seen = self.shape.seen(row, query);
         if seen.is_empty() {
             return;
         }
-        // SAFETY: this head of this query is this task's alone.
-        let output = unsafe { self.output(query, head) };
-        with_scratch([seen.len()], |[scores]| {
-            let total = simd!({
-                let q = self.q.slice(query, own, dimension);
-                let scale = self.shape.scale();
-                for (score, key) in scores.iter_mut().zip(seen.clone()) {
-                    *score = scale * vector::dot(q, self.k.slice(row.key + key, kv, dimension));
-                }
-                let highest = vector::max(scores);
-                scores.iter_mut().for_each(|x| *x = vector::exp(*x - highest));
-                let total = vector::sum(scores);
-                let factor = 1.0 / total;
-                for (weight, key) in scores.iter().zip(seen.clone()) {
-                    let (weight, value) = (weight * factor, self.v.slice(row.key + key, kv, dimension));
-                    output.iter_mut().zip(value).for_each(|(y, x)| *y += weight * x);
-                }
-                highest + total.ln()
-            });
-            // SAFETY: as above; the place lies inside the list, which has one for each query and head.
-            unsafe { *self.to_log_sums.at(self.shape.log_sums(row, head) + query - row.query) = total };
+        with_scratch([heads.len() * seen.len()], |[scores]| {
+            simd!(self.score_one(block, heads.clone(), &seen, scores));
+            for (head, scores) in heads.clone().zip(scores.chunks_exact_mut(seen.len())) {
+                let log_sum = simd!(normalize(scores));
+                // SAFETY: this head of this query is this task's alone; the place lies inside the list, which has one for
+                // each query and head.
+                unsafe { *self.to_log_sums.at(self.shape.log_sums(row, head) + query - row.query) = log_sum };
+            }
+            simd!(self.gather_one(block, heads, &seen, scores));
         });
     }
+
+    /// The scores of each head against the keys that are seen, head by head.
+    #[inline(always)]
+    fn score_one(&self, block: &Block, heads: Range<usize>, seen: &Range<usize>, scores: &mut [f32]) {
+        let (scale, dimension) = (self.shape.scale(), self.shape.dimension);
+        for (place, key) in seen.clone().enumerate() {
+            for (index, head) in heads.clone().enumerate() {
+                let (own, kv) = self.columns(head);
+                let q = self.q.slice(block.queries.start, own, dimension);
+                let k = self.k.slice(block.row.key + key, kv, dimension);
+                scores[index * seen.len() + place] = scale * vector::dot(q, k);
+            }
+        }
+    }
+
+    /// Adds the values that are seen, by each head's weights.
+    #[inline(always)]
+    fn gather_one(&self, block: &Block, heads: Range<usize>, seen: &Range<usize>, weights: &[f32]) {
+        for (place, key) in seen.clone().enumerate() {
+            for (index, head) in heads.clone().enumerate() {
+                let weight = weights[index * seen.len() + place];
+                let value = self.v.slice(block.row.key + key, self.columns(head).1, self.shape.dimension);
+                // SAFETY: this head of this query is this task's alone.
+                let output = unsafe { self.output(block.queries.start, head) };
+                output.iter_mut().zip(value).for_each(|(y, x)| *y += weight * x);
+            }
+        }
+    }
+}
+
+/// Scores become weights that add up to one; returns the logarithm of their sum.
+#[inline(always)]
+fn normalize(scores: &mut [f32]) -> f32 {
+    let highest = vector::max(scores);
+    scores.iter_mut().for_each(|x| *x = vector::exp(*x - highest));
+    let total = vector::sum(scores);
+    let factor = 1.0 / total;
+    scores.iter_mut().for_each(|x| *x *= factor);
+    highest + total.ln()
 }
 
 impl Progress {

@@ -2,6 +2,7 @@
 //! registers and each vector that is read serves several of them.
 
 use super::element::Element;
+use super::lines::fold;
 use std::arch::x86_64::*;
 
 /// Rows of the weight that are gone through side by side, and rows of x: 24 sums, 3 vectors of the weight, one of x.
@@ -131,12 +132,30 @@ unsafe fn tile<E: Element, const W: usize, const X: usize>(
             let mask = (1 << (width - place)) - 1;
             add::<E, W, X>(&mut sums, weights.as_ptr().add(place), x.as_ptr().add(place), width, mask);
         }
-        for (y, sums) in y.iter_mut().zip(sums) {
-            for (y, sum) in y[first..first + W].iter_mut().zip(sums) {
-                *y = _mm512_reduce_add_ps(sum);
-            }
+        let totals = totals::<W, X>(&sums);
+        for (y, totals) in y.iter_mut().zip(totals.chunks_exact(W)) {
+            y[first..first + W].copy_from_slice(totals);
         }
     }
+}
+
+/// The lanes of each sum together, for many sums at once.
+///
+/// # Safety
+/// As for [`multiply`].
+#[inline(always)]
+unsafe fn totals<const W: usize, const X: usize>(sums: &[[__m512; W]; X]) -> [f32; 2 * LANES] {
+    const { assert!(W * X <= 2 * LANES) };
+    let mut totals = [0.0; 2 * LANES];
+    for (sums, totals) in sums.as_flattened().chunks(LANES).zip(totals.chunks_exact_mut(LANES)) {
+        // SAFETY: handed on to the caller; sixteen totals have room.
+        unsafe {
+            let mut lines = [_mm512_setzero_ps(); LANES];
+            lines[..sums.len()].copy_from_slice(sums);
+            _mm512_storeu_ps(totals.as_mut_ptr(), fold(&lines));
+        }
+    }
+    totals
 }
 
 /// Adds the products of one vector of each row.

@@ -9,6 +9,7 @@
 mod element;
 pub mod few_rows;
 mod kernel;
+mod lines;
 mod memory;
 mod pack;
 mod plan;

@@ -6,6 +6,7 @@
 use super::super::matmul::Matrix;
 use super::element::Element;
 use super::kernel::{COLUMNS, ROWS};
+use super::lines::transpose;
 use super::words::{Words, mask};
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -189,42 +190,5 @@ pub fn prefetch(a: Matrix<f32>, rows: &Range<usize>, block: &Range<usize>, index
         let place = (outer.start + line / lines) * stride + inner.start + line % lines * LINE;
         // SAFETY: a prefetch touches no memory that the program could see.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(a.start().wrapping_add(place).cast()) };
-    }
-}
-
-/// Transposes 16 × 16 words.
-#[inline(always)]
-unsafe fn transpose(lines: &mut [__m512; 16]) {
-    // SAFETY: shuffles of registers; the processor has them, which the caller vouches for.
-    unsafe {
-        let mut pairs = [_mm512_setzero_ps(); 16];
-        for i in 0..8 {
-            pairs[2 * i] = _mm512_unpacklo_ps(lines[2 * i], lines[2 * i + 1]);
-            pairs[2 * i + 1] = _mm512_unpackhi_ps(lines[2 * i], lines[2 * i + 1]);
-        }
-        let low = |a, b| _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
-        let high = |a, b| _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
-        for quad in pairs.chunks_exact_mut(4).zip(lines.chunks_exact_mut(4)) {
-            let (pairs, lines) = quad;
-            lines[0] = low(pairs[0], pairs[2]);
-            lines[1] = high(pairs[0], pairs[2]);
-            lines[2] = low(pairs[1], pairs[3]);
-            lines[3] = high(pairs[1], pairs[3]);
-        }
-        // Now lane L of line 4i + c holds column 4L + c of rows 4i to 4i + 3.
-        for c in 0..4 {
-            let top = (
-                _mm512_shuffle_f32x4::<0x88>(lines[c], lines[4 + c]),
-                _mm512_shuffle_f32x4::<0xdd>(lines[c], lines[4 + c]),
-            );
-            let bottom = (
-                _mm512_shuffle_f32x4::<0x88>(lines[8 + c], lines[12 + c]),
-                _mm512_shuffle_f32x4::<0xdd>(lines[8 + c], lines[12 + c]),
-            );
-            lines[c] = _mm512_shuffle_f32x4::<0x88>(top.0, bottom.0);
-            lines[8 + c] = _mm512_shuffle_f32x4::<0xdd>(top.0, bottom.0);
-            lines[4 + c] = _mm512_shuffle_f32x4::<0x88>(top.1, bottom.1);
-            lines[12 + c] = _mm512_shuffle_f32x4::<0xdd>(top.1, bottom.1);
-        }
     }
 }
