@@ -269,11 +269,6 @@ impl Learner {
 
     /// The loss and the gradients of micro-batches together; the weights stay as they are.
     pub fn pass(&mut self, batches: &[Batch]) -> Result<Pass> {
-        // In one of the threads that share the work: from outside, each operation would have to be handed to them and waited for.
-        rayon::scope(|_| self.pass_here(batches))
-    }
-
-    fn pass_here(&mut self, batches: &[Batch]) -> Result<Pass> {
         let Some(scale) = Scale::of(batches) else {
             return Err(Error::new("a batch has nothing to learn from"));
         };
@@ -298,10 +293,6 @@ impl Learner {
 
     /// Moves what trains along a pass's gradients.
     pub fn update(&mut self, pass: Pass, learning_rate: f64) -> Result<StepReport> {
-        rayon::scope(|_| self.update_here(pass, learning_rate))
-    }
-
-    fn update_here(&mut self, pass: Pass, learning_rate: f64) -> Result<StepReport> {
         let Pass { loss, gradient_norm, tokens, pull, missing, gradients, squares } = pass;
         self.audit_due = false;
         self.unshare()?;

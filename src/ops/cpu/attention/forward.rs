@@ -16,7 +16,6 @@ pub fn forward(shape: Shape, q: Rows, k: Rows, v: Rows) -> (Vec<f32>, Vec<f32>) 
     let mut log_sums = vec![0.0; shape.queries() * heads];
     let (to_output, to_log_sums) = (Shared(output.as_mut_ptr()), Shared(log_sums.as_mut_ptr()));
     let head = Head { shape, q, k, v, to_output, to_log_sums };
-    // The blocks of a head after each other, and heads that share keys: these are near when they are read again.
     tasks(shape).par_iter().for_each(|(block, heads)| match block.queries.len() {
         // The backward pass rounds what this does not.
         1 if shape.precision == Precision::F32 => head.attend_one(block, heads.clone()),

@@ -1,7 +1,7 @@
 //! Copying operands into panels, in the order in which the kernel reads them.
 //!
 //! A panel of b is words × [`COLUMNS`]. A panel of a is [`ROWS`] rows of words where a's rows are consecutive in memory,
-//! and words × 16 where its columns are (four places of each sixteen stay unused).
+//! and words × [`ROWS`] where its columns are.
 
 use super::super::matmul::Matrix;
 use super::element::Element;
@@ -18,7 +18,9 @@ pub const A_STRIDE: usize = MOST_WORDS + 16;
 /// Room for an a panel of either kind.
 pub const A_PANEL: usize = 16 * MOST_WORDS;
 
+/// Words by which rows of b are asked for before they are packed.
 const AHEAD: usize = 8;
+
 /// From a packed panel of b to the next: one word more than it has, because panels of 512 words would all start at the
 /// same place of a page, and so in the same few cache lines.
 pub const fn panel_stride(words: usize) -> usize {
@@ -46,7 +48,7 @@ pub struct PackedB<'a, E> {
 }
 
 impl<E: Element> PackedB<'_, E> {
-    /// Into how many parts the packing can be cut: sixteen words of all panels, or half a panel, as b's memory runs.
+    /// Into how many parts the packing can be cut, along the memory of b: sixteen words of all panels each, or half a panel.
     pub fn parts(&self) -> usize {
         match self.b.column_stride == 1 {
             true => self.words.div_ceil(16),
