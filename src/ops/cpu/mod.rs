@@ -17,6 +17,7 @@ pub mod linear;
 pub mod matmul;
 pub mod norm;
 pub mod rotary;
+mod shared;
 pub mod vector;
 
 pub(crate) use vector::simd;

@@ -13,6 +13,7 @@ pub use forward::forward;
 use super::super::Precision;
 use super::super::sight::Sight;
 use super::matmul::{Matrix, Product, Size};
+use super::shared::Shared;
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -140,29 +141,6 @@ impl Block {
 fn within(piece: &Range<usize>, seen: &Range<usize>) -> Range<usize> {
     let place = |key: usize| key.clamp(piece.start, piece.end) - piece.start;
     place(seen.start)..place(seen.end)
-}
-
-/// Memory that several threads write to, each its own elements.
-#[derive(Clone, Copy)]
-struct Shared(*mut f32);
-
-// SAFETY: a `Shared` is only a pointer; whoever writes through it says why no other thread touches those elements.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    /// Taken by a method so that closures capture the wrapper and not the bare pointer.
-    fn at(self, index: usize) -> *mut f32 {
-        self.0.wrapping_add(index)
-    }
-
-    /// # Safety
-    /// The elements must be valid for as long as the slice is used, and nobody else's meanwhile.
-    unsafe fn slice<'a>(self, index: usize, count: usize) -> &'a mut [f32] {
-        // SAFETY: as the caller promises.
-        unsafe { std::slice::from_raw_parts_mut(self.at(index), count) }
-    }
 }
 
 thread_local! {

@@ -4,6 +4,7 @@
 //! and words × [`ROWS`] where its columns are.
 
 use super::super::matmul::Matrix;
+use super::super::shared::Shared;
 use super::element::Element;
 use super::kernel::{COLUMNS, ROWS};
 use super::lines::transpose;
@@ -20,21 +21,6 @@ pub const A_PANEL: usize = 16 * MOST_WORDS;
 
 /// Words by which rows of b are asked for before they are packed.
 const AHEAD: usize = 8;
-
-/// From a packed panel of b to the next: one word more than it has, because panels of 512 words would all start at the
-/// same place of a page, and so in the same few cache lines.
-pub const fn panel_stride(words: usize) -> usize {
-    (words + 1) * COLUMNS
-}
-
-/// Memory that several threads pack into, each its own parts.
-#[derive(Clone, Copy)]
-pub struct Shared(pub *mut f32);
-
-// SAFETY: it is only a place; whoever writes there says why nobody else does.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
 
 /// Rows `block` and columns `columns` of b, which are packed into panels one after the other.
 pub struct PackedB<'a, E> {
@@ -79,7 +65,7 @@ impl<E: Element> PackedB<'_, E> {
     /// Where a panel starts.
     #[inline(always)]
     pub fn panel(&self, index: usize) -> *mut f32 {
-        self.out.0.wrapping_add(index * panel_stride(self.words))
+        self.out.at(index * self.words * COLUMNS)
     }
 
     /// Columns of a group; where it has none nothing is read, because its mask is empty.

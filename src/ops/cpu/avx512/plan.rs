@@ -2,10 +2,12 @@
 
 use super::super::super::Precision;
 use super::super::matmul::Threads;
+use super::super::shared::Shared;
 use super::element::Element;
 use super::kernel::{COLUMNS, ROWS};
 use super::memory::{PACKED_B, room};
-use super::pack::{MOST_WORDS, PackedB, Shared, panel_stride};
+use super::pack::{MOST_WORDS, PackedB};
+use super::words::{Halves, Singles, Words};
 use super::{Job, Task};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -65,15 +67,15 @@ impl Cut {
     fn new<E>(job: &Job<E>, tasks: usize) -> Self {
         let (_, n, k) = job.product.size;
         let in_word = match job.product.precision {
-            Precision::F32 => 1,
-            Precision::Bf16 => 2,
+            Precision::F32 => Singles::DEPTH,
+            Precision::Bf16 => Halves::DEPTH,
         };
         // A product over nothing is zero: one empty block.
         let deep = k.div_ceil(MOST_WORDS * in_word).max(1);
         let depth = k.div_ceil(deep).next_multiple_of(16 * in_word);
         let words = depth / in_word;
-        let most = BLOCK_WORDS.checked_div(words).unwrap_or(n).next_multiple_of(COLUMNS);
-        let least = n.div_ceil(most);
+        let most = BLOCK_WORDS.checked_div(words).unwrap_or(n) / COLUMNS * COLUMNS;
+        let least = n.div_ceil(most.max(COLUMNS));
         let wanted = if n >= tasks * FEWEST_COLUMNS { least.next_multiple_of(tasks) } else { least };
         let width = n.div_ceil(wanted).next_multiple_of(COLUMNS);
         Self { depth, in_word, words, width, deep, across: n.div_ceil(width), tasks }
@@ -81,7 +83,7 @@ impl Cut {
 
     /// Words of memory of a packed block.
     fn room(&self) -> usize {
-        self.width / COLUMNS * panel_stride(self.words)
+        self.width * self.words
     }
 
     /// The block at a place along the columns and along k, packed at `out`.
@@ -127,7 +129,7 @@ unsafe fn together<E: Element>(job: &Job<E>, cut: &Cut) {
     for columns in (0..cut.across).step_by(across).map(|start| start..(start + across).min(cut.across)) {
         for blocks in (0..cut.deep).step_by(deep).map(|start| start..(start + deep).min(cut.deep)) {
             let places = columns.clone().flat_map(|column| blocks.clone().map(move |block| (column, block)));
-            let place = |index: usize| Shared(out.0.wrapping_add(index * cut.room()));
+            let place = |index: usize| Shared(out.at(index * cut.room()));
             let stage: Vec<_> =
                 places.enumerate().map(|(i, (column, block))| cut.block(job, column, block, place(i))).collect();
             // SAFETY: the memory has room for the blocks of a stage; the rest is handed on to the caller.
