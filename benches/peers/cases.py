@@ -165,7 +165,8 @@ def generate_cases(bench: Bench) -> list[Case]:
     for weights in ("f32", "bf16"):
         for batch in (1, 16):
             flags = [*GPT2_124M, "--batch", str(batch), "--weights", weights]
-            sides = [bench.our_side("Frostline", "generate", *flags)]
+            # transformers computes in what it stores.
+            sides = [bench.our_side("Frostline", "generate", *flags, "--precision", weights)]
             sides += bench.peer("transformers generate", "generate.py", *flags)
             about = f"128 tokens after a prompt of 128, {batch} side by side, GPT-2 124M, weights stored in {weights}"
             cases.append(Case(f"generate-{batch}-{weights}", about, sides))

@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What the operands of matrix products are rounded to. Weights, activations, gradients and sums stay f32. Few rows at
-/// once (up to sixteen, as in generation) are not rounded: reading the weight is what takes time there.
+/// once (up to sixteen, as in generation) are not rounded where the weight is stored in f32: reading it is what takes time
+/// there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {

@@ -1,10 +1,11 @@
 //! `frostline bench generate`: reading prompts and writing tokens after them.
 
 use super::shape::{Shape, ShapeReport, check_size};
-use super::{Manner, median};
+use super::{Manner, median, possible};
 use crate::cli::Place;
 use crate::cli::output::{bytes, count, number};
 use crate::model::{Config, Decoder, Storage};
+use crate::ops::Precision;
 use crate::random::Random;
 use crate::run::memory;
 use crate::sample::{Sampling, choose};
@@ -34,6 +35,9 @@ pub struct Arguments {
     /// How the model's matrices are stored: f32, bf16 or f16; halves are half the memory that a token reads
     #[arg(long, value_name = "W", default_value_t)]
     weights: Storage,
+    /// Of matrix products: f32 or bf16. Up to sixteen rows are rounded only where the weights are bf16 as well
+    #[arg(long, value_name = "P", default_value_t)]
+    precision: Precision,
     /// Times that are timed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeats: u32,
@@ -50,6 +54,7 @@ struct Report {
     prompt_tokens: u32,
     new_tokens: u32,
     weights: Storage,
+    precision: Precision,
     threads: usize,
     parameters: usize,
     /// Written in all rows together, by the seconds from the prompts to the last token.
@@ -78,9 +83,11 @@ struct Times {
 pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
     let config = arguments.shape.config()?;
     check(arguments, &config)?;
+    let precision = possible(arguments.precision, &place.device)?;
     let threads = arguments.manner.set_threads()?;
     let mut decoder = Decoder::random(config, 0, DType::F32, &place.device)?;
     decoder.store(arguments.weights, |_| true)?;
+    decoder.parameters.precision = precision;
     let prompts = random_prompts(arguments, &decoder.config);
     let mut times = Vec::new();
     for _ in 0..=arguments.repeats {
@@ -102,6 +109,7 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
             prompt_tokens: arguments.prompt_tokens,
             new_tokens: arguments.new_tokens,
             weights: arguments.weights,
+            precision,
             threads,
             parameters: decoder.parameters.count(),
             tokens_per_second: rows * arguments.new_tokens as f64 / total_seconds,
@@ -158,11 +166,12 @@ fn likeliest(logits: &Tensor) -> Result<Vec<u32>> {
 
 fn print(manner: &Manner, report: &Report) -> Result<()> {
     let title = format!(
-        "{}\n{} parameters; batch {}, matrices stored in {}, threads {}",
+        "{}\n{} parameters; batch {}, matrices stored in {}, products in {}, threads {}",
         report.shape.describe(),
         count(report.parameters as u64),
         report.batch,
         report.weights,
+        report.precision,
         report.threads,
     );
     manner.print(

@@ -9,7 +9,10 @@ mod shape;
 mod step;
 
 use super::{Place, output};
+use crate::ops::Precision;
+use crate::run::device;
 use crate::{Error, Result};
+use candle_core::Device;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -43,6 +46,16 @@ pub fn run(arguments: &Arguments, place: &Place) -> Result<()> {
         What::Step(step) => step::run(step, place),
         What::Generate(generate) => generate::run(generate, place),
         What::Prepare(prepare) => prepare::run(prepare, place),
+    }
+}
+
+/// Refuses a precision that would be computed in another: figures are of what they say.
+fn possible(precision: Precision, device: &Device) -> Result<Precision> {
+    match device::products(device, precision) {
+        (used, _) if used == precision => Ok(precision),
+        (used, why) => Err(Error::new(format!("cannot measure {precision} products"))
+            .because(why.unwrap_or_default())
+            .next(format!("give --precision {used}"))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `frostline bench step`: training steps of a model of any shape, through the code that trains in a run.
 
 use super::shape::{Shape, ShapeReport, check_size};
-use super::{Manner, flops, median, peak};
+use super::{Manner, flops, median, peak, possible};
 use crate::cli::Place;
 use crate::cli::output::{bytes, count, number};
 use crate::corpus::batches::Batch;
@@ -208,16 +208,6 @@ fn time(learner: &mut Learner, batches: &[Batch], steps: usize, device: &Device)
 fn rows_known(learner: &Learner) -> (u64, u64) {
     let report = learner.prefix().and_then(|cache| cache.report());
     report.map_or((0, 0), |report| (report.hits, report.misses))
-}
-
-/// Refuses a precision that would be computed in another: figures are of what they say.
-fn possible(precision: Precision, device: &Device) -> Result<Precision> {
-    match device::products(device, precision) {
-        (used, _) if used == precision => Ok(precision),
-        (used, why) => Err(Error::new(format!("cannot measure {precision} products"))
-            .because(why.unwrap_or_default())
-            .next(format!("give --precision {used}"))),
-    }
 }
 
 /// The model and its training. How a step is computed (what is frozen, kept or computed again) is settled here.

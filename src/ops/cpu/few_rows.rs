@@ -2,6 +2,7 @@
 //! memory, in its own order and without packing it. Each output is a sum of its own, so that a row comes out the same to
 //! the bit whatever rows are beside it.
 
+use super::super::Precision;
 #[cfg(target_arch = "x86_64")]
 use super::avx512;
 use super::matmul::Operand;
@@ -54,64 +55,88 @@ impl Stored for f16 {
     }
 }
 
-/// `x` is n×`width_in`, `weight` is `width_out`×`width_in`, its rows one after the other; returns n×`width_out`.
+/// `x` is n×`width_in`, `weight` is `width_out`×`width_in`, its rows one after the other; returns n×`width_out`. Rounding `x`
+/// saves nothing but where the weight is stored in bfloat16 as well: elsewhere `precision` is not asked.
 pub fn forward(
     x: &[f32],
     weight: Operand,
-    bias: Option<&[f32]>,
-    residual: Option<&[f32]>,
-    widths: (usize, usize),
-) -> Vec<f32> {
-    match weight {
-        Operand::F32(weight) => multiply(x, weight.data(), bias, residual, widths),
-        Operand::Bf16(weight) => multiply(x, weight.data(), bias, residual, widths),
-        Operand::F16(weight) => multiply(x, weight.data(), bias, residual, widths),
-    }
-}
-
-fn multiply<E: Stored>(
-    x: &[f32],
-    weight: &[E],
-    bias: Option<&[f32]>,
-    residual: Option<&[f32]>,
+    (bias, residual): (Option<&[f32]>, Option<&[f32]>),
     (width_in, width_out): (usize, usize),
+    precision: Precision,
 ) -> Vec<f32> {
-    let mut y = vec![0.0; x.len() / width_in * width_out];
-    // For each task its part of every row.
-    let mut parts: Vec<Vec<&mut [f32]>> = Vec::new();
-    parts.resize_with(width_out.div_ceil(OUTPUTS), Vec::new);
-    for row in y.chunks_exact_mut(width_out) {
-        parts.iter_mut().zip(row.chunks_mut(OUTPUTS)).for_each(|(part, outputs)| part.push(outputs));
+    let out = Outputs { rows: x.len() / width_in, width_in, width_out, bias, residual };
+    match weight {
+        Operand::F32(weight) => widened(x, weight.data(), out),
+        #[cfg(target_arch = "x86_64")]
+        Operand::Bf16(weight) if precision == Precision::Bf16 && avx512::has_bf16() => rounded(x, weight.data(), out),
+        Operand::Bf16(weight) => widened(x, weight.data(), out),
+        Operand::F16(weight) => widened(x, weight.data(), out),
     }
-    let arch = pulp::Arch::new();
-    parts.into_par_iter().zip(weight.par_chunks(width_in * OUTPUTS)).enumerate().for_each_init(
-        Vec::new,
-        |scratch, (task, (mut part, weight))| {
-            products((x, weight, width_in), &mut part, scratch, arch);
-            let first = task * OUTPUTS;
-            for (row, outputs) in part.iter_mut().enumerate() {
-                let bias = bias.map(|bias| &bias[first..]);
-                let residual = residual.map(|residual| &residual[row * width_out + first..]);
-                [bias, residual].into_iter().flatten().for_each(|term| vector::add_assign(outputs, term));
-            }
-        },
-    );
-    y
 }
 
-/// The products of all rows of `x` with some rows of the weight, both of that width.
-fn products<E: Stored>(
-    (x, weight, width): (&[f32], &[E], usize),
-    y: &mut [&mut [f32]],
-    scratch: &mut Vec<f32>,
-    arch: pulp::Arch,
-) {
-    #[cfg(target_arch = "x86_64")]
-    if avx512::is_available() {
-        // SAFETY: the processor has what is needed.
-        return unsafe { avx512::few_rows::multiply(avx512::few_rows::Rows { x, weight, width }, y) };
+/// Products in f32.
+fn widened<E: Stored>(x: &[f32], weight: &[E], out: Outputs) -> Vec<f32> {
+    let arch = pulp::Arch::new();
+    out.fill(weight, |weight, part, scratch| {
+        #[cfg(target_arch = "x86_64")]
+        if avx512::is_available() {
+            let rows = avx512::few_rows::Rows { x, weight, width: out.width_in };
+            // SAFETY: the processor has what is needed.
+            return unsafe { avx512::few_rows::multiply(rows, part) };
+        }
+        arch.dispatch(Products { x, weight: E::widen(weight, scratch), width: out.width_in, y: part });
+    })
+}
+
+/// Products of operands in bfloat16, on a processor that has them.
+#[cfg(target_arch = "x86_64")]
+fn rounded(x: &[f32], weight: &[bf16], out: Outputs) -> Vec<f32> {
+    // SAFETY: the caller asked the processor.
+    let x: &[bf16] = &unsafe { avx512::few_rows::rounded(x) };
+    out.fill(weight, |weight, part, _| {
+        let rows = avx512::few_rows::Rows { x, weight, width: out.width_in };
+        // SAFETY: as above.
+        unsafe { avx512::few_rows::multiply_halves(rows, part) }
+    })
+}
+
+/// What is computed, apart from the products.
+#[derive(Clone, Copy)]
+struct Outputs<'a> {
+    rows: usize,
+    width_in: usize,
+    width_out: usize,
+    bias: Option<&'a [f32]>,
+    residual: Option<&'a [f32]>,
+}
+
+impl Outputs<'_> {
+    /// All outputs, rows×`width_out`: `products` is given some rows of the weight, and for each row of x the places of their
+    /// outputs.
+    fn fill<E: Sync>(self, weight: &[E], products: impl Fn(&[E], &mut [&mut [f32]], &mut Vec<f32>) + Sync) -> Vec<f32> {
+        let Self { rows, width_in, width_out, .. } = self;
+        let mut y = vec![0.0; rows * width_out];
+        let mut parts: Vec<Vec<&mut [f32]>> = Vec::new();
+        parts.resize_with(width_out.div_ceil(OUTPUTS), Vec::new);
+        for row in y.chunks_exact_mut(width_out) {
+            parts.iter_mut().zip(row.chunks_mut(OUTPUTS)).for_each(|(part, outputs)| part.push(outputs));
+        }
+        let tasks = parts.into_par_iter().zip(weight.par_chunks(width_in * OUTPUTS)).enumerate();
+        tasks.for_each_init(Vec::new, |scratch, (task, (mut part, weight))| {
+            products(weight, &mut part, scratch);
+            self.add_terms(task * OUTPUTS, &mut part);
+        });
+        y
     }
-    arch.dispatch(Products { x, weight: E::widen(weight, scratch), width, y });
+
+    /// Adds what is added to the outputs from `first` on.
+    fn add_terms(&self, first: usize, part: &mut [&mut [f32]]) {
+        for (row, outputs) in part.iter_mut().enumerate() {
+            let bias = self.bias.map(|bias| &bias[first..]);
+            let residual = self.residual.map(|residual| &residual[row * self.width_out + first..]);
+            [bias, residual].into_iter().flatten().for_each(|term| vector::add_assign(outputs, term));
+        }
+    }
 }
 
 /// The products of all rows of `x` with some rows of the weight.
@@ -197,7 +222,13 @@ mod tests {
             let (x, weight) = (integers(rows * width_in, 3), integers(width_out * width_in, 7));
             let (bias, residual) = (integers(width_out, 5), integers(rows * width_out, 2));
             for (bias, residual) in [(None, None), (Some(&bias[..]), None), (Some(&bias[..]), Some(&residual[..]))] {
-                let y = forward(&x, Matrix::new(&weight, width_in).into(), bias, residual, (width_in, width_out));
+                let y = forward(
+                    &x,
+                    Matrix::new(&weight, width_in).into(),
+                    (bias, residual),
+                    (width_in, width_out),
+                    Precision::F32,
+                );
                 for (i, row) in x.chunks(width_in).enumerate() {
                     for (o, weight) in weight.chunks(width_in).enumerate() {
                         let product: f32 = row.iter().zip(weight).map(|(a, b)| a * b).sum();
@@ -218,7 +249,11 @@ mod tests {
             let mut parts: Vec<&mut [f32]> = y.chunks_mut(outputs).collect();
             pulp::Arch::new().dispatch(Products { x: &x, weight: &weight, width, y: &mut parts });
             let weight = Matrix::new(&weight, width).into();
-            assert_eq!(y, forward(&x, weight, None, None, (width, outputs)), "{rows}×{width}×{outputs}");
+            assert_eq!(
+                y,
+                forward(&x, weight, (None, None), (width, outputs), Precision::F32),
+                "{rows}×{width}×{outputs}"
+            );
         }
     }
 
@@ -228,12 +263,12 @@ mod tests {
         let values = |count: usize| (0..count).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
         let (x, weight) = (values(16 * width_in), values(width_out * width_in));
         let weight = Matrix::new(&weight, width_in).into();
-        let together = forward(&x, weight, None, None, (width_in, width_out));
+        let together = forward(&x, weight, (None, None), (width_in, width_out), Precision::F32);
         for (row, together) in x.chunks(width_in).zip(together.chunks(width_out)) {
-            assert_eq!(forward(row, weight, None, None, (width_in, width_out)), together);
+            assert_eq!(forward(row, weight, (None, None), (width_in, width_out), Precision::F32), together);
         }
         for rows in [2, 3, 5] {
-            let some = forward(&x[..rows * width_in], weight, None, None, (width_in, width_out));
+            let some = forward(&x[..rows * width_in], weight, (None, None), (width_in, width_out), Precision::F32);
             assert_eq!(some, together[..rows * width_out]);
         }
     }
@@ -244,8 +279,30 @@ mod tests {
         let (x, weight) = (integers(3 * 37, 3), integers(70 * 37, 7));
         let bf16: Vec<bf16> = weight.iter().map(|&w| bf16::from_f32(w)).collect();
         let f16: Vec<f16> = weight.iter().map(|&w| f16::from_f32(w)).collect();
-        let want = forward(&x, Matrix::new(&weight, 37).into(), None, None, (37, 70));
-        assert_eq!(forward(&x, Operand::Bf16(Matrix::new(&bf16, 37)), None, None, (37, 70)), want);
-        assert_eq!(forward(&x, Operand::F16(Matrix::new(&f16, 37)), None, None, (37, 70)), want);
+        let want = forward(&x, Matrix::new(&weight, 37).into(), (None, None), (37, 70), Precision::F32);
+        assert_eq!(forward(&x, Operand::Bf16(Matrix::new(&bf16, 37)), (None, None), (37, 70), Precision::F32), want);
+        assert_eq!(forward(&x, Operand::F16(Matrix::new(&f16, 37)), (None, None), (37, 70), Precision::F32), want);
+    }
+
+    /// Integers that bfloat16 has, so that the sums are exact; the value of each row does not depend on what is beside it.
+    #[test]
+    fn rounded_rows_agree_with_the_definition_and_do_not_depend_on_each_other() {
+        for (rows, width_in, width_out) in [(1, 1, 1), (2, 15, 65), (7, 33, 130), (16, 70, 50)] {
+            let (x, weight) = (integers(rows * width_in, 3), integers(width_out * width_in, 7));
+            let weight: Vec<bf16> = weight.iter().map(|&w| bf16::from_f32(w)).collect();
+            let weight = Operand::Bf16(Matrix::new(&weight, width_in));
+            let of = |x: &[f32], precision| forward(x, weight, (None, None), (width_in, width_out), precision);
+            assert_eq!(of(&x, Precision::Bf16), of(&x, Precision::F32), "{rows}×{width_in}×{width_out}");
+            let x: Vec<f32> = (0..rows * width_in).map(|i| (i as f32 * 0.7).sin()).collect();
+            let together = of(&x, Precision::Bf16);
+            for (row, together) in x.chunks(width_in).zip(together.chunks(width_out)) {
+                assert_eq!(of(row, Precision::Bf16), together);
+            }
+            let rounded: Vec<f32> = x.iter().map(|&x| bf16::from_f32(x).to_f32()).collect();
+            for (got, want) in together.iter().zip(of(&rounded, Precision::F32)) {
+                let tolerance = if super::super::has_bf16() { 1e-4 } else { 1e-1 };
+                assert!((got - want).abs() < tolerance, "{got} instead of {want}");
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The innermost loop: a tile of the result in registers.
 
 use super::super::matmul::{Product, Target, Write};
+use super::ahead::Ahead;
 use super::pack::A_STRIDE;
 use super::words::Words;
 use std::arch::x86_64::*;
@@ -10,6 +11,8 @@ pub const ROWS: usize = 12;
 pub const COLUMNS: usize = 32;
 /// Rows of a tile for which a third of the registers do: at the lower edge, as of attention's 64 queries.
 const FEW_ROWS: usize = 4;
+/// Words between which memory is asked for that will be needed later.
+pub const STRETCH: usize = 16;
 
 /// What a tile's sums are added to, and where they go.
 #[derive(Clone, Copy)]
@@ -72,12 +75,18 @@ type Sums<const R: usize> = [[__m512; 2]; R];
 /// The processor must have what `W` needs; the panels must hold `words` words for each row and column; the tile's
 /// elements must be valid.
 #[inline(always)]
-pub unsafe fn run<W: Words, const BY_ROWS: bool>(words: usize, a: *const f32, b: *const f32, tile: Tile) {
+pub unsafe fn run<W: Words, const BY_ROWS: bool>(
+    words: usize,
+    a: *const f32,
+    b: *const f32,
+    tile: Tile,
+    ahead: &mut Ahead,
+) {
     // SAFETY: handed on to the caller.
     unsafe {
         match tile.size.0 > FEW_ROWS {
-            true => run_rows::<W, BY_ROWS, ROWS>(words, a, b, tile),
-            false => run_rows::<W, BY_ROWS, FEW_ROWS>(words, a, b, tile),
+            true => run_rows::<W, BY_ROWS, ROWS>(words, a, b, tile, ahead),
+            false => run_rows::<W, BY_ROWS, FEW_ROWS>(words, a, b, tile, ahead),
         }
     }
 }
@@ -92,11 +101,12 @@ unsafe fn run_rows<W: Words, const BY_ROWS: bool, const R: usize>(
     a: *const f32,
     b: *const f32,
     tile: Tile,
+    ahead: &mut Ahead,
 ) {
     // SAFETY: handed on to the caller.
     unsafe {
         tile.base.prefetch(R);
-        let sums = sum::<W, BY_ROWS, R>(words, a, b);
+        let sums = sum::<W, BY_ROWS, R>(words, a, b, ahead);
         match tile.size == (R, COLUMNS) {
             true => write(&sums, tile.base),
             false => write_part(&sums, tile),
@@ -109,20 +119,27 @@ unsafe fn sum<W: Words, const BY_ROWS: bool, const R: usize>(
     words: usize,
     mut a: *const f32,
     mut b: *const f32,
+    ahead: &mut Ahead,
 ) -> Sums<R> {
     let (row_step, word_step) = if BY_ROWS { (A_STRIDE, 1) } else { (1, ROWS) };
+    let mut left = words;
     // SAFETY: handed on to the caller: `words` steps stay inside both panels.
     unsafe {
         let mut sums = [[_mm512_setzero_ps(); 2]; R];
-        for _ in 0..words {
-            let (left, right) = (_mm512_load_ps(b), _mm512_load_ps(b.add(16)));
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let a = _mm512_set1_ps(*a.add(row * row_step));
-                sums[0] = W::multiply_add(a, left, sums[0]);
-                sums[1] = W::multiply_add(a, right, sums[1]);
+        while left > 0 {
+            ahead.ask();
+            let now = left.min(STRETCH);
+            for _ in 0..now {
+                let (first, second) = (_mm512_load_ps(b), _mm512_load_ps(b.add(16)));
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let a = _mm512_set1_ps(*a.add(row * row_step));
+                    sums[0] = W::multiply_add(a, first, sums[0]);
+                    sums[1] = W::multiply_add(a, second, sums[1]);
+                }
+                a = a.add(word_step);
+                b = b.add(COLUMNS);
             }
-            a = a.add(word_step);
-            b = b.add(COLUMNS);
+            left -= now;
         }
         sums
     }

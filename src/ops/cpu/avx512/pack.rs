@@ -94,7 +94,7 @@ impl<E: Element> PackedB<'_, E> {
                 unsafe {
                     let load = |below: usize| E::load(row.wrapping_add(below * b.row_stride + group * 16), mask);
                     for below in 0..W::DEPTH {
-                        _mm_prefetch::<_MM_HINT_T0>(
+                        _mm_prefetch::<_MM_HINT_T1>(
                             row.wrapping_add((AHEAD * W::DEPTH + below) * b.row_stride + group * 16).cast(),
                         );
                     }
@@ -118,6 +118,9 @@ impl<E: Element> PackedB<'_, E> {
                     for (column, line) in lines.iter_mut().enumerate().take(self.width(group)) {
                         let from = b.at(block.start + word * W::DEPTH, columns.start + group * 16 + column);
                         *line = W::along(left, |offset, mask| E::load(from.wrapping_add(offset), mask));
+                        for line in 0..W::DEPTH {
+                            _mm_prefetch::<_MM_HINT_T1>(from.wrapping_add(16 * b.column_stride + line * 16).cast());
+                        }
                     }
                     transpose(&mut lines);
                     for (offset, line) in lines.iter().enumerate().take(words - word) {
@@ -160,23 +163,5 @@ pub unsafe fn pack_a<W: Words>(a: Matrix<f32>, rows: Range<usize>, block: Range<
                 _mm512_storeu_ps(out.wrapping_add(panel * A_PANEL + word * ROWS), W::across(left, load));
             }
         }
-    }
-}
-
-/// Asks for slice `index` of `count` of what [`pack_a`] will read next: between two tiles, so that packing finds it near.
-#[inline(always)]
-pub fn prefetch(a: Matrix<f32>, rows: &Range<usize>, block: &Range<usize>, index: usize, count: usize) {
-    const LINE: usize = 16;
-    let (outer, inner) = match a.column_stride == 1 {
-        true => (rows.clone(), block.clone()),
-        false => (block.clone(), rows.clone()),
-    };
-    let stride = a.row_stride.max(a.column_stride);
-    let lines = inner.len().div_ceil(LINE);
-    let slice = |index: usize| index * outer.len() * lines / count;
-    for line in slice(index)..slice(index + 1) {
-        let place = (outer.start + line / lines) * stride + inner.start + line % lines * LINE;
-        // SAFETY: a prefetch touches no memory that the program could see.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(a.start().wrapping_add(place).cast()) };
     }
 }

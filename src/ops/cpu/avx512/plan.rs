@@ -1,28 +1,28 @@
-//! How a product is shared out: which blocks of b are packed, by whom, and who multiplies what with them.
+//! How a product is cut: which part of b is packed at a time, and what the units of work are.
 
 use super::super::super::Precision;
 use super::super::matmul::Threads;
 use super::super::shared::Shared;
+use super::Job;
 use super::element::Element;
 use super::kernel::{COLUMNS, ROWS};
 use super::memory::{PACKED_B, room};
-use super::pack::{MOST_WORDS, PackedB};
+use super::pack::MOST_WORDS;
+use super::stage::Stage;
 use super::words::{Halves, Singles, Words};
-use super::{Job, Task};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::slice;
 
-/// Words of b that stay in the second-level cache: three quarters of a megabyte.
+/// Words of b that stay in the second-level cache of a thread: three quarters of a megabyte.
 const BLOCK_WORDS: usize = 384 * MOST_WORDS;
 /// Words of b that all threads pack together before they multiply: they lie in the cache that the threads share.
 const STAGE_WORDS: usize = 1 << 20;
-/// Columns below which a block is not made narrower so that there is one for each task: a is packed once for each block.
+/// Columns below which a thread does not pack b for itself: a is packed once for each block of columns.
 const FEWEST_COLUMNS: usize = 384;
-/// Rows below which a task is not cut for the sake of more threads: each reads its block of b again.
-const FEWEST_ROWS: usize = 96;
-/// Tasks for each thread: more than one, so that a thread that was held up does not hold up the rest.
-const TASKS: usize = 2;
+/// Panels of a below which a unit is not cut for the sake of more threads: each reads its block of b again.
+const FEWEST_PANELS: usize = 8;
+/// Units for each thread: more than one, so that a thread that was held up does not hold up the rest.
+const UNITS: usize = 2;
 
 /// Computes a product.
 ///
@@ -34,37 +34,68 @@ pub unsafe fn run<E: Element>(job: &Job<E>) {
         return;
     }
     let threads = if job.product.threads == Threads::All { rayon::current_num_threads() } else { 1 };
-    let cut = Cut::new(job, if threads > 1 { TASKS * threads } else { 1 });
-    // SAFETY: each block of columns is one task's; the rest is handed on to the caller.
+    let units = UNITS * threads;
+    // SAFETY: handed on to the caller.
     unsafe {
-        match threads {
-            1 => (0..cut.across).for_each(|column| alone(job, &cut, column)),
-            _ if cut.across >= cut.tasks => {
-                (0..cut.across).into_par_iter().with_max_len(1).for_each(|column| alone(job, &cut, column));
-            }
-            _ => together(job, &cut),
+        // Where a is read across its rows, it is too slow to be packed for each block of columns.
+        match threads > 1 && n >= units * FEWEST_COLUMNS && job.a.column_stride == 1 {
+            true => by_columns(job, units),
+            false => stages(job, &Cut::new(job, STAGE_WORDS), 0..n, threads),
         }
     }
 }
 
+/// Cuts the columns: each thread packs what it multiplies with.
+///
+/// # Safety
+/// As for [`run`].
+unsafe fn by_columns<E: Element>(job: &Job<E>, units: usize) {
+    let (_, n, _) = job.product.size;
+    let widest = Cut::new(job, BLOCK_WORDS);
+    let width = n.div_ceil(n.div_ceil(widest.width).next_multiple_of(units)).next_multiple_of(COLUMNS);
+    let cut = Cut { width, ..widest };
+    (0..n.div_ceil(width)).into_par_iter().with_max_len(1).for_each(|block| {
+        let columns = block * width..((block + 1) * width).min(n);
+        // SAFETY: the columns are no other call's; the rest is handed on to the caller.
+        unsafe { stages(job, &cut, columns, 1) };
+    });
+}
+
+/// Some columns of the result, stage by stage.
+///
+/// # Safety
+/// As for [`run`]; the columns must be this call's.
+unsafe fn stages<E: Element>(job: &Job<E>, cut: &Cut, columns: Range<usize>, threads: usize) {
+    let mut packed = PACKED_B.take();
+    let out = Shared(room(&mut packed, cut.at_once * cut.room()));
+    for start in columns.clone().step_by(cut.width) {
+        for first in (0..cut.deep).step_by(cut.at_once) {
+            let columns = start..(start + cut.width).min(columns.end);
+            let blocks = first..(first + cut.at_once).min(cut.deep);
+            // SAFETY: the memory has room for a stage and is this call's; the rest is handed on to the caller.
+            unsafe { Stage { job, cut, columns, blocks, out }.run(threads) };
+        }
+    }
+    PACKED_B.set(packed);
+}
+
 /// The blocks of b.
-struct Cut {
+pub struct Cut {
     /// Elements along k in a block, which follow from k alone: so do the order of the sums, and the bits.
-    depth: usize,
+    pub depth: usize,
     /// Elements in a word of 32 bits, and words in a block.
-    in_word: usize,
-    words: usize,
-    /// Columns in a block.
-    width: usize,
-    /// Blocks along k, and along the columns.
+    pub in_word: usize,
+    pub words: usize,
+    /// Blocks along k, and how many of them are packed at a time.
     deep: usize,
-    across: usize,
-    /// Tasks that are wanted.
-    tasks: usize,
+    at_once: usize,
+    /// Columns that are packed at a time.
+    width: usize,
 }
 
 impl Cut {
-    fn new<E>(job: &Job<E>, tasks: usize) -> Self {
+    /// `room` words of b, or as few as possible, are packed at a time.
+    fn new<E>(job: &Job<E>, room: usize) -> Self {
         let (_, n, k) = job.product.size;
         let in_word = match job.product.precision {
             Precision::F32 => Singles::DEPTH,
@@ -74,90 +105,55 @@ impl Cut {
         let deep = k.div_ceil(MOST_WORDS * in_word).max(1);
         let depth = k.div_ceil(deep).next_multiple_of(16 * in_word);
         let words = depth / in_word;
-        let most = BLOCK_WORDS.checked_div(words).unwrap_or(n) / COLUMNS * COLUMNS;
-        let least = n.div_ceil(most.max(COLUMNS));
-        let wanted = if n >= tasks * FEWEST_COLUMNS { least.next_multiple_of(tasks) } else { least };
-        let width = n.div_ceil(wanted).next_multiple_of(COLUMNS);
-        Self { depth, in_word, words, width, deep, across: n.div_ceil(width), tasks }
+        let width = even(n, columns_in(room, words));
+        let at_once = if width < n { 1 } else { (room / (width * words).max(1)).clamp(1, deep) };
+        Self { depth, in_word, words, deep, at_once, width }
     }
 
     /// Words of memory of a packed block.
-    fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         self.width * self.words
     }
+}
 
-    /// The block at a place along the columns and along k, packed at `out`.
-    fn block<'a, E>(&self, job: &Job<'a, E>, column: usize, deep: usize, out: Shared) -> PackedB<'a, E> {
-        let (_, n, k) = job.product.size;
-        let block = part(deep, self.depth, k);
-        let words = block.len().div_ceil(self.in_word);
-        PackedB { b: job.b, block, columns: part(column, self.width, n), words, out }
+/// Columns of so many words each that there is room for.
+fn columns_in(room: usize, words: usize) -> usize {
+    room.checked_div(words).unwrap_or(usize::MAX).max(COLUMNS)
+}
+
+/// `columns` in as few parts as can be of at most `most`, all but the last of one width.
+fn even(columns: usize, most: usize) -> usize {
+    columns.div_ceil(columns.div_ceil(most)).next_multiple_of(COLUMNS)
+}
+
+/// The units of work that multiply with a stage: some rows of a with a block of columns each.
+pub struct Units {
+    rows: usize,
+    columns: usize,
+    /// Columns of a unit.
+    width: usize,
+    /// Units along the rows, and along the columns.
+    down: usize,
+    across: usize,
+}
+
+impl Units {
+    pub fn new(rows: usize, columns: usize, words: usize, threads: usize) -> Self {
+        let width = even(columns, columns_in(BLOCK_WORDS, words));
+        let across = columns.div_ceil(width);
+        let wanted = if threads == 1 { 1 } else { (UNITS * threads).div_ceil(across) };
+        let down = wanted.min(rows.div_ceil(FEWEST_PANELS * ROWS));
+        Self { rows, columns, width, down, across }
     }
-}
 
-fn part(index: usize, size: usize, end: usize) -> Range<usize> {
-    index * size..((index + 1) * size).min(end)
-}
-
-/// A block of columns by one thread, which packs what it multiplies with.
-///
-/// # Safety
-/// As for [`run`]; the columns must be no other task's.
-unsafe fn alone<E: Element>(job: &Job<E>, cut: &Cut, column: usize) {
-    let mut packed = PACKED_B.take();
-    let out = Shared(room(&mut packed, cut.room()));
-    for deep in 0..cut.deep {
-        let block = cut.block(job, column, deep, out);
-        // SAFETY: the memory has room for a block and is this call's; the rest is handed on to the caller.
-        unsafe {
-            Task::Pack(&block, 0..block.parts()).run(job);
-            Task::Multiply(0..job.product.size.0, slice::from_ref(&block)).run(job);
-        }
+    pub fn count(&self) -> usize {
+        self.down * self.across
     }
-    PACKED_B.set(packed);
-}
 
-/// Where there are too few blocks of columns for the threads: all pack, then all multiply, stage by stage.
-///
-/// # Safety
-/// As for [`run`].
-unsafe fn together<E: Element>(job: &Job<E>, cut: &Cut) {
-    let deep = cut.deep.min((STAGE_WORDS / cut.room().max(1)).max(1));
-    let across = if deep == cut.deep { (STAGE_WORDS / (deep * cut.room()).max(1)).clamp(1, cut.across) } else { 1 };
-    let mut packed = PACKED_B.take();
-    let out = Shared(room(&mut packed, across * deep * cut.room()));
-    for columns in (0..cut.across).step_by(across).map(|start| start..(start + across).min(cut.across)) {
-        for blocks in (0..cut.deep).step_by(deep).map(|start| start..(start + deep).min(cut.deep)) {
-            let places = columns.clone().flat_map(|column| blocks.clone().map(move |block| (column, block)));
-            let place = |index: usize| Shared(out.at(index * cut.room()));
-            let stage: Vec<_> =
-                places.enumerate().map(|(i, (column, block))| cut.block(job, column, block, place(i))).collect();
-            // SAFETY: the memory has room for the blocks of a stage; the rest is handed on to the caller.
-            unsafe { run_stage(job, cut, &stage, blocks.len()) };
-        }
+    /// The rows of a unit, which are whole panels, and its columns.
+    pub fn unit(&self, index: usize) -> (Range<usize>, Range<usize>) {
+        let (down, across) = (index % self.down, index / self.down);
+        let row = |part: usize| (part * self.rows.div_ceil(ROWS) / self.down * ROWS).min(self.rows);
+        (row(down)..row(down + 1), across * self.width..((across + 1) * self.width).min(self.columns))
     }
-    PACKED_B.set(packed);
-}
-
-/// Packs blocks, and multiplies with them. There are `deep` of the same columns after each other.
-///
-/// # Safety
-/// As for [`run`]; the blocks' memory must be this call's.
-unsafe fn run_stage<E: Element>(job: &Job<E>, cut: &Cut, blocks: &[PackedB<E>], deep: usize) {
-    let pieces = cut.tasks.div_ceil(blocks.len());
-    (0..blocks.len() * pieces).into_par_iter().with_max_len(1).for_each(|index| {
-        let block = &blocks[index / pieces];
-        let (parts, piece) = (block.parts(), index % pieces);
-        // SAFETY: each part is packed by one task; the rest is handed on to the caller.
-        unsafe { Task::Pack(block, piece * parts / pieces..(piece + 1) * parts / pieces).run(job) }
-    });
-    let m = job.product.size.0;
-    let down = cut.tasks.div_ceil(blocks.len() / deep).min(m.div_ceil(FEWEST_ROWS)).max(1);
-    let height = m.div_ceil(down).next_multiple_of(ROWS);
-    let down = m.div_ceil(height);
-    (0..blocks.len() / deep * down).into_par_iter().with_max_len(1).for_each(|index| {
-        let blocks = &blocks[index / down * deep..][..deep];
-        // SAFETY: each task has its own rows and columns; the rest is handed on to the caller.
-        unsafe { Task::Multiply(part(index % down, height, m), blocks).run(job) }
-    });
 }
