@@ -2,6 +2,7 @@
 
 use super::super::matmul::{Product, Target, Write};
 use super::ahead::Ahead;
+use super::pack::A_STRIDE;
 use super::words::Words;
 use std::arch::x86_64::*;
 
@@ -68,18 +69,24 @@ pub struct Tile {
 
 type Sums<const R: usize> = [[__m512; 2]; R];
 
-/// Multiplies a packed panel of a with one of b.
+/// Multiplies a packed panel of a, row by row where `BY_ROWS` holds, with one of b.
 ///
 /// # Safety
 /// The processor must have what `W` needs; the panels must hold `words` words for each row and column; the tile's
 /// elements must be valid.
 #[inline(always)]
-pub unsafe fn run<W: Words>(words: usize, a: *const f32, b: *const f32, tile: Tile, ahead: &mut Ahead) {
+pub unsafe fn run<W: Words, const BY_ROWS: bool>(
+    words: usize,
+    a: *const f32,
+    b: *const f32,
+    tile: Tile,
+    ahead: &mut Ahead,
+) {
     // SAFETY: handed on to the caller.
     unsafe {
         match tile.size.0 > FEW_ROWS {
-            true => run_rows::<W, ROWS>(words, a, b, tile, ahead),
-            false => run_rows::<W, FEW_ROWS>(words, a, b, tile, ahead),
+            true => run_rows::<W, BY_ROWS, ROWS>(words, a, b, tile, ahead),
+            false => run_rows::<W, BY_ROWS, FEW_ROWS>(words, a, b, tile, ahead),
         }
     }
 }
@@ -89,7 +96,7 @@ pub unsafe fn run<W: Words>(words: usize, a: *const f32, b: *const f32, tile: Ti
 /// # Safety
 /// As for [`run`].
 #[inline(always)]
-unsafe fn run_rows<W: Words, const R: usize>(
+unsafe fn run_rows<W: Words, const BY_ROWS: bool, const R: usize>(
     words: usize,
     a: *const f32,
     b: *const f32,
@@ -99,7 +106,7 @@ unsafe fn run_rows<W: Words, const R: usize>(
     // SAFETY: handed on to the caller.
     unsafe {
         tile.base.prefetch(R);
-        let sums = sum::<W, R>(words, a, b, ahead);
+        let sums = sum::<W, BY_ROWS, R>(words, a, b, ahead);
         match tile.size == (R, COLUMNS) {
             true => write(&sums, tile.base),
             false => write_part(&sums, tile),
@@ -108,12 +115,13 @@ unsafe fn run_rows<W: Words, const R: usize>(
 }
 
 #[inline(always)]
-unsafe fn sum<W: Words, const R: usize>(
+unsafe fn sum<W: Words, const BY_ROWS: bool, const R: usize>(
     words: usize,
     mut a: *const f32,
     mut b: *const f32,
     ahead: &mut Ahead,
 ) -> Sums<R> {
+    let (row_step, word_step) = if BY_ROWS { (A_STRIDE, 1) } else { (1, ROWS) };
     let mut left = words;
     // SAFETY: handed on to the caller: `words` steps stay inside both panels.
     unsafe {
@@ -124,11 +132,11 @@ unsafe fn sum<W: Words, const R: usize>(
             for _ in 0..now {
                 let (first, second) = (_mm512_load_ps(b), _mm512_load_ps(b.add(16)));
                 for (row, sums) in sums.iter_mut().enumerate() {
-                    let a = _mm512_set1_ps(*a.add(row));
+                    let a = _mm512_set1_ps(*a.add(row * row_step));
                     sums[0] = W::multiply_add(a, first, sums[0]);
                     sums[1] = W::multiply_add(a, second, sums[1]);
                 }
-                a = a.add(ROWS);
+                a = a.add(word_step);
                 b = b.add(COLUMNS);
             }
             left -= now;

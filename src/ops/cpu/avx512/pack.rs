@@ -1,22 +1,24 @@
 //! Copying operands into panels, in the order in which the kernel reads them.
 //!
-//! A panel of b is words × [`COLUMNS`], one of a words × [`ROWS`].
+//! A panel of b is words × [`COLUMNS`]. A panel of a is [`ROWS`] rows of words where a's rows are consecutive in memory,
+//! and words × [`ROWS`] where its columns are.
 
 use super::super::matmul::Matrix;
 use super::super::shared::Shared;
 use super::element::Element;
 use super::kernel::{COLUMNS, ROWS};
 use super::lines::transpose;
-use super::plan::Cut;
-use super::words::{Words, Work, mask};
+use super::words::{Words, mask};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
 /// Words along k in a block.
 pub const MOST_WORDS: usize = 512;
+/// From a row of an a panel to the next: no power of two, which would put all rows into the same few cache lines.
+pub const A_STRIDE: usize = MOST_WORDS + 16;
+/// Room for an a panel of either kind.
+pub const A_PANEL: usize = 16 * MOST_WORDS;
 
-/// Panels of a that are packed at once: where a is read across its rows, whole cache lines are used.
-pub const GROUP: usize = 4;
 /// Words by which rows of b are asked for before they are packed.
 const AHEAD: usize = 8;
 
@@ -45,6 +47,21 @@ impl<E: Element> PackedB<'_, E> {
         self.columns.len().div_ceil(COLUMNS) * 2
     }
 
+    /// Packs some of the parts; columns past the end become zeros.
+    ///
+    /// # Safety
+    /// The processor must have what `W` needs, the elements must be inside b, and nobody else may touch the parts.
+    #[inline(always)]
+    pub unsafe fn pack<W: Words>(&self, parts: Range<usize>) {
+        // SAFETY: handed on to the caller.
+        unsafe {
+            match self.b.column_stride == 1 {
+                true => self.pack_rows::<W>(parts),
+                false => self.pack_columns::<W>(parts),
+            }
+        }
+    }
+
     /// Where a panel starts.
     #[inline(always)]
     pub fn panel(&self, index: usize) -> *mut f32 {
@@ -63,7 +80,7 @@ impl<E: Element> PackedB<'_, E> {
     }
 
     /// # Safety
-    /// As for [`PackParts`].
+    /// As for [`PackedB::pack`].
     #[inline(always)]
     unsafe fn pack_rows<W: Words>(&self, parts: Range<usize>) {
         let Self { b, block, columns, words, .. } = self;
@@ -88,7 +105,7 @@ impl<E: Element> PackedB<'_, E> {
     }
 
     /// # Safety
-    /// As for [`PackParts`].
+    /// As for [`PackedB::pack`].
     #[inline(always)]
     unsafe fn pack_columns<W: Words>(&self, groups: Range<usize>) {
         let Self { b, block, columns, words, .. } = self;
@@ -115,125 +132,36 @@ impl<E: Element> PackedB<'_, E> {
     }
 }
 
-/// Packs some parts of a block of b; columns past the end become zeros. The elements must be inside b, and nobody else may
-/// touch the parts.
-pub struct PackParts<'a, E>(pub &'a PackedB<'a, E>, pub Range<usize>);
-
-impl<E: Element> Work for PackParts<'_, E> {
-    #[inline(always)]
-    unsafe fn run<W: Words>(self) {
-        let Self(block, parts) = self;
-        // SAFETY: handed on to the caller.
-        unsafe {
-            match block.b.column_stride == 1 {
-                true => block.pack_rows::<W>(parts),
-                false => block.pack_columns::<W>(parts),
-            }
-        }
-    }
-}
-
-/// From a panel of a to the next: more than its words, because the store of its last ones passes their end by four.
-pub const fn a_panel(words: usize) -> usize {
-    words * ROWS + 16
-}
-
-/// Packs rows `rows` and columns `block` of a into panels, [`a_panel`] apart. Rows past the end keep whatever they hold: what
-/// comes of them is not written.
+/// Packs rows `rows` and columns `block` of a into panels [`A_PANEL`] apart. Rows past the end keep whatever they hold:
+/// what comes of them is not written.
 ///
 /// # Safety
-/// The processor must have what `W` needs, the elements must be inside a, and `out` must have room for the panels.
+/// As for [`PackedB::pack`]; `out` must have room for `A_PANEL` elements for every [`ROWS`] rows.
 #[inline(always)]
 pub unsafe fn pack_a<W: Words>(a: Matrix<f32>, rows: Range<usize>, block: Range<usize>, out: *mut f32) {
     let words = block.len().div_ceil(W::DEPTH);
-    let panel = |index: usize| out.wrapping_add(index * a_panel(words));
-    // SAFETY: handed on to the caller.
+    // SAFETY: as in `pack_rows`. A row's last store may pass its words by fifteen, into the gap before the next row.
     unsafe {
-        match a.column_stride == 1 {
-            true => {
-                for (index, row) in rows.clone().step_by(ROWS).enumerate() {
-                    pack_a_rows::<W>(a, row..(row + ROWS).min(rows.end), block.clone(), panel(index));
+        if a.column_stride == 1 {
+            for (place, row) in rows.enumerate() {
+                let to = out.wrapping_add(place / ROWS * A_PANEL + place % ROWS * A_STRIDE);
+                for word in (0..words).step_by(16) {
+                    let from = a.at(row, block.start + word * W::DEPTH);
+                    let left = block.len() - word * W::DEPTH;
+                    let line = W::along(left, |offset, mask| f32::load(from.wrapping_add(offset), mask));
+                    _mm512_storeu_ps(to.wrapping_add(word), line);
                 }
             }
-            false => {
-                for word in 0..words {
-                    let start = block.start + word * W::DEPTH;
-                    for (index, row) in rows.clone().step_by(ROWS).enumerate() {
-                        let (mask, left) = (mask(ROWS.min(rows.end - row)), block.end - start);
-                        let load = |right: usize| f32::load(a.at(row, start + right), mask);
-                        let line = W::across(left, load);
-                        _mm512_storeu_ps(panel(index).wrapping_add(word * ROWS), line);
-                    }
-                }
-            }
+            return;
         }
-    }
-}
-
-/// Packs up to [`ROWS`] rows whose elements are consecutive.
-///
-/// # Safety
-/// As for [`pack_a`].
-#[inline(always)]
-unsafe fn pack_a_rows<W: Words>(a: Matrix<f32>, rows: Range<usize>, block: Range<usize>, out: *mut f32) {
-    let words = block.len().div_ceil(W::DEPTH);
-    for word in (0..words).step_by(16) {
-        let start = block.start + word * W::DEPTH;
-        // SAFETY: handed on to the caller.
-        unsafe {
-            let mut lines = [_mm512_setzero_ps(); 16];
-            for (row, line) in rows.clone().zip(&mut lines) {
-                let from = a.at(row, start);
-                *line = W::along(block.end - start, |offset, mask| f32::load(from.wrapping_add(offset), mask));
+        for word in 0..words {
+            let column = a.at(rows.start, block.start + word * W::DEPTH);
+            let left = block.len() - word * W::DEPTH;
+            for panel in 0..rows.len().div_ceil(ROWS) {
+                let mask = mask(ROWS.min(rows.len() - panel * ROWS));
+                let load = |right: usize| f32::load(column.wrapping_add(right * a.column_stride + panel * ROWS), mask);
+                _mm512_storeu_ps(out.wrapping_add(panel * A_PANEL + word * ROWS), W::across(left, load));
             }
-            transpose(&mut lines);
-            for (offset, line) in lines.iter().enumerate().take(words - word) {
-                _mm512_storeu_ps(out.wrapping_add((word + offset) * ROWS), *line);
-            }
-        }
-    }
-}
-
-/// Rows of a that are packed once for all blocks of b.
-pub struct PackedA<'a> {
-    pub a: Matrix<'a, f32>,
-    pub rows: Range<usize>,
-    pub cut: &'a Cut,
-    /// Has room for [`PackedA::room`] words: block after block along k.
-    pub out: Shared,
-}
-
-impl PackedA<'_> {
-    /// Words of memory that so many rows take.
-    pub fn room(rows: usize, cut: &Cut) -> usize {
-        rows.div_ceil(ROWS) * a_panel(cut.words) * cut.deep
-    }
-
-    /// Groups of panels, each of which can be packed by itself.
-    pub fn groups(&self) -> usize {
-        self.rows.len().div_ceil(GROUP * ROWS)
-    }
-
-    /// The panel in a block that begins with a row; those that follow stand behind it.
-    #[inline(always)]
-    pub fn panel(&self, row: usize, block: usize) -> *mut f32 {
-        let whole = self.rows.len().div_ceil(ROWS) * a_panel(self.cut.words);
-        self.out.at(block * whole + (row - self.rows.start) / ROWS * a_panel(self.cut.words_of(block)))
-    }
-}
-
-/// Packs a group of panels of a. The elements must be inside a, and nobody else may touch the group.
-pub struct PackGroup<'a>(pub &'a PackedA<'a>, pub usize);
-
-impl Work for PackGroup<'_> {
-    #[inline(always)]
-    unsafe fn run<W: Words>(self) {
-        let Self(PackedA { a, rows, cut, .. }, group) = self;
-        let start = rows.start + group * GROUP * ROWS;
-        let rows = start..(start + GROUP * ROWS).min(rows.end);
-        for block in 0..cut.deep {
-            // SAFETY: handed on to the caller.
-            unsafe { pack_a::<W>(*a, rows.clone(), cut.block(block), self.0.panel(start, block)) }
         }
     }
 }

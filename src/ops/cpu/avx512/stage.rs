@@ -1,5 +1,6 @@
 //! A part of b that is packed, and then multiplied with all rows of a.
 
+use super::super::super::Precision;
 use super::super::shared::Shared;
 use super::Job;
 use super::ahead::Ahead;
@@ -7,12 +8,14 @@ use super::claims::Claims;
 use super::element::Element;
 use super::kernel::{self, Base, COLUMNS, ROWS, STRETCH, Tile};
 use super::memory::{PACKED_A, room};
-use super::pack::{GROUP, PackParts, PackedA, PackedB, a_panel, pack_a};
+use super::pack::{A_PANEL, PackedB, pack_a};
 use super::plan::{Cut, Units};
-use super::words::{Words, Work, work};
+use super::words::{Halves, Singles, Words};
 use rayon::prelude::*;
 use std::ops::Range;
 
+/// Panels of a that are packed at once: where a is read across its rows, whole cache lines are used.
+const GROUP: usize = 4;
 /// Pieces of the packing for each thread.
 const PIECES: usize = 4;
 
@@ -22,11 +25,16 @@ pub struct Stage<'a, E> {
     pub cut: &'a Cut,
     pub columns: Range<usize>,
     pub blocks: Range<usize>,
-    /// Of a, those that are computed; they may be packed already.
-    pub rows: Range<usize>,
-    pub packed: Option<&'a PackedA<'a>>,
     /// Where the blocks are packed, one after the other.
     pub out: Shared,
+}
+
+/// What a thread does at a time.
+enum Task {
+    /// Packs some parts of a block.
+    Pack(usize, Range<usize>),
+    /// Multiplies some rows of a with some columns of all blocks, counted from the stage's first.
+    Multiply(Range<usize>, Range<usize>),
 }
 
 impl<'a, E: Element> Stage<'a, E> {
@@ -35,46 +43,106 @@ impl<'a, E: Element> Stage<'a, E> {
     pub unsafe fn run(&self, threads: usize) {
         let parts = self.block(self.blocks.start).parts();
         let pieces = parts.min((PIECES * threads).div_ceil(self.blocks.len()));
-        let units = Units::new(self.rows.clone(), self.columns.len(), self.cut.words, threads);
+        let units = Units::new(self.job.product.size.0, self.columns.len(), self.cut.words, threads);
         let (packing, multiplying) = (Claims::new(self.blocks.len() * pieces), Claims::new(units.count()));
-        let precision = self.job.product.precision;
-        let share = || {
+        let work = || {
             packing.each(|claim| {
-                let (block, piece) = (self.block(self.blocks.start + claim / pieces), claim % pieces);
-                let part = |piece: usize| piece * parts / pieces;
+                let (block, piece) = (self.blocks.start + claim / pieces, claim % pieces);
                 // SAFETY: each piece is claimed once; the rest is handed on to the caller.
-                unsafe { work(precision, PackParts(&block, part(piece)..part(piece + 1))) }
+                unsafe { self.task(Task::Pack(block, piece * parts / pieces..(piece + 1) * parts / pieces)) }
             });
             packing.wait();
             multiplying.each(|claim| {
                 let (rows, columns) = units.unit(claim);
                 // SAFETY: each unit is claimed once, and all is packed; the rest is handed on to the caller.
-                unsafe { work(precision, Multiply { stage: self, rows, columns }) }
+                unsafe { self.task(Task::Multiply(rows, columns)) }
             });
         };
         match threads {
-            1 => share(),
-            _ => (0..threads).into_par_iter().with_max_len(1).for_each(|_| share()),
+            1 => work(),
+            _ => (0..threads).into_par_iter().with_max_len(1).for_each(|_| work()),
         }
     }
 
     fn block(&self, index: usize) -> PackedB<'a, E> {
-        let (words, out) = (self.cut.words_of(index), self.out.at((index - self.blocks.start) * self.cut.room()));
-        let (b, block, columns) = (self.job.b, self.cut.block(index), self.columns.clone());
-        PackedB { b, block, columns, words, out: Shared(out) }
+        let (_, _, k) = self.job.product.size;
+        let block = index * self.cut.depth..((index + 1) * self.cut.depth).min(k);
+        let words = block.len().div_ceil(self.cut.in_word);
+        let out = Shared(self.out.at((index - self.blocks.start) * self.cut.room()));
+        PackedB { b: self.job.b, block, columns: self.columns.clone(), words, out }
     }
 
-    /// What will be packed next, to be asked for in so many stretches.
+    /// # Safety
+    /// As for [`Stage::run`]; no other thread may have the same parts, or the same rows and columns of the result.
+    unsafe fn task(&self, task: Task) {
+        // SAFETY: handed on to the caller.
+        unsafe {
+            match self.job.product.precision {
+                Precision::F32 => self.singles(task),
+                Precision::Bf16 => self.halves(task),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`Stage::task`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn singles(&self, task: Task) {
+        // SAFETY: handed on to the caller.
+        unsafe { self.work::<Singles>(task) }
+    }
+
+    /// # Safety
+    /// As for [`Stage::task`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    unsafe fn halves(&self, task: Task) {
+        // SAFETY: handed on to the caller.
+        unsafe { self.work::<Halves>(task) }
+    }
+
+    /// # Safety
+    /// As for [`Stage::task`]; the processor must have what `W` needs. Everything below is always inlined, so that it is
+    /// compiled for the processor that the callers above name.
     #[inline(always)]
-    fn ahead(&self, rows: Range<usize>, block: &PackedB<E>, stretches: usize) -> Ahead {
-        let rows = if self.packed.is_some() { 0..0 } else { rows };
-        Ahead::new(self.job.a, rows, block.block.clone(), stretches)
+    unsafe fn work<W: Words>(&self, task: Task) {
+        // SAFETY: handed on to the caller.
+        unsafe {
+            match task {
+                Task::Pack(block, parts) => self.block(block).pack::<W>(parts),
+                Task::Multiply(rows, columns) => self.multiply::<W>(rows, columns),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`Stage::work`].
+    #[inline(always)]
+    unsafe fn multiply<W: Words>(&self, rows: Range<usize>, columns: Range<usize>) {
+        let mut packed = PACKED_A.take();
+        let a_panels = room(&mut packed, GROUP * A_PANEL);
+        let panels = columns.start / COLUMNS..columns.end.div_ceil(COLUMNS);
+        let group = |start: usize| start..(start + GROUP * ROWS).min(rows.end);
+        for index in self.blocks.clone() {
+            let block = self.block(index);
+            for start in rows.clone().step_by(GROUP * ROWS) {
+                let rows = group(start);
+                let next = group(rows.end);
+                let stretches = rows.len().div_ceil(ROWS) * panels.len() * block.words.div_ceil(STRETCH);
+                let ahead = Ahead::new(self.job.a, next, block.block.clone(), stretches);
+                // SAFETY: there is room for a group of panels; the rest is handed on to the caller.
+                unsafe {
+                    pack_a::<W>(self.job.a, rows.clone(), block.block.clone(), a_panels);
+                    self.tiles::<W>(a_panels, rows, &block, panels.clone(), ahead);
+                }
+            }
+        }
+        PACKED_A.set(packed);
     }
 
     /// Packed rows with some panels of a packed block; `ahead` is the part of a that is packed next.
     ///
     /// # Safety
-    /// As for [`Multiply`].
+    /// As for [`Stage::work`].
     #[inline(always)]
     unsafe fn tiles<W: Words>(
         &self,
@@ -84,55 +152,21 @@ impl<'a, E: Element> Stage<'a, E> {
         panels: Range<usize>,
         mut ahead: Ahead,
     ) {
-        let Job { c, product, .. } = self.job;
+        let Job { c, a, product, .. } = self.job;
         for (place, row) in rows.clone().step_by(ROWS).enumerate() {
-            let a_panel = a_panels.wrapping_add(place * a_panel(b.words));
             for panel in panels.clone() {
                 let column = b.columns.start + panel * COLUMNS;
                 let size = (ROWS.min(rows.end - row), COLUMNS.min(b.columns.end - column));
                 let tile = Tile { size, base: Base::new(*c, product, row, column, b.block.start) };
+                let a_panel = a_panels.wrapping_add(place * A_PANEL);
                 // SAFETY: tiles lie inside the result; the rest is handed on to the caller.
-                unsafe { kernel::run::<W>(b.words, a_panel, b.panel(panel), tile, &mut ahead) }
-            }
-        }
-    }
-}
-
-/// Multiplies some rows of a with some columns of all blocks, counted from the stage's first. Both must be no other
-/// thread's.
-struct Multiply<'a, E> {
-    stage: &'a Stage<'a, E>,
-    rows: Range<usize>,
-    columns: Range<usize>,
-}
-
-impl<E: Element> Work for Multiply<'_, E> {
-    #[inline(always)]
-    unsafe fn run<W: Words>(self) {
-        let Self { stage, rows, columns } = self;
-        let mut memory = PACKED_A.take();
-        let panels = columns.start / COLUMNS..columns.end.div_ceil(COLUMNS);
-        let group = |start: usize| start..(start + GROUP * ROWS).min(rows.end);
-        for index in stage.blocks.clone() {
-            let block = stage.block(index);
-            for start in rows.clone().step_by(GROUP * ROWS) {
-                let rows = group(start);
-                let stretches = rows.len().div_ceil(ROWS) * panels.len() * block.words.div_ceil(STRETCH);
-                let ahead = stage.ahead(group(rows.end), &block, stretches);
-                // SAFETY: there is room for a group of panels; the rest is handed on to the caller.
                 unsafe {
-                    let a_panels = match stage.packed {
-                        Some(packed) => packed.panel(start, index),
-                        None => {
-                            let out = room(&mut memory, GROUP * a_panel(block.words));
-                            pack_a::<W>(stage.job.a, rows.clone(), block.block.clone(), out);
-                            out
-                        }
-                    };
-                    stage.tiles::<W>(a_panels, rows, &block, panels.clone(), ahead);
+                    match a.column_stride == 1 {
+                        true => kernel::run::<W, true>(b.words, a_panel, b.panel(panel), tile, &mut ahead),
+                        false => kernel::run::<W, false>(b.words, a_panel, b.panel(panel), tile, &mut ahead),
+                    }
                 }
             }
         }
-        PACKED_A.set(memory);
     }
 }

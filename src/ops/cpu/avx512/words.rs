@@ -1,6 +1,5 @@
 //! The words that panels are made of: 32 bits wide, an f32 or a pair of bfloat16 that follow each other along k.
 
-use super::super::super::Precision;
 use std::arch::x86_64::*;
 
 /// What a kernel multiplies. Every function needs what [`Words`] of its kind need of the processor.
@@ -25,44 +24,6 @@ pub trait Words {
     /// # Safety
     /// The processor must have the instructions.
     unsafe fn multiply_add(a: __m512, b: __m512, sum: __m512) -> __m512;
-}
-
-/// Something that can be done with either kind of words.
-pub trait Work {
-    /// # Safety
-    /// The processor must have what `W` needs, and what else the work asks for must hold. It is always inlined, with all that
-    /// it calls, so that it is compiled for the processor that the callers below name.
-    unsafe fn run<W: Words>(self);
-}
-
-/// Does the work with words of a precision.
-///
-/// # Safety
-/// As for [`Work::run`].
-pub unsafe fn work(precision: Precision, work: impl Work) {
-    // SAFETY: handed on to the caller.
-    unsafe {
-        match precision {
-            Precision::F32 => with_singles(work),
-            Precision::Bf16 => with_halves(work),
-        }
-    }
-}
-
-/// # Safety
-/// As for [`Work::run`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn with_singles(work: impl Work) {
-    // SAFETY: handed on to the caller.
-    unsafe { work.run::<Singles>() }
-}
-
-/// # Safety
-/// As for [`Work::run`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-unsafe fn with_halves(work: impl Work) {
-    // SAFETY: handed on to the caller.
-    unsafe { work.run::<Halves>() }
 }
 
 /// The lowest `count` bits of sixteen.
