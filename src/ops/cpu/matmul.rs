@@ -399,18 +399,44 @@ mod tests {
         if !avx512::is_available() {
             return;
         }
-        let (m, n, k) = (250, 800, 700);
-        let (a, b) = (values(m * k, 1), values(k * n, 2));
+        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        // The second is wide enough that two threads pack b for themselves; both are deep enough for two blocks along k.
+        for ((m, n, k), is_transposed) in [((250, 800, 700), false), ((250, 800, 700), true), ((61, 1700, 1050), false)]
+        {
+            let (a, b) = (values(m * k, 1), values(k * n, 2));
+            let b = if is_transposed { Matrix::new(&b, k).transposed() } else { Matrix::new(&b, n) };
+            for precision in Precision::ALL {
+                let of = |rows: std::ops::Range<usize>| {
+                    let product = Product::new((rows.len(), n, k)).operands(precision);
+                    super::product(Matrix::new(&a[rows.start * k..], k), b, product)
+                };
+                let whole = pool(1).install(|| of(0..m));
+                for threads in [2, 3, 16] {
+                    assert_eq!(pool(threads).install(|| of(0..m)), whole, "{threads} threads");
+                }
+                for rows in [0..1, 7..8, 13..40, 49..m] {
+                    assert_eq!(of(rows.clone()), whole[rows.start * n..rows.end * n], "{rows:?}");
+                }
+            }
+        }
+    }
+
+    /// The gradient of a weight: a is read across its rows.
+    #[test]
+    fn columns_of_a_depend_neither_on_each_other_nor_on_the_threads() {
+        let (m, n, k) = (230, 1600, 90);
+        let (a, b) = (values(k * m, 1), values(k * n, 2));
         let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         for precision in Precision::ALL {
             let of = |rows: std::ops::Range<usize>| {
-                let size = (rows.len(), n, k);
-                let product = Product::new(size).operands(precision);
-                super::product(Matrix::new(&a[rows.start * k..], k), Matrix::new(&b, n), product)
+                let product = Product::new((rows.len(), n, k)).operands(precision);
+                super::product(Matrix::new(&a[rows.start..], m).transposed(), Matrix::new(&b, n), product)
             };
             let whole = pool(1).install(|| of(0..m));
-            assert_eq!(pool(3).install(|| of(0..m)), whole);
-            for rows in [0..1, 7..8, 13..40, 99..250] {
+            for threads in [2, 3, 16] {
+                assert_eq!(pool(threads).install(|| of(0..m)), whole, "{threads} threads");
+            }
+            for rows in [0..20, 7..90, 100..m] {
                 assert_eq!(of(rows.clone()), whole[rows.start * n..rows.end * n], "{rows:?}");
             }
         }

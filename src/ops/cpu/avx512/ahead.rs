@@ -42,12 +42,45 @@ impl Ahead {
     pub fn ask(&mut self) {
         for _ in 0..self.at_once.min(self.left) {
             // SAFETY: a prefetch touches no memory that the program could see.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.at.cast()) };
-            self.in_row -= 1;
-            let step = if self.in_row == 0 { self.jump } else { LINE };
-            self.in_row = if self.in_row == 0 { self.per_row } else { self.in_row };
-            self.at = self.at.wrapping_add(step);
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.step().cast()) };
         }
-        self.left = self.left.saturating_sub(self.at_once);
+    }
+
+    /// The next line, of those that are left.
+    #[inline(always)]
+    fn step(&mut self) -> *const f32 {
+        let line = self.at;
+        (self.left, self.in_row) = (self.left - 1, self.in_row - 1);
+        let is_last = self.in_row == 0;
+        self.in_row = if is_last { self.per_row } else { self.in_row };
+        self.at = line.wrapping_add(if is_last { self.jump } else { LINE });
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every line of the part once, and nothing else, in as many calls as were said.
+    #[test]
+    fn the_lines_of_a_part_are_asked_for_once() {
+        let values = vec![0.0; 100 * 64];
+        let by_rows = Matrix::new(&values, 64);
+        let cases = [
+            (by_rows, 3..7, 16..64, 5, (3..7).flat_map(|row| [16, 32, 48].map(|column| row * 64 + column)).collect()),
+            (by_rows.transposed(), 16..40, 2..5, 100, (2..5).flat_map(|row| [16, 32].map(|c| row * 64 + c)).collect()),
+            (by_rows, 0..0, 0..64, 3, Vec::new()),
+        ];
+        for (matrix, rows, columns, calls, want) in cases {
+            let mut ahead = Ahead::new(matrix, rows, columns, calls);
+            let mut asked: Vec<usize> = Vec::new();
+            for _ in 0..calls {
+                for _ in 0..ahead.at_once.min(ahead.left) {
+                    asked.push((ahead.step() as usize - values.as_ptr() as usize) / size_of::<f32>());
+                }
+            }
+            assert_eq!(asked, want);
+        }
     }
 }

@@ -157,3 +157,25 @@ impl Units {
         (row(down)..row(down + 1), across * self.width..((across + 1) * self.width).min(self.columns))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_cover_every_row_and_column_once() {
+        for (rows, columns) in [(1, 1), (12, 32), (13, 33), (96, 500), (200, 2000), (1000, 70)] {
+            for (words, threads) in [(0, 2), (16, 1), (512, 2), (512, 3), (300, 64)] {
+                let units = Units::new(rows, columns, words, threads);
+                let mut covered = vec![0; rows * columns];
+                for (rows, columns_of_unit) in (0..units.count()).map(|index| units.unit(index)) {
+                    assert!(rows.start % ROWS == 0 && columns_of_unit.start % COLUMNS == 0, "{rows:?}");
+                    for row in rows {
+                        covered[row * columns..][columns_of_unit.clone()].iter_mut().for_each(|count| *count += 1);
+                    }
+                }
+                assert!(covered.iter().all(|&count| count == 1), "{rows}×{columns}, {words} words, {threads} threads");
+            }
+        }
+    }
+}
