@@ -91,7 +91,12 @@ fn generation_is_measured() {
         assert_eq!(written["weights"], weights);
     }
     bench.refused(&["bench", "generate", "--new-tokens", "300"], 2, &["--context 428"]);
-    bench.refused(&["bench", "generate", "--precision", "bf16"], 2, &["--precision"]);
+    let rounded = [&TINY[..], &flags, &["--weights", "bf16", "--precision", "bf16"]].concat();
+    match frostline::ops::Precision::Bf16.is_supported() {
+        true => assert_eq!(measured(&bench, "generate", &rounded)["precision"], "bf16"),
+        false => bench.refused(&[&["bench", "generate"], &rounded[..]].concat(), 1, &["--precision f32"]),
+    }
+    bench.refused(&["bench", "generate", "--precision", "f8"], 2, &["f8"]);
     let much = ["bench", "generate", "--batch", "65536", "--context", "65536", "--new-tokens", "65000"];
     bench.refused(&much, 2, &["keys and values", "--batch"]);
 }

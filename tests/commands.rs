@@ -88,7 +88,8 @@ fn check_samples(bench: &Bench) {
         bench.json(&[&fixed[..], extra].concat()).remove(0)
     };
     let cuts = ["--top-k", "40", "--min-p", "0.01", "--repetition-penalty", "1.2"];
-    for extra in [&["--temperature", "0"][..], &["--seed", "5"], &cuts] {
+    let halves = ["--weights", "bf16"];
+    for extra in [&["--temperature", "0"][..], &["--seed", "5"], &cuts, &halves] {
         let report = sample(extra);
         let lanes = report["lanes"].as_array().unwrap();
         assert_eq!(lanes.len(), 3);
