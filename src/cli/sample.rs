@@ -58,8 +58,9 @@ pub struct Arguments {
     /// End the answer before this text; can be given several times
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// Store matrices in f32, bf16 or f16 instead of as the checkpoint's run does: halves take half the memory, and half the
-    /// time where reading them is what a token takes. With bf16, products are of operands in bf16 where the processor can
+    /// Store matrices in bf16 or f16 instead of f32: once they are read they take half the memory, and a token less time where
+    /// reading them is what it takes. Products are then in bf16 with bf16 (where the processor can), in f32 with f16 and f32;
+    /// without this, as the checkpoint was trained
     #[arg(long, value_name = "W")]
     weights: Option<Storage>,
     /// Lanes under the same seed draw the same random numbers
@@ -193,7 +194,9 @@ impl<'a> Lanes<'a> {
         if let Some(storage) = storage {
             decoder.store(storage, |_| true)?;
             let wanted = if storage == Storage::Bf16 { Precision::Bf16 } else { Precision::F32 };
-            decoder.parameters.precision = device::products(&place.device, wanted).0;
+            let (precision, notice) = device::products(&place.device, wanted);
+            notice.iter().for_each(|notice| output::note(notice));
+            decoder.parameters.precision = precision;
         }
         Ok((Arc::new(decoder), Arc::new(tokenizer)))
     }

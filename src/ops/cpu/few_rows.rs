@@ -5,6 +5,7 @@
 use super::super::Precision;
 #[cfg(target_arch = "x86_64")]
 use super::avx512;
+use super::linear::Weight;
 use super::matmul::Operand;
 use super::{simd, vector};
 use half::slice::HalfFloatSliceExt;
@@ -55,20 +56,16 @@ impl Stored for f16 {
     }
 }
 
-/// `x` is n×`width_in`, `weight` is `width_out`×`width_in`, its rows one after the other; returns n×`width_out`. Rounding `x`
-/// saves nothing but where the weight is stored in bfloat16 as well: elsewhere `precision` is not asked.
-pub fn forward(
-    x: &[f32],
-    weight: Operand,
-    (bias, residual): (Option<&[f32]>, Option<&[f32]>),
-    (width_in, width_out): (usize, usize),
-    precision: Precision,
-) -> Vec<f32> {
+/// `x` is n×`width_in`; `bias`, `width_out`, and `residual`, n×`width_out`, are added; the weight's rows stand one after the
+/// other. Returns n×`width_out`. Rounding `x` saves nothing but where the weight is stored in bfloat16 as well: elsewhere the
+/// weight's precision is not asked.
+pub fn forward(x: &[f32], weight: Weight, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
+    let Weight { matrix, width_in, width_out, precision } = weight;
     let out = Outputs { rows: x.len() / width_in, width_in, width_out, bias, residual };
-    match weight {
+    let rounds = precision == Precision::Bf16 && super::has_bf16();
+    match matrix {
         Operand::F32(weight) => widened(x, weight.data(), out),
-        #[cfg(target_arch = "x86_64")]
-        Operand::Bf16(weight) if precision == Precision::Bf16 && avx512::has_bf16() => rounded(x, weight.data(), out),
+        Operand::Bf16(weight) if rounds => rounded(x, weight.data(), out),
         Operand::Bf16(weight) => widened(x, weight.data(), out),
         Operand::F16(weight) => widened(x, weight.data(), out),
     }
@@ -98,6 +95,12 @@ fn rounded(x: &[f32], weight: &[bf16], out: Outputs) -> Vec<f32> {
         // SAFETY: as above.
         unsafe { avx512::few_rows::multiply_halves(rows, part) }
     })
+}
+
+/// No such processor has them as yet.
+#[cfg(not(target_arch = "x86_64"))]
+fn rounded(x: &[f32], weight: &[bf16], out: Outputs) -> Vec<f32> {
+    widened(x, weight, out)
 }
 
 /// What is computed, apart from the products.
@@ -210,6 +213,10 @@ mod tests {
     use super::super::matmul::Matrix;
     use super::*;
 
+    fn of<'a>(matrix: impl Into<Operand<'a>>, width_in: usize, width_out: usize) -> Weight<'a> {
+        Weight { matrix: matrix.into(), width_in, width_out, precision: Precision::F32 }
+    }
+
     /// Small integers: sums are exact, whatever their order.
     fn integers(count: usize, step: usize) -> Vec<f32> {
         (0..count).map(|i| (i * step % 11) as f32 - 5.0).collect()
@@ -222,13 +229,7 @@ mod tests {
             let (x, weight) = (integers(rows * width_in, 3), integers(width_out * width_in, 7));
             let (bias, residual) = (integers(width_out, 5), integers(rows * width_out, 2));
             for (bias, residual) in [(None, None), (Some(&bias[..]), None), (Some(&bias[..]), Some(&residual[..]))] {
-                let y = forward(
-                    &x,
-                    Matrix::new(&weight, width_in).into(),
-                    (bias, residual),
-                    (width_in, width_out),
-                    Precision::F32,
-                );
+                let y = forward(&x, of(Matrix::new(&weight, width_in), width_in, width_out), bias, residual);
                 for (i, row) in x.chunks(width_in).enumerate() {
                     for (o, weight) in weight.chunks(width_in).enumerate() {
                         let product: f32 = row.iter().zip(weight).map(|(a, b)| a * b).sum();
@@ -248,12 +249,8 @@ mod tests {
             let mut y = vec![0.0; rows * outputs];
             let mut parts: Vec<&mut [f32]> = y.chunks_mut(outputs).collect();
             pulp::Arch::new().dispatch(Products { x: &x, weight: &weight, width, y: &mut parts });
-            let weight = Matrix::new(&weight, width).into();
-            assert_eq!(
-                y,
-                forward(&x, weight, (None, None), (width, outputs), Precision::F32),
-                "{rows}×{width}×{outputs}"
-            );
+            let weight = of(Matrix::new(&weight, width), width, outputs);
+            assert_eq!(y, forward(&x, weight, None, None), "{rows}×{width}×{outputs}");
         }
     }
 
@@ -262,13 +259,13 @@ mod tests {
         let (width_in, width_out) = (53, 70);
         let values = |count: usize| (0..count).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
         let (x, weight) = (values(16 * width_in), values(width_out * width_in));
-        let weight = Matrix::new(&weight, width_in).into();
-        let together = forward(&x, weight, (None, None), (width_in, width_out), Precision::F32);
+        let weight = of(Matrix::new(&weight, width_in), width_in, width_out);
+        let together = forward(&x, weight, None, None);
         for (row, together) in x.chunks(width_in).zip(together.chunks(width_out)) {
-            assert_eq!(forward(row, weight, (None, None), (width_in, width_out), Precision::F32), together);
+            assert_eq!(forward(row, weight, None, None), together);
         }
         for rows in [2, 3, 5] {
-            let some = forward(&x[..rows * width_in], weight, (None, None), (width_in, width_out), Precision::F32);
+            let some = forward(&x[..rows * width_in], weight, None, None);
             assert_eq!(some, together[..rows * width_out]);
         }
     }
@@ -279,9 +276,9 @@ mod tests {
         let (x, weight) = (integers(3 * 37, 3), integers(70 * 37, 7));
         let bf16: Vec<bf16> = weight.iter().map(|&w| bf16::from_f32(w)).collect();
         let f16: Vec<f16> = weight.iter().map(|&w| f16::from_f32(w)).collect();
-        let want = forward(&x, Matrix::new(&weight, 37).into(), (None, None), (37, 70), Precision::F32);
-        assert_eq!(forward(&x, Operand::Bf16(Matrix::new(&bf16, 37)), (None, None), (37, 70), Precision::F32), want);
-        assert_eq!(forward(&x, Operand::F16(Matrix::new(&f16, 37)), (None, None), (37, 70), Precision::F32), want);
+        let want = forward(&x, of(Matrix::new(&weight, 37), 37, 70), None, None);
+        assert_eq!(forward(&x, of(Operand::Bf16(Matrix::new(&bf16, 37)), 37, 70), None, None), want);
+        assert_eq!(forward(&x, of(Operand::F16(Matrix::new(&f16, 37)), 37, 70), None, None), want);
     }
 
     /// Integers that bfloat16 has, so that the sums are exact; the value of each row does not depend on what is beside it.
@@ -290,8 +287,8 @@ mod tests {
         for (rows, width_in, width_out) in [(1, 1, 1), (2, 15, 65), (7, 33, 130), (16, 70, 50)] {
             let (x, weight) = (integers(rows * width_in, 3), integers(width_out * width_in, 7));
             let weight: Vec<bf16> = weight.iter().map(|&w| bf16::from_f32(w)).collect();
-            let weight = Operand::Bf16(Matrix::new(&weight, width_in));
-            let of = |x: &[f32], precision| forward(x, weight, (None, None), (width_in, width_out), precision);
+            let weight = of(Operand::Bf16(Matrix::new(&weight, width_in)), width_in, width_out);
+            let of = |x: &[f32], precision| forward(x, Weight { precision, ..weight }, None, None);
             assert_eq!(of(&x, Precision::Bf16), of(&x, Precision::F32), "{rows}×{width_in}×{width_out}");
             let x: Vec<f32> = (0..rows * width_in).map(|i| (i as f32 * 0.7).sin()).collect();
             let together = of(&x, Precision::Bf16);

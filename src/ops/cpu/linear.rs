@@ -23,7 +23,7 @@ pub fn forward(x: &[f32], weight: Weight, bias: Option<&[f32]>, residual: Option
     let rows = x.len() / width_in;
     if rows <= few_rows::MOST_ROWS {
         // Other bits than a product of many rows gives; among themselves, few rows do not depend on their number.
-        return few_rows::forward(x, matrix, (bias, residual), (width_in, width_out), precision);
+        return few_rows::forward(x, weight, bias, residual);
     }
     let size = (rows, width_out, width_in);
     let what = Product::new(size).plus(bias, residual).operands(precision);

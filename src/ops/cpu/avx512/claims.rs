@@ -24,9 +24,8 @@ impl Claims {
             if piece >= self.count {
                 return;
             }
+            let _done = Done(&self.done);
             work(piece);
-            // Whoever sees the count sees what was written.
-            self.done.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -41,6 +40,16 @@ impl Claims {
                 _ => std::hint::spin_loop(),
             }
         }
+    }
+}
+
+/// Counts a piece when it is dropped, so that nobody waits for one whose thread panicked.
+struct Done<'a>(&'a AtomicUsize);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        // Whoever sees the count sees what was written.
+        self.0.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -70,5 +79,14 @@ mod tests {
         let claims = Claims::new(0);
         claims.each(|_| unreachable!());
         claims.wait();
+    }
+
+    #[test]
+    fn a_piece_that_panics_is_not_waited_for() {
+        let claims = Claims::new(2);
+        let failed = std::panic::catch_unwind(|| claims.each(|_| panic!("a piece fails")));
+        claims.each(|_| ());
+        claims.wait();
+        assert!(failed.is_err());
     }
 }

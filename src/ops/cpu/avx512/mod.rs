@@ -1,7 +1,7 @@
 //! Matrix products of our own for processors with AVX-512: f32, or operands rounded to bfloat16 where the processor has
 //! instructions for them (no crate does the latter). The scheme is that of Goto and van de Geijn (2008, *Anatomy of
-//! high-performance matrix multiplication*): a part of b is packed into the cache that the threads share; a thread packs a
-//! few panels of a into its own and runs over it.
+//! high-performance matrix multiplication*): blocks of b are packed so that each stays in the second-level cache of the thread
+//! that multiplies with it; a few panels of a at a time are packed and run over it.
 //!
 //! An element of the result is the sum over k in order, in blocks whose size follows from k alone. It depends on its own
 //! row of a and its own column of b, and neither on the number of threads nor on what else is computed beside it.

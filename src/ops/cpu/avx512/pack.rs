@@ -118,6 +118,7 @@ impl<E: Element> PackedB<'_, E> {
                     for (column, line) in lines.iter_mut().enumerate().take(self.width(group)) {
                         let from = b.at(block.start + word * W::DEPTH, columns.start + group * 16 + column);
                         *line = W::along(left, |offset, mask| E::load(from.wrapping_add(offset), mask));
+                        // The same words of the next group's columns.
                         for line in 0..W::DEPTH {
                             _mm_prefetch::<_MM_HINT_T1>(from.wrapping_add(16 * b.column_stride + line * 16).cast());
                         }
