@@ -135,6 +135,30 @@ fn commands_take_effect_between_steps_and_are_answered_and_journaled() {
     assert_eq!(steered, ["freeze block.0", "rate x0.5", "undo", "undo"]);
 }
 
+#[test]
+fn whoever_has_the_answer_to_a_change_knows_that_it_can_be_undone() {
+    let hosted = Hosted::start();
+    let connection = hosted.connect();
+    let mut newest = None;
+    for (id, command) in (1..).zip(["freeze block.0", "rate x0.5", "undo", "undo"]) {
+        ask(&connection, id, Ask::Steer(command.parse().unwrap()));
+        loop {
+            match connection.messages.recv_timeout(LONG).unwrap() {
+                Message::Status(status) => newest = Some(status),
+                Message::Answer { id: own, answer } if own == id => {
+                    assert!(matches!(answer, Answer::Applied { .. }), "{answer:?}");
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let undo = newest.as_ref().and_then(|status| status.undo.as_ref()).map(|undo| undo.effect.as_str());
+        let expected =
+            [None, Some("froze block.0"), Some("rate ×0.5, peak 1.50e-3"), Some("froze block.0"), None][id as usize];
+        assert_eq!(undo, expected, "{command}");
+    }
+}
+
 #[derive(serde::Deserialize)]
 struct Line {
     #[serde(flatten)]

@@ -23,7 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// History is sent at most this often; answers at once.
+/// History is sent at most this often, but for what an answer rests on; answers at once.
 const PERIOD: Duration = Duration::from_millis(100);
 /// Answers that may wait for a client.
 const OUTBOX: usize = 512;
@@ -364,7 +364,7 @@ async fn writing(
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
-                    Some(message) => if write_message(writer, &message).await.is_err() { return },
+                    Some(message) => if !answer(writer, &mut cursor, service, &message).await { return },
                     None => return,
                 },
                 _ = closing.changed() => break,
@@ -373,6 +373,13 @@ async fn writing(
             }
         }
     }
+}
+
+/// Sends an answer; `false` when the client is gone. What came of a command is sent before it is answered, so that the
+/// client can go on from there, and take it back.
+async fn answer(writer: &mut OwnedWriteHalf, cursor: &mut Cursor, service: &Service, message: &Message) -> bool {
+    let was_applied = matches!(message, Message::Answer { answer: Answer::Applied { .. }, .. });
+    (!was_applied || catch_up(writer, cursor, service).await) && write_message(writer, message).await.is_ok()
 }
 
 /// Sends what the client has not got; `false` when it is gone.

@@ -151,6 +151,7 @@ impl Trainer {
         }
         let outcome = phase.steer(command);
         self.show_standing(phase);
+        self.tell_changes(phase);
         self.state(if phase.stands_still() { State::Paused } else { State::Training });
         let answer = match outcome {
             Ok(Outcome::Done(effect)) => Answer::Applied { step: phase.step(), effect },
@@ -161,7 +162,7 @@ impl Trainer {
         self.answer(reply, answer);
     }
 
-    /// It goes the way of what it answers for: whoever has the answer sees what came of it.
+    /// It goes the way of what it answers for: whoever has the answer sees what came of it, and can undo it.
     fn answer(&mut self, reply: Reply, answer: Answer) {
         self.note(Note::Answer(reply, answer));
         self.recorder.unpark();
@@ -310,7 +311,6 @@ impl Observer for Trainer {
             && let Some((command, reply)) = self.state.deferred.pop_front()
         {
             self.steer(&command, reply, phase);
-            self.tell_changes(phase);
             return Ok(true);
         }
         match self.next_order(phase.stands_still() && self.state.deferred.is_empty()) {
