@@ -4,10 +4,8 @@
 use super::super::Precision;
 #[cfg(target_arch = "x86_64")]
 use super::avx512;
-use gemm::Parallelism;
-use half::slice::HalfFloatSliceExt;
+use super::gemm;
 use half::{bf16, f16};
-use rayon::prelude::*;
 
 /// A read-only matrix inside a slice: element (i, j) stands at `i * row_stride + j * column_stride`, one of which is 1.
 #[derive(Debug)]
@@ -42,6 +40,11 @@ impl<'a, E> Matrix<'a, E> {
     /// All elements: of a matrix whose rows stand one after the other.
     pub(super) fn data(&self) -> &'a [E] {
         debug_assert!(self.column_stride == 1 && self.data.len().is_multiple_of(self.row_stride.max(1)));
+        self.data
+    }
+
+    /// Whatever it lies in.
+    pub(super) fn elements(&self) -> &'a [E] {
         self.data
     }
 
@@ -101,7 +104,7 @@ unsafe impl Sync for Target {}
 
 impl Target {
     /// The first element of a row.
-    fn row(self, row: usize) -> *mut f32 {
+    pub(super) fn row(self, row: usize) -> *mut f32 {
         self.pointer.wrapping_add(row * self.stride)
     }
 }
@@ -213,90 +216,8 @@ pub unsafe fn multiply_into<'a>(c: Target, a: Matrix, b: impl Into<Operand<'a>>,
         // SAFETY: the processor was asked, the operands were checked, the target is vouched for by the caller.
         return unsafe { avx512::multiply(c, a, b, product) };
     }
-    let wide = widened(b);
-    let b = match (&b, &wide) {
-        (Operand::F32(b), _) => *b,
-        (Operand::Bf16(Matrix { row_stride, column_stride, .. }), data)
-        | (Operand::F16(Matrix { row_stride, column_stride, .. }), data) => {
-            Matrix { data, row_stride: *row_stride, column_stride: *column_stride }
-        }
-    };
     // SAFETY: as above.
-    unsafe { by_crate(c, a, b, product) };
-}
-
-/// A half-precision operand in f32; nothing where it is f32 already.
-fn widened(b: Operand) -> Vec<f32> {
-    match b {
-        Operand::F32(_) => Vec::new(),
-        Operand::Bf16(b) => b.data.to_f32_vec(),
-        Operand::F16(b) => b.data.to_f32_vec(),
-    }
-}
-
-/// # Safety
-/// As for [`multiply_into`], with operands that were checked.
-unsafe fn by_crate(c: Target, a: Matrix, b: Matrix, product: Product) {
-    let Product { size: (m, n, k), scale, write, threads, .. } = product;
-    // SAFETY: handed on to the caller.
-    let is_prefilled = unsafe { prefill(c, product) };
-    let parallelism = match threads {
-        Threads::All => Parallelism::Rayon(0),
-        Threads::One => Parallelism::None,
-    };
-    // SAFETY: handed on to the caller.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.pointer,
-            1,
-            c.stride as isize,
-            write == Write::Add || is_prefilled,
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            scale,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
-}
-
-/// Writes what the product is added to; false where there is nothing.
-///
-/// # Safety
-/// As for [`multiply_into`].
-unsafe fn prefill(c: Target, product: Product) -> bool {
-    let Product { size: (m, n, _), write, bias, residual, .. } = product;
-    if bias.is_none() && residual.is_none() {
-        return false;
-    }
-    let fill = |row: usize| {
-        let c = c.row(row);
-        for column in 0..n {
-            // SAFETY: elements of the target, each row of them in one thread alone.
-            unsafe {
-                let old = match write {
-                    Write::Add => c.add(column).read(),
-                    Write::Replace => residual.map_or(0.0, |residual| residual[row * n + column]),
-                };
-                c.add(column).write(old + bias.map_or(0.0, |bias| bias[column]));
-            }
-        }
-    };
-    match product.threads {
-        Threads::All => (0..m).into_par_iter().with_min_len(16).for_each(fill),
-        Threads::One => (0..m).for_each(fill),
-    }
-    true
+    unsafe { gemm::multiply(c, a, b, product) };
 }
 
 #[cfg(test)]
@@ -357,8 +278,13 @@ mod tests {
                 let (mut added, mut whole) = (vec![1.0; m * stride], vec![0.0; m * n]);
                 // SAFETY: the targets have m rows of n or more.
                 unsafe {
-                    by_crate(Target { pointer: added.as_mut_ptr(), stride }, a, b, product.write(Write::Add).here());
-                    by_crate(Target { pointer: whole.as_mut_ptr(), stride: n }, a, b, plus);
+                    gemm::multiply(
+                        Target { pointer: added.as_mut_ptr(), stride },
+                        a,
+                        b.into(),
+                        product.write(Write::Add).here(),
+                    );
+                    gemm::multiply(Target { pointer: whole.as_mut_ptr(), stride: n }, a, b.into(), plus);
                 }
                 check(&added, &whole);
             }
@@ -371,9 +297,8 @@ mod tests {
         let (a, b) = (values(m * k, 1), values(k * n, 2));
         let bf16: Vec<bf16> = b.iter().map(|&x| bf16::from_f32(x)).collect();
         let f16: Vec<f16> = b.iter().map(|&x| f16::from_f32(x)).collect();
-        let wide_bf16 = widened(Operand::Bf16(Matrix::new(&bf16, k)));
-        let wide_f16 = widened(Operand::F16(Matrix::new(&f16, k)));
-        assert!(wide_bf16.iter().zip(&bf16).all(|(wide, half)| *wide == half.to_f32()) && wide_f16.len() == f16.len());
+        let wide_bf16: Vec<f32> = bf16.iter().map(|x| x.to_f32()).collect();
+        let wide_f16: Vec<f32> = f16.iter().map(|x| x.to_f32()).collect();
         for precision in Precision::ALL {
             let product = Product::new((m, n, k)).operands(precision);
             let of = |b: Operand| super::product(Matrix::new(&a, k), b, product);
@@ -438,34 +363,6 @@ mod tests {
             }
             for rows in [0..20, 7..90, 100..m] {
                 assert_eq!(of(rows.clone()), whole[rows.start * n..rows.end * n], "{rows:?}");
-            }
-        }
-    }
-
-    /// The crate's products, which stand in elsewhere, have this too: among more rows than take the way of few rows.
-    #[test]
-    fn a_row_of_the_crate_s_products_does_not_depend_on_many_rows_beside_it() {
-        let few = super::super::few_rows::MOST_ROWS;
-        for (m, n, k) in [(250, 800, 700), (100, 384, 1536), (70, 33, 64)] {
-            let (a, b) = (values(m * k, 1), values(k * n, 2));
-            let of = |rows: std::ops::Range<usize>, b: Matrix, threads: Threads| {
-                let mut c = vec![0.0; rows.len() * n];
-                let product = Product { threads, ..Product::new((rows.len(), n, k)) };
-                let target = Target { pointer: c.as_mut_ptr(), stride: n };
-                // SAFETY: `c` has as many rows of n as the product.
-                unsafe { by_crate(target, Matrix::new(&a[rows.start * k..], k), b, product) };
-                c
-            };
-            for b in [Matrix::new(&b, n), Matrix::new(&b, k).transposed()] {
-                let whole = of(0..m, b, Threads::One);
-                assert_eq!(of(0..m, b, Threads::All), whole, "{m}x{n}x{k}");
-                for rows in [0..few + 1, 7..30, 13..64, 19..m] {
-                    assert_eq!(
-                        of(rows.clone(), b, Threads::All),
-                        whole[rows.start * n..rows.end * n],
-                        "{rows:?} {n}x{k}"
-                    );
-                }
             }
         }
     }

@@ -9,7 +9,6 @@
 mod ahead;
 mod claims;
 mod element;
-pub mod few_rows;
 mod kernel;
 mod lines;
 mod memory;
@@ -20,6 +19,8 @@ mod words;
 
 use super::matmul::{Matrix, Operand, Product, Target};
 pub use element::Element;
+pub use lines::fold;
+pub use words::{Halves, Singles, Words, mask};
 
 /// Whether products in f32 can run here.
 pub fn is_available() -> bool {

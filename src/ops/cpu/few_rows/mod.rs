@@ -2,26 +2,34 @@
 //! memory, in its own order and without packing it. Each output is a sum of its own, so that a row comes out the same to
 //! the bit whatever rows are beside it.
 
-use super::super::Precision;
 #[cfg(target_arch = "x86_64")]
-use super::avx512;
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+
+use super::super::Precision;
 use super::linear::Weight;
 use super::matmul::Operand;
-use super::{simd, vector};
-use half::slice::HalfFloatSliceExt;
+use super::narrow::Narrow;
+use super::vector;
 use half::{bf16, f16};
-use pulp::{Simd, WithSimd};
+use plain::Products;
 use rayon::prelude::*;
+#[cfg(target_arch = "x86_64")]
+use tiles::Rows;
 
 /// From more rows on, products of matrices are faster.
 pub const MOST_ROWS: usize = 16;
 /// Outputs of every row that one task computes: tiles of three and of four rows of the weight fit.
 const OUTPUTS: usize = 48;
-/// Rows of the weight, and of x, that are gone through side by side.
-const TILE: usize = 4;
-
+/// What vectors can be made of here.
 #[cfg(target_arch = "x86_64")]
-use avx512::Element;
+trait Element: super::avx512::Element + avx2::Element {}
+#[cfg(target_arch = "x86_64")]
+impl<T: super::avx512::Element + avx2::Element> Element for T {}
 #[cfg(not(target_arch = "x86_64"))]
 trait Element {}
 #[cfg(not(target_arch = "x86_64"))]
@@ -42,8 +50,7 @@ impl Stored for f32 {
 impl Stored for bf16 {
     fn widen<'a>(weights: &'a [Self], scratch: &'a mut Vec<f32>) -> &'a [f32] {
         scratch.resize(weights.len(), 0.0);
-        let widen = |weight: &bf16| f32::from_bits(u32::from(weight.to_bits()) << 16);
-        simd!(scratch.iter_mut().zip(weights).for_each(|(wide, weight)| *wide = widen(weight)));
+        <Self as Narrow>::widen(weights, scratch);
         scratch
     }
 }
@@ -51,7 +58,7 @@ impl Stored for bf16 {
 impl Stored for f16 {
     fn widen<'a>(weights: &'a [Self], scratch: &'a mut Vec<f32>) -> &'a [f32] {
         scratch.resize(weights.len(), 0.0);
-        weights.convert_to_f32_slice(scratch);
+        <Self as Narrow>::widen(weights, scratch);
         scratch
     }
 }
@@ -76,10 +83,16 @@ fn widened<E: Stored>(x: &[f32], weight: &[E], out: Outputs) -> Vec<f32> {
     let arch = pulp::Arch::new();
     out.fill(weight, |weight, part, scratch| {
         #[cfg(target_arch = "x86_64")]
-        if avx512::is_available() {
-            let rows = avx512::few_rows::Rows { x, weight, width: out.width_in };
-            // SAFETY: the processor has what is needed.
-            return unsafe { avx512::few_rows::multiply(rows, part) };
+        {
+            let rows = Rows { x, weight, width: out.width_in };
+            if super::avx512::is_available() {
+                // SAFETY: the processor has what is needed.
+                return unsafe { avx512::multiply(rows, part) };
+            }
+            if avx2::is_available() {
+                // SAFETY: as above.
+                return unsafe { avx2::multiply(rows, part) };
+            }
         }
         arch.dispatch(Products { x, weight: E::widen(weight, scratch), width: out.width_in, y: part });
     })
@@ -89,11 +102,11 @@ fn widened<E: Stored>(x: &[f32], weight: &[E], out: Outputs) -> Vec<f32> {
 #[cfg(target_arch = "x86_64")]
 fn rounded(x: &[f32], weight: &[bf16], out: Outputs) -> Vec<f32> {
     // SAFETY: the caller asked the processor.
-    let x: &[bf16] = &unsafe { avx512::few_rows::rounded(x) };
+    let x: &[bf16] = &unsafe { avx512::rounded(x) };
     out.fill(weight, |weight, part, _| {
-        let rows = avx512::few_rows::Rows { x, weight, width: out.width_in };
+        let rows = Rows { x, weight, width: out.width_in };
         // SAFETY: as above.
-        unsafe { avx512::few_rows::multiply_halves(rows, part) }
+        unsafe { avx512::multiply_halves(rows, part) }
     })
 }
 
@@ -142,72 +155,6 @@ impl Outputs<'_> {
     }
 }
 
-/// The products of all rows of `x` with some rows of the weight.
-struct Products<'a, 'b> {
-    x: &'a [f32],
-    weight: &'a [f32],
-    width: usize,
-    y: &'a mut [&'b mut [f32]],
-}
-
-impl WithSimd for Products<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, weight, width, y } = self;
-        for (index, weights) in weight.chunks(width * TILE).enumerate() {
-            let (first, is_whole) = (index * TILE, weights.len() == width * TILE);
-            for (rows, y) in x.chunks(width * TILE).zip(y.chunks_mut(TILE)) {
-                if is_whole && y.len() == TILE {
-                    // Eight sums at once: AVX2 has 16 registers.
-                    let (low, high) = weights.split_at(width * TILE / 2);
-                    tile::<S, 2, TILE>(simd, low, rows, width, y, first);
-                    tile::<S, 2, TILE>(simd, high, rows, width, y, first + TILE / 2);
-                    continue;
-                }
-                for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(1)) {
-                    if is_whole {
-                        tile::<S, TILE, 1>(simd, weights, row, width, y, first);
-                        continue;
-                    }
-                    for (i, weight) in weights.chunks_exact(width).enumerate() {
-                        tile::<S, 1, 1>(simd, weight, row, width, y, first + i);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The products of W rows of the weight with X rows of x, into the outputs of each row from `first` on.
-#[inline(always)]
-fn tile<S: Simd, const W: usize, const X: usize>(
-    simd: S,
-    weights: &[f32],
-    x: &[f32],
-    width: usize,
-    y: &mut [&mut [f32]],
-    first: usize,
-) {
-    let weights: [_; W] = std::array::from_fn(|i| S::as_simd_f32s(&weights[i * width..][..width]));
-    let x: [_; X] = std::array::from_fn(|i| S::as_simd_f32s(&x[i * width..][..width]));
-    let mut sums = [[simd.splat_f32s(0.0); X]; W];
-    for place in 0..weights[0].0.len() {
-        for w in 0..W {
-            for r in 0..X {
-                sums[w][r] = simd.mul_add_e_f32s(weights[w].0[place], x[r].0[place], sums[w][r]);
-            }
-        }
-    }
-    for w in 0..W {
-        for r in 0..X {
-            let rest: f32 = weights[w].1.iter().zip(x[r].1).map(|(a, b)| a * b).sum();
-            y[r][first + w] = simd.reduce_sum_f32s(sums[w][r]) + rest;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::matmul::Matrix;
@@ -241,17 +188,35 @@ mod tests {
         }
     }
 
-    /// What processors without AVX-512 do.
+    /// What is done without the widest instructions that this processor has.
     #[test]
-    fn the_plain_way_agrees_with_the_definition() {
-        for (rows, width, outputs) in [(1, 40, 3), (4, 33, 8), (7, 16, 48), (16, 3, 47)] {
+    fn every_way_agrees_with_the_definition() {
+        for (rows, width, outputs) in [(1, 40, 3), (4, 33, 8), (7, 16, 48), (16, 3, 47), (5, 71, 2)] {
             let (x, weight) = (integers(rows * width, 3), integers(outputs * width, 7));
-            let mut y = vec![0.0; rows * outputs];
-            let mut parts: Vec<&mut [f32]> = y.chunks_mut(outputs).collect();
-            pulp::Arch::new().dispatch(Products { x: &x, weight: &weight, width, y: &mut parts });
-            let weight = of(Matrix::new(&weight, width), width, outputs);
-            assert_eq!(y, forward(&x, weight, None, None), "{rows}×{width}×{outputs}");
+            let (bf16, f16) = halves(&weight);
+            let want = forward(&x, of(Matrix::new(&weight, width), width, outputs), None, None);
+            let agrees = |way: &dyn Fn(&mut [&mut [f32]])| {
+                let mut y = vec![0.0; rows * outputs];
+                way(&mut y.chunks_mut(outputs).collect::<Vec<_>>());
+                assert_eq!(y, want, "{rows}×{width}×{outputs}");
+            };
+            agrees(&|y| pulp::Arch::new().dispatch(Products { x: &x, weight: &weight, width, y }));
+            #[cfg(target_arch = "x86_64")]
+            if avx2::is_available() {
+                let x = &x[..];
+                // SAFETY: the processor was asked.
+                unsafe {
+                    agrees(&|y| avx2::multiply(Rows { x, weight: &weight[..], width }, y));
+                    agrees(&|y| avx2::multiply(Rows { x, weight: &bf16[..], width }, y));
+                    agrees(&|y| avx2::multiply(Rows { x, weight: &f16[..], width }, y));
+                }
+            }
         }
+    }
+
+    /// Small integers are themselves in each type.
+    fn halves(values: &[f32]) -> (Vec<bf16>, Vec<f16>) {
+        values.iter().map(|&value| (bf16::from_f32(value), f16::from_f32(value))).unzip()
     }
 
     #[test]
@@ -272,10 +237,8 @@ mod tests {
 
     #[test]
     fn weights_in_half_precision_are_what_they_stand_for() {
-        // Small integers are themselves in each type.
         let (x, weight) = (integers(3 * 37, 3), integers(70 * 37, 7));
-        let bf16: Vec<bf16> = weight.iter().map(|&w| bf16::from_f32(w)).collect();
-        let f16: Vec<f16> = weight.iter().map(|&w| f16::from_f32(w)).collect();
+        let (bf16, f16) = halves(&weight);
         let want = forward(&x, of(Matrix::new(&weight, 37), 37, 70), None, None);
         assert_eq!(forward(&x, of(Operand::Bf16(Matrix::new(&bf16, 37)), 37, 70), None, None), want);
         assert_eq!(forward(&x, of(Operand::F16(Matrix::new(&f16, 37)), 37, 70), None, None), want);
