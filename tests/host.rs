@@ -139,8 +139,10 @@ fn commands_take_effect_between_steps_and_are_answered_and_journaled() {
 fn whoever_has_the_answer_to_a_change_knows_that_it_can_be_undone() {
     let hosted = Hosted::start();
     let connection = hosted.connect();
+    let (froze, slower) = (Some("froze block.0"), Some("rate ×0.5, peak 1.50e-3"));
+    let commands = [("freeze block.0", froze), ("rate x0.5", slower), ("undo", froze), ("undo", None)];
     let mut newest = None;
-    for (id, command) in (1..).zip(["freeze block.0", "rate x0.5", "undo", "undo"]) {
+    for (id, (command, expected)) in (1..).zip(commands) {
         ask(&connection, id, Ask::Steer(command.parse().unwrap()));
         loop {
             match connection.messages.recv_timeout(LONG).unwrap() {
@@ -153,8 +155,6 @@ fn whoever_has_the_answer_to_a_change_knows_that_it_can_be_undone() {
             }
         }
         let undo = newest.as_ref().and_then(|status| status.undo.as_ref()).map(|undo| undo.effect.as_str());
-        let expected =
-            [None, Some("froze block.0"), Some("rate ×0.5, peak 1.50e-3"), Some("froze block.0"), None][id as usize];
         assert_eq!(undo, expected, "{command}");
     }
 }

@@ -42,7 +42,7 @@ pub unsafe fn multiply(c: Target, a: Matrix, b: Operand, product: Product) {
 /// As for [`multiply`].
 unsafe fn by_parts<E: Narrow>(c: Target, a: Matrix, b: Matrix<E>, product: Product) {
     let (m, n, k) = product.size;
-    let width = (WIDE / k.max(1)).next_multiple_of(FEWEST_COLUMNS);
+    let width = (WIDE / k.max(1)).max(1).next_multiple_of(FEWEST_COLUMNS);
     let mut memory = WIDENED.take();
     for start in (0..n).step_by(width) {
         let columns = start..(start + width).min(n);

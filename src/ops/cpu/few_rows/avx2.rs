@@ -1,14 +1,32 @@
 //! For processors with AVX2 but without AVX-512: operands in f32.
 
-use super::tiles::{MOST_SUMS, Operands, Rows, products};
+use super::tiles::{MOST_SUMS, Operands, Register, Rows, products};
 use half::{bf16, f16};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 /// Sums that a register holds.
 const LANES: usize = 8;
-/// Rows of x of a tile: 12 sums, 3 vectors of the weight and one of x are all of the sixteen registers.
-const ROWS: usize = 4;
+
+impl Register for __m256 {
+    const ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m256 {
+        // SAFETY: handed on to the caller.
+        unsafe { _mm256_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn totals(sums: &[__m256]) -> [f32; MOST_SUMS] {
+        let mut totals = [0.0; MOST_SUMS];
+        for (sum, total) in sums.iter().zip(&mut totals) {
+            // SAFETY: handed on to the caller.
+            *total = unsafe { fold(*sum) };
+        }
+        totals
+    }
+}
 
 /// Whether these can run here.
 pub fn is_available() -> bool {
@@ -84,14 +102,7 @@ impl<E: Element> Operands for Wide<E> {
     type X = f32;
     type W = E;
     type Vector = __m256;
-    const ROWS: usize = ROWS;
     const COUNT: usize = LANES;
-
-    #[inline(always)]
-    unsafe fn zero() -> __m256 {
-        // SAFETY: handed on to the caller.
-        unsafe { _mm256_setzero_ps() }
-    }
 
     #[inline(always)]
     unsafe fn x(from: *const f32, count: usize) -> __m256 {
@@ -109,16 +120,6 @@ impl<E: Element> Operands for Wide<E> {
     unsafe fn multiply_add(weight: __m256, x: __m256, sum: __m256) -> __m256 {
         // SAFETY: handed on to the caller.
         unsafe { _mm256_fmadd_ps(weight, x, sum) }
-    }
-
-    #[inline(always)]
-    unsafe fn totals(sums: &[__m256]) -> [f32; MOST_SUMS] {
-        let mut totals = [0.0; MOST_SUMS];
-        for (sum, total) in sums.iter().zip(&mut totals) {
-            // SAFETY: handed on to the caller.
-            *total = unsafe { fold(*sum) };
-        }
-        totals
     }
 }
 

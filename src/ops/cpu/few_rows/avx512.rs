@@ -1,13 +1,38 @@
 //! For processors with AVX-512: operands in f32, or in bfloat16 both.
 
 use super::super::avx512::{Element, Halves, Singles, Words, fold, mask};
-use super::tiles::{MOST_SUMS, Operands, Rows, products};
+use super::tiles::{MOST_SUMS, Operands, Register, Rows, products};
 use half::bf16;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
 /// Sums that a register holds.
 const LANES: usize = 16;
+
+impl Register for __m512 {
+    const ROWS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m512 {
+        // SAFETY: handed on to the caller.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    /// Sixteen sums at once.
+    #[inline(always)]
+    unsafe fn totals(sums: &[__m512]) -> [f32; MOST_SUMS] {
+        let mut totals = [0.0; MOST_SUMS];
+        for (sums, totals) in sums.chunks(LANES).zip(totals.chunks_exact_mut(LANES)) {
+            // SAFETY: handed on to the caller; sixteen totals have room.
+            unsafe {
+                let mut lines = [_mm512_setzero_ps(); LANES];
+                lines[..sums.len()].copy_from_slice(sums);
+                _mm512_storeu_ps(totals.as_mut_ptr(), fold(&lines));
+            }
+        }
+        totals
+    }
+}
 
 /// f32, to which the weight is widened.
 struct Wide<E>(PhantomData<E>);
@@ -16,14 +41,7 @@ impl<E: Element> Operands for Wide<E> {
     type X = f32;
     type W = E;
     type Vector = __m512;
-    const ROWS: usize = 8;
     const COUNT: usize = LANES;
-
-    #[inline(always)]
-    unsafe fn zero() -> __m512 {
-        // SAFETY: handed on to the caller.
-        unsafe { _mm512_setzero_ps() }
-    }
 
     #[inline(always)]
     unsafe fn x(from: *const f32, count: usize) -> __m512 {
@@ -42,12 +60,6 @@ impl<E: Element> Operands for Wide<E> {
         // SAFETY: handed on to the caller.
         unsafe { Singles::multiply_add(weight, x, sum) }
     }
-
-    #[inline(always)]
-    unsafe fn totals(sums: &[__m512]) -> [f32; MOST_SUMS] {
-        // SAFETY: handed on to the caller.
-        unsafe { totals(sums) }
-    }
 }
 
 /// bfloat16 both, with sums over every sixteenth pair.
@@ -57,14 +69,7 @@ impl Operands for Half {
     type X = bf16;
     type W = bf16;
     type Vector = __m512;
-    const ROWS: usize = 8;
     const COUNT: usize = 2 * LANES;
-
-    #[inline(always)]
-    unsafe fn zero() -> __m512 {
-        // SAFETY: handed on to the caller.
-        unsafe { _mm512_setzero_ps() }
-    }
 
     #[inline(always)]
     unsafe fn x(from: *const bf16, count: usize) -> __m512 {
@@ -84,30 +89,6 @@ impl Operands for Half {
         // SAFETY: handed on to the caller.
         unsafe { Halves::multiply_add(weight, x, sum) }
     }
-
-    #[inline(always)]
-    unsafe fn totals(sums: &[__m512]) -> [f32; MOST_SUMS] {
-        // SAFETY: handed on to the caller.
-        unsafe { totals(sums) }
-    }
-}
-
-/// The lanes of each sum together, for many sums at once.
-///
-/// # Safety
-/// The processor must have AVX-512 (F).
-#[inline(always)]
-unsafe fn totals(sums: &[__m512]) -> [f32; MOST_SUMS] {
-    let mut totals = [0.0; MOST_SUMS];
-    for (sums, totals) in sums.chunks(LANES).zip(totals.chunks_exact_mut(LANES)) {
-        // SAFETY: handed on to the caller; sixteen totals have room.
-        unsafe {
-            let mut lines = [_mm512_setzero_ps(); LANES];
-            lines[..sums.len()].copy_from_slice(sums);
-            _mm512_storeu_ps(totals.as_mut_ptr(), fold(&lines));
-        }
-    }
-    totals
 }
 
 /// See [`products`].

@@ -25,6 +25,7 @@ use tiles::Rows;
 pub const MOST_ROWS: usize = 16;
 /// Outputs of every row that one task computes: tiles of three and of four rows of the weight fit.
 const OUTPUTS: usize = 48;
+
 /// What vectors can be made of here.
 #[cfg(target_arch = "x86_64")]
 trait Element: super::avx512::Element + avx2::Element {}
@@ -49,18 +50,20 @@ impl Stored for f32 {
 
 impl Stored for bf16 {
     fn widen<'a>(weights: &'a [Self], scratch: &'a mut Vec<f32>) -> &'a [f32] {
-        scratch.resize(weights.len(), 0.0);
-        <Self as Narrow>::widen(weights, scratch);
-        scratch
+        in_f32(weights, scratch)
     }
 }
 
 impl Stored for f16 {
     fn widen<'a>(weights: &'a [Self], scratch: &'a mut Vec<f32>) -> &'a [f32] {
-        scratch.resize(weights.len(), 0.0);
-        <Self as Narrow>::widen(weights, scratch);
-        scratch
+        in_f32(weights, scratch)
     }
+}
+
+fn in_f32<'a, E: Narrow>(weights: &[E], scratch: &'a mut Vec<f32>) -> &'a [f32] {
+    scratch.resize(weights.len(), 0.0);
+    E::widen(weights, scratch);
+    scratch
 }
 
 /// `x` is n×`width_in`; `bias`, `width_out`, and `residual`, n×`width_out`, are added; the weight's rows stand one after the

@@ -23,7 +23,7 @@ impl WithSimd for Products<'_, '_> {
             let (first, is_whole) = (index * TILE, weights.len() == width * TILE);
             for (rows, y) in x.chunks(width * TILE).zip(y.chunks_mut(TILE)) {
                 if is_whole && y.len() == TILE {
-                    // Eight sums at once: AVX2 has 16 registers.
+                    // Eight sums at once, for which sixteen registers do.
                     let (low, high) = weights.split_at(width * TILE / 2);
                     tile::<S, 2, TILE>(simd, low, rows, width, y, first);
                     tile::<S, 2, TILE>(simd, high, rows, width, y, first + TILE / 2);

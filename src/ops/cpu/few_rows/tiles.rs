@@ -20,22 +20,31 @@ pub struct Rows<'a, X, W> {
     pub width: usize,
 }
 
-/// How vectors of x and of the weight are read and multiplied. Everything is always inlined, so that it is compiled for the
-/// processor that the caller names.
-pub trait Operands {
-    type X: Copy;
-    type W: Copy;
-    /// A register of partial sums.
-    type Vector: Copy;
+/// A register of partial sums. Everything is always inlined, here and in [`Operands`], so that it is compiled for the processor
+/// that the caller names.
+pub trait Register: Copy {
     /// Rows of x of a tile, a power of two: with [`WEIGHTS`] each, their sums have room in the registers, beside a vector of
     /// each row of the weight and one of x.
     const ROWS: usize;
-    /// Elements of a vector.
-    const COUNT: usize;
 
     /// # Safety
     /// The processor must have the instructions.
-    unsafe fn zero() -> Self::Vector;
+    unsafe fn zero() -> Self;
+
+    /// The lanes of each sum together, at most [`MOST_SUMS`].
+    ///
+    /// # Safety
+    /// The processor must have the instructions.
+    unsafe fn totals(sums: &[Self]) -> [f32; MOST_SUMS];
+}
+
+/// How vectors of x and of the weight are read and multiplied.
+pub trait Operands {
+    type X: Copy;
+    type W: Copy;
+    type Vector: Register;
+    /// Elements of a vector.
+    const COUNT: usize;
 
     /// The next `count` elements of x, at most a vector's; zeros behind them.
     ///
@@ -54,12 +63,6 @@ pub trait Operands {
     /// # Safety
     /// The processor must have the instructions.
     unsafe fn multiply_add(weight: Self::Vector, x: Self::Vector, sum: Self::Vector) -> Self::Vector;
-
-    /// The lanes of each sum together, at most [`MOST_SUMS`].
-    ///
-    /// # Safety
-    /// The processor must have the instructions.
-    unsafe fn totals(sums: &[Self::Vector]) -> [f32; MOST_SUMS];
 }
 
 /// The rows of the weight that follow, which are asked for while the ones before them are computed with: otherwise the first
@@ -104,10 +107,10 @@ impl Next {
 #[inline(always)]
 pub unsafe fn products<O: Operands>(rows: Rows<O::X, O::W>, y: &mut [&mut [f32]]) {
     let Rows { x, weight, width } = rows;
-    let tiles = y.len().div_ceil(O::ROWS);
+    let tiles = y.len().div_ceil(O::Vector::ROWS);
     for (group, weights) in weight.chunks(width * WEIGHTS).enumerate() {
         let first = group * WEIGHTS;
-        for (tile, (x, y)) in x.chunks(width * O::ROWS).zip(y.chunks_mut(O::ROWS)).enumerate() {
+        for (tile, (x, y)) in x.chunks(width * O::Vector::ROWS).zip(y.chunks_mut(O::Vector::ROWS)).enumerate() {
             let next = Next::part::<O>(weights, tile, tiles);
             // SAFETY: handed on to the caller.
             unsafe {
@@ -121,7 +124,7 @@ pub unsafe fn products<O: Operands>(rows: Rows<O::X, O::W>, y: &mut [&mut [f32]]
     }
 }
 
-/// Cuts up to [`Operands::ROWS`] rows into tiles whose number of rows the compiler knows.
+/// Cuts up to [`Register::ROWS`] rows into tiles whose number of rows the compiler knows.
 ///
 /// # Safety
 /// As for [`products`].
@@ -133,11 +136,11 @@ unsafe fn some_rows<O: Operands, const W: usize>(
     y: &mut [&mut [f32]],
     first: usize,
 ) {
-    const { assert!(O::ROWS <= MOST_ROWS && WEIGHTS * MOST_ROWS <= MOST_SUMS) };
+    const { assert!(O::Vector::ROWS <= MOST_ROWS && WEIGHTS * MOST_ROWS <= MOST_SUMS) };
     let mut done = 0;
     for size in [MOST_ROWS, 4, 2, 1] {
         // Larger tiles than have room are left out by the compiler.
-        while size <= O::ROWS && y.len() - done >= size {
+        while size <= O::Vector::ROWS && y.len() - done >= size {
             let (x, y) = (&x[done * width..][..size * width], &mut y[done..][..size]);
             // SAFETY: handed on to the caller.
             unsafe {
@@ -168,7 +171,7 @@ unsafe fn tile<O: Operands, const W: usize, const X: usize>(
     assert!(weights.len() == W * width && x.len() == X * width && y.len() == X);
     // SAFETY: by the lengths above the rows hold `width` elements each; no more than what is left of them is read.
     unsafe {
-        let mut sums = [[O::zero(); W]; X];
+        let mut sums = [[O::Vector::zero(); W]; X];
         let mut place = 0;
         while place + O::COUNT <= width {
             next.prefetch::<O>(place / O::COUNT);
@@ -178,7 +181,7 @@ unsafe fn tile<O: Operands, const W: usize, const X: usize>(
         if place < width {
             add::<O, W, X>(&mut sums, weights.as_ptr().add(place), x.as_ptr().add(place), width, width - place);
         }
-        let totals = O::totals(sums.as_flattened());
+        let totals = O::Vector::totals(sums.as_flattened());
         for (y, totals) in y.iter_mut().zip(totals.chunks_exact(W)) {
             y[first..first + W].copy_from_slice(totals);
         }
@@ -200,7 +203,7 @@ unsafe fn add<O: Operands, const W: usize, const X: usize>(
     // SAFETY: handed on to the caller.
     unsafe {
         // No closures: one that the compiler does not inline would be compiled without these instructions.
-        let mut vectors = [O::zero(); W];
+        let mut vectors = [O::Vector::zero(); W];
         for (row, vector) in vectors.iter_mut().enumerate() {
             *vector = O::weight(weights.add(row * width), count);
         }
