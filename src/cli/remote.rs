@@ -55,13 +55,8 @@ fn grammar() -> String {
 
 /// The folder of a run that is there.
 pub fn find(run: &str, place: &Place) -> Result<PathBuf> {
-    let names = || place.home.run_names().join(", ");
-    checkpoint::run_folder(run, &place.home).ok_or_else(|| {
-        Error::new(format!("there is no run {run}")).next(match names() {
-            names if names.is_empty() => format!("there are no runs in {}", place.home.runs().display()),
-            names => format!("the runs are {names}"),
-        })
-    })
+    checkpoint::run_folder(run, &place.home)
+        .ok_or_else(|| Error::new(format!("there is no run {run}")).next(place.home.runs_said()))
 }
 
 /// A line of the list.

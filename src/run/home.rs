@@ -48,4 +48,33 @@ impl Home {
         names.sort();
         names
     }
+
+    /// Which runs there are, in words: what can be named instead of one that there is not.
+    pub fn runs_said(&self) -> String {
+        let (folder, names) = (self.runs(), self.run_names());
+        match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                format!("{} cannot be read: {error}", folder.display())
+            }
+            _ if names.is_empty() => format!("there are no runs in {} yet", folder.display()),
+            _ => format!("the runs are {}", names.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_named_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::find(Some(folder.path())).unwrap();
+        assert!(home.runs_said().starts_with("there are no runs in "));
+        std::fs::write(home.runs(), "a file where the folder of the runs should be").unwrap();
+        assert!(home.runs_said().contains("cannot be read: "), "{}", home.runs_said());
+        std::fs::remove_file(home.runs()).unwrap();
+        ["b", "a"].iter().for_each(|run| std::fs::create_dir_all(home.runs().join(run)).unwrap());
+        assert_eq!(home.runs_said(), "the runs are a, b");
+    }
 }

@@ -31,16 +31,13 @@ pub fn run_folder(name: &str, home: &Home) -> Option<PathBuf> {
 }
 
 fn not_found(name: &str, home: &Home) -> Error {
-    let (path, runs) = (Path::new(name), home.run_names());
+    let path = Path::new(name);
     let why = match (path.is_dir(), path.exists()) {
         (true, _) => "the folder has no config.json",
         (_, true) => "it is a file; a checkpoint is a folder",
         _ => "there is neither such a folder nor such a run",
     };
-    let next = match runs.is_empty() {
-        true => format!("give a model's folder; there are no runs in {} yet", home.runs().display()),
-        false => format!("give a model's folder or one of the runs: {}", runs.join(", ")),
-    };
+    let next = format!("give a model's folder or a run; {}", home.runs_said());
     Error::new(format!("{name} is no checkpoint")).because(why).next(next)
 }
 

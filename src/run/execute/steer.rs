@@ -181,7 +181,11 @@ impl PhaseRun<'_, '_> {
         let standing = self.ring.take(made.step, made.line).ok_or_else(|| Error::new("the state before it is gone"))?;
         let steps = self.run.step - standing.step;
         self.stand(standing)?;
-        Ok(if steps == 0 { why } else { format!("{why}, {steps} steps back") })
+        Ok(match steps {
+            0 => why,
+            1 => format!("{why}, 1 step back"),
+            _ => format!("{why}, {steps} steps back"),
+        })
     }
 
     /// Has it in the journal that the run goes back to a state after `step` steps and so many lines.
