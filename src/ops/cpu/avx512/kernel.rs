@@ -2,17 +2,86 @@
 
 use super::super::matmul::{Product, Target, Write};
 use super::ahead::Ahead;
-use super::pack::A_STRIDE;
+use super::pack::{A_STRIDE, MOST_WORDS, PackedA};
 use super::words::Words;
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 
-/// Rows and columns of a tile: 24 registers of sums, two of b, one of a.
-pub const ROWS: usize = 12;
+/// Columns of a tile.
 pub const COLUMNS: usize = 32;
+/// Rows of a tile in registers: 24 of them hold sums, two b, one a.
+pub const ROWS: usize = 12;
 /// Rows of a tile for which a third of the registers do: at the lower edge, as of attention's 64 queries.
 const FEW_ROWS: usize = 4;
 /// Words between which memory is asked for that will be needed later.
 pub const STRETCH: usize = 16;
+
+/// How packed panels are multiplied.
+pub trait Kernel {
+    type Words: Words;
+    /// Rows of a panel of a, and of a tile of the result.
+    const ROWS: usize;
+    /// Panels of a that are packed at once: where a is read across its rows, whole cache lines are used.
+    const GROUP: usize;
+    /// Words from a panel of a to the next.
+    const A_PANEL: usize;
+    /// See [`super::way::Sizes`].
+    const STEP: usize;
+    const BLOCK_WORDS: usize;
+    const PACKS_AGAIN: bool;
+
+    /// Packs some rows of a into panels [`Kernel::A_PANEL`] apart. Rows past the end keep whatever they hold: what comes of
+    /// them is not written.
+    ///
+    /// # Safety
+    /// The processor must have the instructions, the elements must be inside a, and `out` must have room for the panels.
+    unsafe fn pack_a(a: PackedA, out: *mut f32);
+
+    /// Multiplies a packed panel of a, which was packed row by row where `is_by_rows` holds, with one of b.
+    ///
+    /// # Safety
+    /// The processor must have the instructions; the panels must hold `words` words for each row and column; the tile's
+    /// elements must be valid.
+    unsafe fn run(words: usize, a: (*const f32, bool), b: *const f32, tile: Tile, ahead: &mut Ahead);
+}
+
+/// In vector registers.
+pub struct Registers<W>(PhantomData<W>);
+
+impl<W: Words> Kernel for Registers<W> {
+    type Words = W;
+    const ROWS: usize = ROWS;
+    const GROUP: usize = 4;
+    const A_PANEL: usize = 16 * MOST_WORDS;
+    const STEP: usize = 1;
+    /// Three quarters of a megabyte.
+    const BLOCK_WORDS: usize = 384 * MOST_WORDS;
+    const PACKS_AGAIN: bool = true;
+
+    #[inline(always)]
+    unsafe fn pack_a(a: PackedA, out: *mut f32) {
+        // SAFETY: handed on to the caller.
+        unsafe {
+            match a.is_by_rows() {
+                true => a.pack_rows::<W, ROWS>(out, Self::A_PANEL),
+                false => a.pack_across::<W>(out),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn run(words: usize, (a, is_by_rows): (*const f32, bool), b: *const f32, tile: Tile, ahead: &mut Ahead) {
+        // SAFETY: handed on to the caller.
+        unsafe {
+            match (is_by_rows, tile.size.0 > FEW_ROWS) {
+                (true, true) => run_rows::<W, true, ROWS>(words, a, b, tile, ahead),
+                (true, false) => run_rows::<W, true, FEW_ROWS>(words, a, b, tile, ahead),
+                (false, true) => run_rows::<W, false, ROWS>(words, a, b, tile, ahead),
+                (false, false) => run_rows::<W, false, FEW_ROWS>(words, a, b, tile, ahead),
+            }
+        }
+    }
+}
 
 /// What a tile's sums are added to, and where they go.
 #[derive(Clone, Copy)]
@@ -48,7 +117,7 @@ impl Base {
 impl Base {
     /// Asks for the tile's place in the result, so that it is near when the sums are there.
     #[inline(always)]
-    fn prefetch(&self, rows: usize) {
+    pub fn prefetch(&self, rows: usize) {
         for row in 0..rows {
             let start = self.target.pointer.wrapping_add(row * self.target.stride);
             // SAFETY: a prefetch touches no memory that the program could see.
@@ -67,34 +136,29 @@ pub struct Tile {
     pub base: Base,
 }
 
-type Sums<const R: usize> = [[__m512; 2]; R];
-
-/// Multiplies a packed panel of a, row by row where `BY_ROWS` holds, with one of b.
-///
-/// # Safety
-/// The processor must have what `W` needs; the panels must hold `words` words for each row and column; the tile's
-/// elements must be valid.
-#[inline(always)]
-pub unsafe fn run<W: Words, const BY_ROWS: bool>(
-    words: usize,
-    a: *const f32,
-    b: *const f32,
-    tile: Tile,
-    ahead: &mut Ahead,
-) {
-    // SAFETY: handed on to the caller.
-    unsafe {
-        match tile.size.0 > FEW_ROWS {
-            true => run_rows::<W, BY_ROWS, ROWS>(words, a, b, tile, ahead),
-            false => run_rows::<W, BY_ROWS, FEW_ROWS>(words, a, b, tile, ahead),
+impl Tile {
+    /// Writes its sums.
+    ///
+    /// # Safety
+    /// As for [`Kernel::run`].
+    #[inline(always)]
+    pub unsafe fn write<const R: usize>(self, sums: &Sums<R>) {
+        // SAFETY: handed on to the caller.
+        unsafe {
+            match self.size == (R, COLUMNS) {
+                true => write(sums, self.base),
+                false => write_part(sums, self),
+            }
         }
     }
 }
 
-/// [`run`] for up to R rows.
+pub type Sums<const R: usize> = [[__m512; 2]; R];
+
+/// [`Kernel::run`] for up to R rows.
 ///
 /// # Safety
-/// As for [`run`].
+/// As for [`Kernel::run`].
 #[inline(always)]
 unsafe fn run_rows<W: Words, const BY_ROWS: bool, const R: usize>(
     words: usize,
@@ -106,11 +170,7 @@ unsafe fn run_rows<W: Words, const BY_ROWS: bool, const R: usize>(
     // SAFETY: handed on to the caller.
     unsafe {
         tile.base.prefetch(R);
-        let sums = sum::<W, BY_ROWS, R>(words, a, b, ahead);
-        match tile.size == (R, COLUMNS) {
-            true => write(&sums, tile.base),
-            false => write_part(&sums, tile),
-        }
+        tile.write(&sum::<W, BY_ROWS, R>(words, a, b, ahead));
     }
 }
 

@@ -7,6 +7,7 @@
 //! row of a and its own column of b, and neither on the number of threads nor on what else is computed beside it.
 
 mod ahead;
+mod amx;
 mod claims;
 mod element;
 mod kernel;
@@ -15,11 +16,13 @@ mod memory;
 mod pack;
 mod plan;
 mod stage;
+mod way;
 mod words;
 
 use super::matmul::{Matrix, Operand, Product, Target};
 pub use element::Element;
 pub use lines::fold;
+use way::Way;
 pub use words::{Halves, Singles, Words, mask};
 
 /// Whether products in f32 can run here.
@@ -39,6 +42,7 @@ struct Job<'a, E> {
     a: Matrix<'a, f32>,
     b: Matrix<'a, E>,
     product: Product<'a>,
+    way: Way,
 }
 
 /// c = a b (+ …), see [`Product`].
@@ -48,11 +52,20 @@ struct Job<'a, E> {
 /// one of the strides of each must be 1. The target's elements must be valid for reads and writes, and nobody else's.
 pub unsafe fn multiply(c: Target, a: Matrix<f32>, b: Operand, product: Product) {
     // SAFETY: handed on to the caller.
+    unsafe { multiply_by(Way::of(product.precision), c, a, b, product) }
+}
+
+/// [`multiply`] in a way that the processor has.
+///
+/// # Safety
+/// As for [`multiply`].
+unsafe fn multiply_by(way: Way, c: Target, a: Matrix<f32>, b: Operand, product: Product) {
+    // SAFETY: handed on to the caller.
     unsafe {
         match b {
-            Operand::F32(b) => plan::run(&Job { c, a, b, product }),
-            Operand::Bf16(b) => plan::run(&Job { c, a, b, product }),
-            Operand::F16(b) => plan::run(&Job { c, a, b, product }),
+            Operand::F32(b) => plan::run(&Job { c, a, b, product, way }),
+            Operand::Bf16(b) => plan::run(&Job { c, a, b, product, way }),
+            Operand::F16(b) => plan::run(&Job { c, a, b, product, way }),
         }
     }
 }

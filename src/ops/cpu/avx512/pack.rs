@@ -1,7 +1,7 @@
 //! Copying operands into panels, in the order in which the kernel reads them.
 //!
-//! A panel of b is words × [`COLUMNS`]. A panel of a is [`ROWS`] rows of words where a's rows are consecutive in memory,
-//! and words × [`ROWS`] where its columns are.
+//! A panel of b is words × [`COLUMNS`]. A panel of a is rows of words, or words × [`ROWS`] for vector registers where a's
+//! columns are consecutive in memory.
 
 use super::super::matmul::Matrix;
 use super::super::shared::Shared;
@@ -16,8 +16,6 @@ use std::ops::Range;
 pub const MOST_WORDS: usize = 512;
 /// From a row of an a panel to the next: no power of two, which would put all rows into the same few cache lines.
 pub const A_STRIDE: usize = MOST_WORDS + 16;
-/// Room for an a panel of either kind.
-pub const A_PANEL: usize = 16 * MOST_WORDS;
 
 /// Words by which rows of b are asked for before they are packed.
 const AHEAD: usize = 8;
@@ -27,7 +25,7 @@ pub struct PackedB<'a, E> {
     pub b: Matrix<'a, E>,
     pub block: Range<usize>,
     pub columns: Range<usize>,
-    /// Of 32 bits, along k.
+    /// Of 32 bits, along k; past the end of the block they become zeros.
     pub words: usize,
     /// Has room for the panels and is aligned to 64 bytes.
     pub out: Shared,
@@ -86,7 +84,7 @@ impl<E: Element> PackedB<'_, E> {
         let Self { b, block, columns, words, .. } = self;
         for word in parts.start * 16..(parts.end * 16).min(*words) {
             let row = b.at(block.start + word * W::DEPTH, columns.start);
-            let left = block.len() - word * W::DEPTH;
+            let left = block.len().saturating_sub(word * W::DEPTH);
             for group in 0..self.groups() {
                 let mask = mask(self.width(group));
                 // SAFETY: masked loads read the elements of their mask alone, all of them inside b; the rest is handed on
@@ -111,7 +109,7 @@ impl<E: Element> PackedB<'_, E> {
         let Self { b, block, columns, words, .. } = self;
         for group in groups {
             for word in (0..*words).step_by(16) {
-                let left = block.len() - word * W::DEPTH;
+                let left = block.len().saturating_sub(word * W::DEPTH);
                 // SAFETY: as above.
                 unsafe {
                     let mut lines = [_mm512_setzero_ps(); 16];
@@ -133,35 +131,81 @@ impl<E: Element> PackedB<'_, E> {
     }
 }
 
-/// Packs rows `rows` and columns `block` of a into panels [`A_PANEL`] apart. Rows past the end keep whatever they hold:
-/// what comes of them is not written.
-///
-/// # Safety
-/// As for [`PackedB::pack`]; `out` must have room for `A_PANEL` elements for every [`ROWS`] rows.
-#[inline(always)]
-pub unsafe fn pack_a<W: Words>(a: Matrix<f32>, rows: Range<usize>, block: Range<usize>, out: *mut f32) {
-    let words = block.len().div_ceil(W::DEPTH);
-    // SAFETY: as in `pack_rows`. A row's last store may pass its words by fifteen, into the gap before the next row.
-    unsafe {
-        if a.column_stride == 1 {
-            for (place, row) in rows.enumerate() {
-                let to = out.wrapping_add(place / ROWS * A_PANEL + place % ROWS * A_STRIDE);
-                for word in (0..words).step_by(16) {
-                    let from = a.at(row, block.start + word * W::DEPTH);
-                    let left = block.len() - word * W::DEPTH;
+/// Rows `rows` and columns `block` of a. The functions need what [`Kernel::pack_a`](super::kernel::Kernel::pack_a) says.
+pub struct PackedA<'a> {
+    pub a: Matrix<'a>,
+    pub rows: Range<usize>,
+    pub block: Range<usize>,
+}
+
+impl PackedA<'_> {
+    /// Whether the rows are consecutive in memory.
+    #[inline(always)]
+    pub fn is_by_rows(&self) -> bool {
+        self.a.column_stride == 1
+    }
+
+    /// Of rows that are consecutive in memory: panels of R rows, `panel` apart. Words past the last are zeros up to a
+    /// multiple of sixteen, in the gap before the next row.
+    #[inline(always)]
+    pub unsafe fn pack_rows<W: Words, const R: usize>(&self, out: *mut f32, panel: usize) {
+        let words = self.block.len().div_ceil(W::DEPTH);
+        for (place, row) in self.rows.clone().enumerate() {
+            let to = out.wrapping_add(place / R * panel + place % R * A_STRIDE);
+            for word in (0..words).step_by(16) {
+                let from = self.a.at(row, self.block.start + word * W::DEPTH);
+                let left = self.block.len() - word * W::DEPTH;
+                // SAFETY: as in [`PackedB::pack_rows`].
+                unsafe {
                     let line = W::along(left, |offset, mask| f32::load(from.wrapping_add(offset), mask));
                     _mm512_storeu_ps(to.wrapping_add(word), line);
                 }
             }
-            return;
         }
-        for word in 0..words {
+    }
+
+    /// Of columns that are consecutive in memory: panels of words × [`ROWS`].
+    #[inline(always)]
+    pub unsafe fn pack_across<W: Words>(&self, out: *mut f32) {
+        let Self { a, rows, block } = self;
+        for word in 0..block.len().div_ceil(W::DEPTH) {
             let column = a.at(rows.start, block.start + word * W::DEPTH);
             let left = block.len() - word * W::DEPTH;
             for panel in 0..rows.len().div_ceil(ROWS) {
                 let mask = mask(ROWS.min(rows.len() - panel * ROWS));
-                let load = |right: usize| f32::load(column.wrapping_add(right * a.column_stride + panel * ROWS), mask);
-                _mm512_storeu_ps(out.wrapping_add(panel * A_PANEL + word * ROWS), W::across(left, load));
+                // SAFETY: as above.
+                unsafe {
+                    let load =
+                        |right: usize| f32::load(column.wrapping_add(right * a.column_stride + panel * ROWS), mask);
+                    let to = out.wrapping_add(panel * 16 * MOST_WORDS + word * ROWS);
+                    _mm512_storeu_ps(to, W::across(left, load));
+                }
+            }
+        }
+    }
+
+    /// Of columns that are consecutive in memory: panels of R rows, `panel` apart, as [`PackedA::pack_rows`] makes them.
+    #[inline(always)]
+    pub unsafe fn pack_turned<W: Words, const R: usize>(&self, out: *mut f32, panel: usize) {
+        let Self { a, rows, block } = self;
+        for word in (0..block.len().div_ceil(W::DEPTH)).step_by(16) {
+            for first in (0..rows.len()).step_by(16) {
+                let mask = mask(rows.len() - first);
+                // SAFETY: as above; sixteen rows lie inside a panel.
+                unsafe {
+                    let mut lines = [_mm512_setzero_ps(); 16];
+                    for (index, line) in lines.iter_mut().enumerate() {
+                        let start = (word + index) * W::DEPTH;
+                        let column = a.at(rows.start + first, block.start + start);
+                        let left = block.len().saturating_sub(start);
+                        *line = W::across(left, |right| f32::load(column.wrapping_add(right * a.column_stride), mask));
+                    }
+                    transpose(&mut lines);
+                    let to = out.wrapping_add(first / R * panel + first % R * A_STRIDE + word);
+                    for (row, line) in lines.iter().enumerate() {
+                        _mm512_storeu_ps(to.wrapping_add(row * A_STRIDE), *line);
+                    }
+                }
             }
         }
     }

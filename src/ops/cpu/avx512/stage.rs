@@ -1,21 +1,20 @@
 //! A part of b that is packed, and then multiplied with all rows of a.
 
-use super::super::super::Precision;
 use super::super::shared::Shared;
 use super::Job;
 use super::ahead::Ahead;
+use super::amx::{self, Tiles};
 use super::claims::Claims;
 use super::element::Element;
-use super::kernel::{self, Base, COLUMNS, ROWS, STRETCH, Tile};
+use super::kernel::{Base, COLUMNS, Kernel, Registers, STRETCH, Tile};
 use super::memory::{PACKED_A, room};
-use super::pack::{A_PANEL, PackedB, pack_a};
+use super::pack::{PackedA, PackedB};
 use super::plan::{Cut, Units};
-use super::words::{Halves, Singles, Words};
+use super::way::Way;
+use super::words::{Halves, Singles};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Panels of a that are packed at once: where a is read across its rows, whole cache lines are used.
-const GROUP: usize = 4;
 /// Pieces of the packing for each thread.
 const PIECES: usize = 4;
 
@@ -43,7 +42,7 @@ impl<'a, E: Element> Stage<'a, E> {
     pub unsafe fn run(&self, threads: usize) {
         let parts = self.block(self.blocks.start).parts();
         let pieces = parts.min((PIECES * threads).div_ceil(self.blocks.len()));
-        let units = Units::new(self.job.product.size.0, self.columns.len(), self.cut.words, threads);
+        let units = Units::new((self.job.product.size.0, self.columns.len()), self.cut.words, self.cut.sizes, threads);
         let (packing, multiplying) = (Claims::new(self.blocks.len() * pieces), Claims::new(units.count()));
         let work = || {
             packing.each(|claim| {
@@ -67,7 +66,7 @@ impl<'a, E: Element> Stage<'a, E> {
     fn block(&self, index: usize) -> PackedB<'a, E> {
         let (_, _, k) = self.job.product.size;
         let block = index * self.cut.depth..((index + 1) * self.cut.depth).min(k);
-        let words = block.len().div_ceil(self.cut.in_word);
+        let words = block.len().div_ceil(self.cut.sizes.in_word).next_multiple_of(self.cut.sizes.step);
         let out = Shared(self.out.at((index - self.blocks.start) * self.cut.room()));
         PackedB { b: self.job.b, block, columns: self.columns.clone(), words, out }
     }
@@ -77,9 +76,10 @@ impl<'a, E: Element> Stage<'a, E> {
     unsafe fn task(&self, task: Task) {
         // SAFETY: handed on to the caller.
         unsafe {
-            match self.job.product.precision {
-                Precision::F32 => self.singles(task),
-                Precision::Bf16 => self.halves(task),
+            match self.job.way {
+                Way::Singles => self.singles(task),
+                Way::Halves => self.halves(task),
+                Way::Tiles => self.tiles(task),
             }
         }
     }
@@ -89,7 +89,7 @@ impl<'a, E: Element> Stage<'a, E> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn singles(&self, task: Task) {
         // SAFETY: handed on to the caller.
-        unsafe { self.work::<Singles>(task) }
+        unsafe { self.work::<Registers<Singles>>(task) }
     }
 
     /// # Safety
@@ -97,19 +97,27 @@ impl<'a, E: Element> Stage<'a, E> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     unsafe fn halves(&self, task: Task) {
         // SAFETY: handed on to the caller.
-        unsafe { self.work::<Halves>(task) }
+        unsafe { self.work::<Registers<Halves>>(task) }
     }
 
     /// # Safety
-    /// As for [`Stage::task`]; the processor must have what `W` needs. Everything below is always inlined, so that it is
+    /// As for [`Stage::task`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    unsafe fn tiles(&self, task: Task) {
+        // SAFETY: handed on to the caller.
+        unsafe { amx::configured(|| self.work::<Tiles>(task)) }
+    }
+
+    /// # Safety
+    /// As for [`Stage::task`]; the processor must have what `K` needs. Everything below is always inlined, so that it is
     /// compiled for the processor that the callers above name.
     #[inline(always)]
-    unsafe fn work<W: Words>(&self, task: Task) {
+    unsafe fn work<K: Kernel>(&self, task: Task) {
         // SAFETY: handed on to the caller.
         unsafe {
             match task {
-                Task::Pack(block, parts) => self.block(block).pack::<W>(parts),
-                Task::Multiply(rows, columns) => self.multiply::<W>(rows, columns),
+                Task::Pack(block, parts) => self.block(block).pack::<K::Words>(parts),
+                Task::Multiply(rows, columns) => self.multiply::<K>(rows, columns),
             }
         }
     }
@@ -117,22 +125,22 @@ impl<'a, E: Element> Stage<'a, E> {
     /// # Safety
     /// As for [`Stage::work`].
     #[inline(always)]
-    unsafe fn multiply<W: Words>(&self, rows: Range<usize>, columns: Range<usize>) {
+    unsafe fn multiply<K: Kernel>(&self, rows: Range<usize>, columns: Range<usize>) {
         let mut packed = PACKED_A.take();
-        let a_panels = room(&mut packed, GROUP * A_PANEL);
+        let a_panels = room(&mut packed, K::GROUP * K::A_PANEL);
         let panels = columns.start / COLUMNS..columns.end.div_ceil(COLUMNS);
-        let group = |start: usize| start..(start + GROUP * ROWS).min(rows.end);
+        let group = |start: usize| start..(start + K::GROUP * K::ROWS).min(rows.end);
         for index in self.blocks.clone() {
             let block = self.block(index);
-            for start in rows.clone().step_by(GROUP * ROWS) {
+            for start in rows.clone().step_by(K::GROUP * K::ROWS) {
                 let rows = group(start);
                 let next = group(rows.end);
-                let stretches = rows.len().div_ceil(ROWS) * panels.len() * block.words.div_ceil(STRETCH);
+                let stretches = rows.len().div_ceil(K::ROWS) * panels.len() * block.words.div_ceil(STRETCH);
                 let ahead = Ahead::new(self.job.a, next, block.block.clone(), stretches);
                 // SAFETY: there is room for a group of panels; the rest is handed on to the caller.
                 unsafe {
-                    pack_a::<W>(self.job.a, rows.clone(), block.block.clone(), a_panels);
-                    self.tiles::<W>(a_panels, rows, &block, panels.clone(), ahead);
+                    K::pack_a(PackedA { a: self.job.a, rows: rows.clone(), block: block.block.clone() }, a_panels);
+                    self.products::<K>(a_panels, rows, &block, panels.clone(), ahead);
                 }
             }
         }
@@ -144,7 +152,7 @@ impl<'a, E: Element> Stage<'a, E> {
     /// # Safety
     /// As for [`Stage::work`].
     #[inline(always)]
-    unsafe fn tiles<W: Words>(
+    unsafe fn products<K: Kernel>(
         &self,
         a_panels: *const f32,
         rows: Range<usize>,
@@ -153,19 +161,14 @@ impl<'a, E: Element> Stage<'a, E> {
         mut ahead: Ahead,
     ) {
         let Job { c, a, product, .. } = self.job;
-        for (place, row) in rows.clone().step_by(ROWS).enumerate() {
+        for (place, row) in rows.clone().step_by(K::ROWS).enumerate() {
             for panel in panels.clone() {
                 let column = b.columns.start + panel * COLUMNS;
-                let size = (ROWS.min(rows.end - row), COLUMNS.min(b.columns.end - column));
+                let size = (K::ROWS.min(rows.end - row), COLUMNS.min(b.columns.end - column));
                 let tile = Tile { size, base: Base::new(*c, product, row, column, b.block.start) };
-                let a_panel = a_panels.wrapping_add(place * A_PANEL);
+                let a_panel = (a_panels.wrapping_add(place * K::A_PANEL), a.column_stride == 1);
                 // SAFETY: tiles lie inside the result; the rest is handed on to the caller.
-                unsafe {
-                    match a.column_stride == 1 {
-                        true => kernel::run::<W, true>(b.words, a_panel, b.panel(panel), tile, &mut ahead),
-                        false => kernel::run::<W, false>(b.words, a_panel, b.panel(panel), tile, &mut ahead),
-                    }
-                }
+                unsafe { K::run(b.words, a_panel, b.panel(panel), tile, &mut ahead) };
             }
         }
     }

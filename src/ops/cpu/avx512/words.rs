@@ -13,7 +13,7 @@ pub trait Words {
     /// The processor must have the instructions.
     unsafe fn along(left: usize, load: impl Fn(usize, u16) -> __m512) -> __m512;
 
-    /// Sixteen words that stand side by side across k: `load(offset along k)` gives sixteen elements.
+    /// Sixteen words that stand side by side across k, of `left` elements along it: `load(offset along k)` gives sixteen.
     ///
     /// # Safety
     /// The processor must have the instructions.
@@ -44,8 +44,9 @@ impl Words for Singles {
     }
 
     #[inline(always)]
-    unsafe fn across(_left: usize, load: impl Fn(usize) -> __m512) -> __m512 {
-        load(0)
+    unsafe fn across(left: usize, load: impl Fn(usize) -> __m512) -> __m512 {
+        // SAFETY: handed on to the caller.
+        if left > 0 { load(0) } else { unsafe { _mm512_setzero_ps() } }
     }
 
     #[inline(always)]
@@ -85,7 +86,8 @@ impl Words for Halves {
 
     #[inline(always)]
     unsafe fn across(left: usize, load: impl Fn(usize) -> __m512) -> __m512 {
-        let first = load(0);
+        // SAFETY: handed on to the caller.
+        let first = if left > 0 { load(0) } else { return unsafe { _mm512_setzero_ps() } };
         // SAFETY: as above; the places are 32 numbers of 16 bits.
         unsafe {
             let second = if left > 1 { load(1) } else { _mm512_setzero_ps() };
