@@ -4,6 +4,8 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod error;
+#[cfg(target_os = "linux")]
+mod heap;
 pub mod random;
 
 pub mod protocol;
@@ -21,3 +23,7 @@ pub mod tui;
 pub mod cli;
 
 pub use error::{Context, Error, Result};
+
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap;

@@ -7,6 +7,7 @@ use super::pull::Pull;
 use crate::corpus::batches::Batch;
 use crate::model::{Decoder, Gradients, Group, Kind, ParameterId, Selector, Storage, Thaw};
 use crate::ops::adamw::Moments;
+use crate::ops::cpu;
 use crate::{Error, Result};
 use std::sync::{Arc, Weak};
 
@@ -269,6 +270,10 @@ impl Learner {
 
     /// The loss and the gradients of micro-batches together; the weights stay as they are.
     pub fn pass(&mut self, batches: &[Batch]) -> Result<Pass> {
+        cpu::on_a_thread(|| self.pass_here(batches))
+    }
+
+    fn pass_here(&mut self, batches: &[Batch]) -> Result<Pass> {
         let Some(scale) = Scale::of(batches) else {
             return Err(Error::new("a batch has nothing to learn from"));
         };
@@ -296,9 +301,10 @@ impl Learner {
         let Pass { loss, gradient_norm, tokens, pull, missing, gradients, squares } = pass;
         self.audit_due = false;
         self.unshare()?;
-        let multipliers = &self.multipliers;
+        let (multipliers, optimizer, parameters) =
+            (&self.multipliers, &mut self.optimizer, &mut self.decoder.parameters);
         let rate = |id: ParameterId| learning_rate * multipliers[id.0];
-        self.optimizer.step(&mut self.decoder.parameters, &gradients, gradient_norm, rate)?;
+        cpu::on_a_thread(|| optimizer.step(parameters, &gradients, gradient_norm, rate))?;
         let rates = (0..squares.len()).map(ParameterId).map(|id| if gradients.trains(id) { rate(id) } else { 0.0 });
         let rates = rates.collect();
         let trained = (0..squares.len()).map(|index| gradients.trains(ParameterId(index))).collect();

@@ -3,7 +3,7 @@
 //! There are no stable intrinsics for these instructions: they stand here in assembly.
 
 use super::ahead::Ahead;
-use super::kernel::{COLUMNS, Kernel, STRETCH, Sums, Tile};
+use super::kernel::{COLUMNS, Kernel, Sums, Tile};
 use super::pack::{A_STRIDE, MOST_WORDS, PackedA};
 use super::words::Halves;
 use std::arch::asm;
@@ -102,17 +102,12 @@ impl Kernel for Tiles {
     }
 
     #[inline(always)]
-    unsafe fn run(words: usize, (a, _): (*const f32, bool), b: *const f32, tile: Tile, ahead: &mut Ahead) {
-        for _ in 0..words.div_ceil(STRETCH) {
-            ahead.ask();
-        }
+    unsafe fn run(words: usize, (a, _): (*const f32, bool), b: *const f32, tile: Tile, _ahead: &mut Ahead) {
         // SAFETY: handed on to the caller.
         unsafe {
             if tile.size.0 > TILE {
-                tile.base.prefetch(ROWS);
                 tile.write(&sum(words, a, b));
             } else {
-                tile.base.prefetch(TILE);
                 tile.write(&sum_upper(words, a, b));
             }
         }
