@@ -65,7 +65,7 @@ static WHOLE: Configuration = Configuration {
 /// Runs something that uses [`Tiles`].
 ///
 /// # Safety
-/// [`is_available`] must hold. `work` must not panic.
+/// [`is_available`] must hold.
 #[inline(always)]
 pub unsafe fn configured(work: impl FnOnce()) {
     // SAFETY: the processor has the instructions; the configuration is one that it accepts.
@@ -157,6 +157,8 @@ unsafe fn sum(words: usize, a: *const f32, b: *const f32) -> Sums<ROWS> {
             out = in(reg) out,
             a_stride = in(reg) A_STRIDE * size_of::<f32>(),
             b_stride = in(reg) COLUMNS * size_of::<f32>(),
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
         );
         sums.assume_init()
@@ -197,6 +199,7 @@ unsafe fn sum_upper(words: usize, a: *const f32, b: *const f32) -> Sums<TILE> {
             out = in(reg) out,
             a_stride = in(reg) A_STRIDE * size_of::<f32>(),
             b_stride = in(reg) COLUMNS * size_of::<f32>(),
+            out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
         );
         sums.assume_init()

@@ -3,6 +3,8 @@
 //! the bit whatever rows are beside it.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -106,6 +108,12 @@ fn widened<E: Stored>(x: &[f32], weight: &[E], out: Outputs) -> Vec<f32> {
 fn rounded(x: &[f32], weight: &[bf16], out: Outputs) -> Vec<f32> {
     // SAFETY: the caller asked the processor.
     let x: &[bf16] = &unsafe { avx512::rounded(x) };
+    if super::avx512::has_tiles() && amx::Columns::fit(out.width_in) {
+        // SAFETY: the processor was asked, and the width.
+        let columns = unsafe { amx::Columns::new(x, out.width_in) };
+        // SAFETY: as above.
+        return out.fill(weight, |weight, part, _| unsafe { amx::multiply(&columns, weight, part) });
+    }
     out.fill(weight, |weight, part, _| {
         let rows = Rows { x, weight, width: out.width_in };
         // SAFETY: as above.
