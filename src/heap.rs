@@ -121,7 +121,6 @@ fn map(length: usize) -> Option<Range> {
         return None;
     }
     let start = (start as usize).next_multiple_of(HUGE_PAGE);
-    #[cfg(target_os = "linux")]
     // SAFETY: these addresses are ours; the advice does not change what is there. Without huge pages it fails, and nothing is
     // lost.
     unsafe {

@@ -6,8 +6,7 @@ use super::prefix::{PrefixCache, PrefixSettings};
 use super::pull::Pull;
 use crate::corpus::batches::Batch;
 use crate::model::{Decoder, Gradients, Group, Kind, ParameterId, Selector, Storage, Thaw};
-use crate::ops::adamw::Moments;
-use crate::ops::cpu;
+use crate::ops::{adamw::Moments, on_a_thread};
 use crate::{Error, Result};
 use std::sync::{Arc, Weak};
 
@@ -270,7 +269,8 @@ impl Learner {
 
     /// The loss and the gradients of micro-batches together; the weights stay as they are.
     pub fn pass(&mut self, batches: &[Batch]) -> Result<Pass> {
-        cpu::on_a_thread(|| self.pass_here(batches))
+        let device = self.decoder.device().clone();
+        on_a_thread(&device, || self.pass_here(batches))
     }
 
     fn pass_here(&mut self, batches: &[Batch]) -> Result<Pass> {
@@ -301,10 +301,11 @@ impl Learner {
         let Pass { loss, gradient_norm, tokens, pull, missing, gradients, squares } = pass;
         self.audit_due = false;
         self.unshare()?;
+        let device = self.decoder.device().clone();
         let (multipliers, optimizer, parameters) =
             (&self.multipliers, &mut self.optimizer, &mut self.decoder.parameters);
         let rate = |id: ParameterId| learning_rate * multipliers[id.0];
-        cpu::on_a_thread(|| optimizer.step(parameters, &gradients, gradient_norm, rate))?;
+        on_a_thread(&device, || optimizer.step(parameters, &gradients, gradient_norm, rate))?;
         let rates = (0..squares.len()).map(ParameterId).map(|id| if gradients.trains(id) { rate(id) } else { 0.0 });
         let rates = rates.collect();
         let trained = (0..squares.len()).map(|index| gradients.trains(ParameterId(index))).collect();

@@ -22,6 +22,7 @@ pub mod reduce;
 pub mod rotary;
 mod sight;
 mod storage;
+mod threads;
 
 #[cfg(test)]
 pub(crate) mod check;
@@ -29,6 +30,7 @@ pub(crate) mod check;
 pub use precision::Precision;
 pub use sight::{Sight, Visible};
 pub use storage::{add_in_place, add_to_slot};
+pub use threads::on_a_thread;
 
 /// The gradient of one parameter while it is being gathered: empty until something contributes.
 pub type Slot = Option<candle_core::Tensor>;

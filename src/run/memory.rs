@@ -13,8 +13,8 @@ pub fn peak_rss_bytes() -> Option<u64> {
     Some(usage.ru_maxrss as u64 * unit)
 }
 
-/// Asks the C library to keep large blocks that were freed: a training step frees and takes the same ones again, and
-/// giving them back each time costs page faults, a third of a step's time where models are small.
+/// Asks the C library to keep blocks that were freed: a training step frees and takes the same ones again, and giving them
+/// back each time costs page faults. Large ones are our own heap's (`heap.rs`), where it is in use.
 pub fn keep_freed_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt only sets parameters of the allocator.

@@ -31,12 +31,3 @@ pub fn has_bf16() -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
-
-/// Runs `work` in one of rayon's threads, where it has many loops to spread over them: waking a thread from outside takes
-/// longer than many a loop, and whoever waits outside has to be woken too. `work` must not wait for anything but such loops.
-pub fn on_a_thread<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    match rayon::current_thread_index() {
-        Some(_) => work(),
-        None => rayon::scope(|_| work()),
-    }
-}
