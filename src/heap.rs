@@ -104,7 +104,8 @@ fn take(size: usize) -> (*mut u8, bool) {
     let mut space = space(size);
     let length = length_of(size);
     if space.fresh.length < length && !space.holds(length) {
-        let Some(region) = map(REGION) else { return (std::ptr::null_mut(), false) };
+        // Where addresses are limited too, as many as are needed may be left.
+        let Some(region) = map(REGION).or_else(|| map(length)) else { return (std::ptr::null_mut(), false) };
         space.add(region);
     }
     let (start, is_fresh) = space.take(length).unwrap_or_default();

@@ -104,13 +104,7 @@ impl Kernel for Tiles {
     #[inline(always)]
     unsafe fn run(words: usize, (a, _): (*const f32, bool), b: *const f32, tile: Tile, _ahead: &mut Ahead) {
         // SAFETY: handed on to the caller.
-        unsafe {
-            if tile.size.0 > TILE {
-                tile.write(&sum(words, a, b));
-            } else {
-                tile.write(&sum_upper(words, a, b));
-            }
-        }
+        unsafe { tile.write(&sum(words, a, b)) };
     }
 }
 
@@ -159,47 +153,6 @@ unsafe fn sum(words: usize, a: *const f32, b: *const f32) -> Sums<ROWS> {
             b_stride = in(reg) COLUMNS * size_of::<f32>(),
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-            options(nostack),
-        );
-        sums.assume_init()
-    }
-}
-
-/// The sums of the two upper tiles, for few rows.
-///
-/// # Safety
-/// As for [`Kernel::run`].
-#[inline(always)]
-unsafe fn sum_upper(words: usize, a: *const f32, b: *const f32) -> Sums<TILE> {
-    let mut sums = MaybeUninit::<Sums<TILE>>::uninit();
-    let out = sums.as_mut_ptr().cast::<f32>();
-    // SAFETY: as above; two tiles are all of the sums.
-    unsafe {
-        asm!(
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "test {steps}, {steps}",
-            "jz 3f",
-            "2:",
-            "tileloadd tmm4, [{a} + {a_stride}]",
-            "tileloadd tmm6, [{b} + {b_stride}]",
-            "tileloadd tmm7, [{b} + {b_stride} + 64]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "add {a}, 64",
-            "add {b}, 2048",
-            "dec {steps}",
-            "jnz 2b",
-            "3:",
-            "tilestored [{out} + {b_stride}], tmm0",
-            "tilestored [{out} + {b_stride} + 64], tmm1",
-            steps = inout(reg) words / TILE => _,
-            a = inout(reg) a => _,
-            b = inout(reg) b => _,
-            out = in(reg) out,
-            a_stride = in(reg) A_STRIDE * size_of::<f32>(),
-            b_stride = in(reg) COLUMNS * size_of::<f32>(),
-            out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
         );
         sums.assume_init()

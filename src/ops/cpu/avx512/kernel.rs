@@ -117,7 +117,7 @@ impl Base {
 impl Base {
     /// Asks for the tile's place in the result, so that it is near when the sums are there.
     #[inline(always)]
-    pub fn prefetch(&self, rows: usize) {
+    fn prefetch(&self, rows: usize) {
         for row in 0..rows {
             let start = self.target.pointer.wrapping_add(row * self.target.stride);
             // SAFETY: a prefetch touches no memory that the program could see.
